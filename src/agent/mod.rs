@@ -1,0 +1,3 @@
+//! What runs things on a host: a pure mind, and its hands.
+
+pub mod runtime;

@@ -1,0 +1,1 @@
+//! How people type: the verbs of the command line, clients of the public API.

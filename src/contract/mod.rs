@@ -1,0 +1,1 @@
+//! How Marathon's JSON speaks, pure: only this folder knows the dialect.

@@ -1,0 +1,92 @@
+//! The server as its readers and askers hold it: a view to read, an inbox to ask.
+//!
+//! Cheap to copy. Readers never wait for the brain; an ask waits until what it rests on is durable.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::model::fact::{Answer, Caller, Change, Fact, Refusal, Ticket};
+use crate::model::view::View;
+
+/// The most facts that wait for the brain; beyond it askers are told 503.
+pub const MAX_WAITING_FACTS: usize = 16_384;
+
+/// The longest wait for an answer; beyond it the change may or may not have been made, and 503 says so.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What the API, the fleet and the commands hold of a running server.
+#[derive(Clone)]
+pub struct Server {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    view: ArcSwap<View>,
+    inbox: mpsc::Sender<Fact>,
+    next_ticket: AtomicU64,
+    waiting: Mutex<BTreeMap<u64, oneshot::Sender<Answer>>>,
+}
+
+// === impl Server ===
+
+impl Server {
+    /// A server whose facts go to `inbox`.
+    pub fn new(inbox: mpsc::Sender<Fact>) -> Server {
+        let shared = Shared {
+            view: ArcSwap::default(),
+            inbox,
+            next_ticket: AtomicU64::new(1),
+            waiting: Mutex::new(BTreeMap::new()),
+        };
+        Server { shared: Arc::new(shared) }
+    }
+
+    /// The newest durable view.
+    pub fn view(&self) -> Arc<View> {
+        self.shared.view.load_full()
+    }
+
+    /// Asks for a change and waits until its answer is durable. The view that is read afterwards holds its effect.
+    pub async fn ask(&self, who: Caller, change: Change, force: bool) -> Answer {
+        let number = self.shared.next_ticket.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = oneshot::channel();
+        self.waiting().insert(number, sender);
+        let fact = Fact::Asked { ticket: Ticket::Client(number), who, change, force };
+        if self.shared.inbox.try_send(fact).is_err() {
+            self.waiting().remove(&number);
+            return unavailable("the server is overloaded or not leading; nothing was changed");
+        }
+        match tokio::time::timeout(ANSWER_DEADLINE, receiver).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) | Err(_) => {
+                self.waiting().remove(&number);
+                unavailable("the store does not answer; whether the change was made is not known")
+            }
+        }
+    }
+
+    /// Publishes what has become durable, then tells who asked.
+    pub fn publish(&self, view: View, answers: Vec<(u64, Answer)>) {
+        self.shared.view.store(Arc::new(view));
+        let mut waiting = self.waiting();
+        for (number, answer) in answers {
+            if let Some(sender) = waiting.remove(&number) {
+                // An asker that has given up is no longer listening.
+                let _gone = sender.send(answer);
+            }
+        }
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, oneshot::Sender<Answer>>> {
+        self.shared.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn unavailable(detail: &str) -> Answer {
+    Answer::Refused(Refusal::Unavailable { detail: detail.to_owned() })
+}

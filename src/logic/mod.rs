@@ -1,0 +1,1 @@
+//! What should happen, pure: facts and rows in, row writes out.

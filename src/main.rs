@@ -1,0 +1,3 @@
+//! The one binary: server, agent and command line.
+
+fn main() {}

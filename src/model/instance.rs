@@ -1,0 +1,269 @@
+//! An instance: one slot of an app, which survives the restarts of its tasks.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::agent::DeviceId;
+use crate::model::have::{End, StopWhy};
+use crate::model::id::{AgentKey, Incarnation, InstanceId, InstanceKey, Rev, Version};
+use crate::model::time::Timestamp;
+use crate::model::unit::{Cpus, Disk, Mem};
+
+/// One slot of an app.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    /// Its key.
+    pub key: InstanceKey,
+    /// Its id outside.
+    pub id: InstanceId,
+    /// The definition that its current life runs (LQ-4).
+    pub version: Version,
+    /// The configuration of that definition; see [`AppVersion::config`](crate::model::app::AppVersion::config).
+    pub config: Version,
+    /// What is wanted of it.
+    pub goal: Goal,
+    /// Its life; 0 before the first launch.
+    pub incarnation: Incarnation,
+    /// How many lives the agent may use by itself while no leader is heard.
+    pub lives: u8,
+    /// Where it is, and what it holds there. Outlives a life only when volumes bind it.
+    pub place: Option<Place>,
+    /// The instance whose place it takes over.
+    pub after: Option<InstanceKey>,
+    /// Its tasks, one a container; empty before the first launch.
+    pub tasks: Vec<Task>,
+    /// Since when it waits or is what it is.
+    pub since: Timestamp,
+    /// The commit that last really changed it.
+    pub rev: Rev,
+}
+
+/// What is wanted of an instance (SM-6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Goal {
+    /// Keep it running, launch it again when it ends.
+    Run,
+    /// End it.
+    Stop {
+        /// Keep its place for a later life (residents).
+        keep: bool,
+        /// Why.
+        why: StopWhy,
+        /// Since when.
+        since: Timestamp,
+    },
+}
+
+/// Where an instance is placed and what it holds there until its agent has confirmed its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// On which agent.
+    pub agent: AgentKey,
+    /// Host ports in the order of the definition, a gap where a mapping has none.
+    pub ports: Vec<Option<u16>>,
+    /// Devices.
+    pub devices: Vec<DeviceId>,
+    /// Processor share.
+    pub cpus: Cpus,
+    /// Memory.
+    pub mem: Mem,
+    /// Disk.
+    pub disk: Disk,
+}
+
+/// One container of an instance in its current life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// The container's name.
+    pub name: String,
+    /// What is known of it.
+    pub condition: Condition,
+    /// Since when.
+    pub since: Timestamp,
+    /// When its launch was decided.
+    pub staged_at: Timestamp,
+    /// When it first ran.
+    pub started_at: Option<Timestamp>,
+    /// Its addresses.
+    pub ips: Vec<IpAddr>,
+    /// What the host calls it: a container id or a process id.
+    pub handle: Option<String>,
+    /// Bytes pulled so far, while it is prepared.
+    pub pulled: u64,
+    /// Result of its health checks; unknown without any.
+    pub health: Option<bool>,
+    /// Result of its readiness check.
+    pub ready: Option<bool>,
+    /// How it ended.
+    pub end: Option<End>,
+}
+
+/// What is known of a task (SM-1). `Scheduled` is no condition of a task: an instance that waits has none, or one that
+/// ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Condition {
+    /// The launch is decided and stored, its agent has not confirmed it.
+    Provisioned,
+    /// The agent prepares it: sandbox, fetch, pull.
+    Staging,
+    /// The container is being started.
+    Starting,
+    /// It runs.
+    Running,
+    /// It was asked to end.
+    Killing,
+    /// Its agent is lost, for a short time.
+    Unreachable,
+    /// Its agent is lost; a replacement may start.
+    UnreachableInactive,
+    /// It ended by itself with 0.
+    Finished,
+    /// It ended because it was asked to.
+    Killed,
+    /// It ended by itself, not with 0, or could not start.
+    Failed,
+    /// The agent refuses its definition.
+    Error,
+    /// Its agent is gone for good.
+    Gone,
+    /// Its launch was lost on the way.
+    Dropped,
+    /// Its agent does not know it.
+    Unknown,
+}
+
+// === impl Condition ===
+
+impl Condition {
+    /// The task has ended for good.
+    pub const fn is_terminal(self) -> bool {
+        match self {
+            Condition::Provisioned
+            | Condition::Staging
+            | Condition::Starting
+            | Condition::Running
+            | Condition::Killing
+            | Condition::Unreachable
+            | Condition::UnreachableInactive => false,
+            Condition::Finished
+            | Condition::Killed
+            | Condition::Failed
+            | Condition::Error
+            | Condition::Gone
+            | Condition::Dropped
+            | Condition::Unknown => true,
+        }
+    }
+
+    /// Its agent is lost.
+    pub const fn is_unreachable(self) -> bool {
+        matches!(self, Condition::Unreachable | Condition::UnreachableInactive)
+    }
+
+    /// Listed with ports and times (SD-9).
+    pub const fn is_active(self) -> bool {
+        !self.is_terminal() && !matches!(self, Condition::UnreachableInactive)
+    }
+
+    /// Slows down the next launch (BO-4).
+    pub const fn grows_backoff(self) -> bool {
+        matches!(
+            self,
+            Condition::Failed
+                | Condition::Error
+                | Condition::Dropped
+                | Condition::Gone
+                | Condition::Finished
+        )
+    }
+
+    /// Is kept as the app's last failure (contract 5.13).
+    pub const fn is_failure(self) -> bool {
+        matches!(
+            self,
+            Condition::Failed
+                | Condition::Error
+                | Condition::Dropped
+                | Condition::Gone
+                | Condition::Unknown
+        )
+    }
+
+    /// `Running`, as events write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Condition::Provisioned => "Provisioned",
+            Condition::Staging => "Staging",
+            Condition::Starting => "Starting",
+            Condition::Running => "Running",
+            Condition::Killing => "Killing",
+            Condition::Unreachable => "Unreachable",
+            Condition::UnreachableInactive => "UnreachableInactive",
+            Condition::Finished => "Finished",
+            Condition::Killed => "Killed",
+            Condition::Failed => "Failed",
+            Condition::Error => "Error",
+            Condition::Gone => "Gone",
+            Condition::Dropped => "Dropped",
+            Condition::Unknown => "Unknown",
+        }
+    }
+
+    /// `TASK_RUNNING`, as tasks write it (contract 8.3).
+    pub const fn task_state(self) -> &'static str {
+        match self {
+            Condition::Provisioned | Condition::Staging => "TASK_STAGING",
+            Condition::Starting => "TASK_STARTING",
+            Condition::Running => "TASK_RUNNING",
+            Condition::Killing => "TASK_KILLING",
+            Condition::Unreachable | Condition::UnreachableInactive => "TASK_UNREACHABLE",
+            Condition::Finished => "TASK_FINISHED",
+            Condition::Killed => "TASK_KILLED",
+            Condition::Failed => "TASK_FAILED",
+            Condition::Error => "TASK_ERROR",
+            Condition::Gone => "TASK_GONE",
+            Condition::Dropped => "TASK_DROPPED",
+            Condition::Unknown => "TASK_UNKNOWN",
+        }
+    }
+}
+
+// === impl Instance ===
+
+impl Instance {
+    /// What is known of the whole instance; none before its first launch (an app has one task).
+    pub fn condition(&self) -> Option<Condition> {
+        self.tasks.first().map(|task| task.condition)
+    }
+
+    /// Whether it is wanted.
+    pub fn is_wanted(&self) -> bool {
+        matches!(self.goal, Goal::Run)
+    }
+
+    /// Whether something of it may exist on its agent: it holds its place until its end is confirmed.
+    pub fn is_live(&self) -> bool {
+        self.condition().is_some_and(|condition| !condition.is_terminal())
+    }
+
+    /// Whether it is wanted and waits to be launched, for the first time or again (LQ-1).
+    pub fn is_scheduled(&self) -> bool {
+        self.is_wanted() && !self.is_live()
+    }
+
+    /// Whether it serves: it runs, and no check says otherwise.
+    pub fn is_healthy(&self) -> bool {
+        self.is_wanted()
+            && !self.tasks.is_empty()
+            && self
+                .tasks
+                .iter()
+                .all(|task| task.condition == Condition::Running && task.health != Some(false))
+    }
+
+    /// When it first ran in this life.
+    pub fn started_at(&self) -> Option<Timestamp> {
+        self.tasks.iter().filter_map(|task| task.started_at).min()
+    }
+}

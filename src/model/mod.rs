@@ -1,0 +1,26 @@
+//! What things are: ids, units, rows, facts and commits.
+//!
+//! Everything here is plain data with its own invariants and no rules about other things; what should happen lives in
+//! `logic`, how Marathon's JSON speaks lives in `contract`. Pure: no I/O, no clock, no randomness, no logging.
+
+pub mod agent;
+pub mod app;
+pub mod check;
+pub mod commit;
+pub mod constraint;
+pub mod deployment;
+pub mod event;
+pub mod fact;
+pub mod have;
+pub mod id;
+pub mod instance;
+pub mod network;
+pub mod path;
+pub mod reason;
+pub mod spec;
+pub mod table;
+pub mod time;
+pub mod unit;
+pub mod view;
+pub mod volume;
+pub mod world;

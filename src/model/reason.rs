@@ -1,0 +1,286 @@
+//! Why not, as data: the same value for queue, explain, last failures, metrics and people.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::instance::Condition;
+use crate::model::time::Span;
+use crate::model::unit::{Cpus, Disk, Mem};
+
+/// Why something could not run, or why an agent could not take it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reason {
+    /// The agent is not heard.
+    AgentLost,
+    /// The agent takes no new work.
+    AgentDraining,
+    /// No resource of the agent has an accepted role.
+    Role {
+        /// What the agent offers.
+        has: String,
+        /// What the app accepts.
+        accepts: Vec<String>,
+    },
+    /// A constraint does not hold.
+    Constraint {
+        /// The constraint as written.
+        constraint: String,
+        /// What the agent has, and what it would need.
+        detail: String,
+    },
+    /// Too little processor share.
+    Cpus {
+        /// Asked for.
+        wanted: Cpus,
+        /// Free.
+        free: Cpus,
+        /// In total.
+        total: Cpus,
+    },
+    /// Too little memory.
+    Mem {
+        /// Asked for.
+        wanted: Mem,
+        /// Free.
+        free: Mem,
+        /// In total.
+        total: Mem,
+    },
+    /// Too little disk.
+    Disk {
+        /// Asked for.
+        wanted: Disk,
+        /// Free.
+        free: Disk,
+        /// In total.
+        total: Disk,
+    },
+    /// Too few devices.
+    Gpus {
+        /// Asked for.
+        wanted: u32,
+        /// Free.
+        free: u32,
+        /// In total.
+        total: u32,
+        /// Who holds them.
+        holders: Vec<String>,
+    },
+    /// Too few dynamic ports.
+    Ports {
+        /// Asked for.
+        wanted: u32,
+        /// Free.
+        free: u32,
+    },
+    /// A fixed host port is taken by a task of ours.
+    PortTaken {
+        /// The port.
+        port: u16,
+        /// The task that holds it.
+        holder: String,
+    },
+    /// A fixed host port is taken by somebody else.
+    PortForeign {
+        /// The port.
+        port: u16,
+        /// What is known of the holder.
+        holder: String,
+    },
+    /// The agent's policy forbids it.
+    Policy {
+        /// What is forbidden and which flag of the agent allows it.
+        what: String,
+    },
+    /// The agent has no engine for images.
+    NoEngine {
+        /// What was tried.
+        detail: String,
+    },
+    /// An image could not be had.
+    Image {
+        /// Which.
+        image: String,
+        /// The registry's or the engine's text.
+        detail: String,
+    },
+    /// An artifact could not be had.
+    Fetch {
+        /// Which.
+        uri: String,
+        /// Why.
+        detail: String,
+    },
+    /// The engine or the host could not create or start it.
+    Start {
+        /// The text that came back.
+        detail: String,
+    },
+    /// It was there, is not any more, and nothing says how it ended.
+    Vanished {
+        /// What was found instead.
+        detail: String,
+    },
+    /// Its launch took too long.
+    Overdue {
+        /// Where it stood.
+        condition: Condition,
+        /// For how long.
+        after: Span,
+    },
+    /// Anything else, said plainly.
+    Other {
+        /// The text.
+        detail: String,
+    },
+}
+
+/// Marathon's ten reasons in the order of their funnel (PL-25).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are Marathon's")]
+pub enum Funnel {
+    UnfulfilledRole,
+    UnfulfilledConstraint,
+    NoCorrespondingReservationFound,
+    AgentMaintenance,
+    InsufficientCpus,
+    InsufficientMemory,
+    InsufficientDisk,
+    InsufficientGpus,
+    InsufficientPorts,
+    DeclinedScarceResources,
+}
+
+// === impl Funnel ===
+
+impl Funnel {
+    /// All of them, in order.
+    pub const ALL: [Funnel; 10] = [
+        Funnel::UnfulfilledRole,
+        Funnel::UnfulfilledConstraint,
+        Funnel::NoCorrespondingReservationFound,
+        Funnel::AgentMaintenance,
+        Funnel::InsufficientCpus,
+        Funnel::InsufficientMemory,
+        Funnel::InsufficientDisk,
+        Funnel::InsufficientGpus,
+        Funnel::InsufficientPorts,
+        Funnel::DeclinedScarceResources,
+    ];
+
+    /// As Marathon writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Funnel::UnfulfilledRole => "UnfulfilledRole",
+            Funnel::UnfulfilledConstraint => "UnfulfilledConstraint",
+            Funnel::NoCorrespondingReservationFound => "NoCorrespondingReservationFound",
+            Funnel::AgentMaintenance => "AgentMaintenance",
+            Funnel::InsufficientCpus => "InsufficientCpus",
+            Funnel::InsufficientMemory => "InsufficientMemory",
+            Funnel::InsufficientDisk => "InsufficientDisk",
+            Funnel::InsufficientGpus => "InsufficientGpus",
+            Funnel::InsufficientPorts => "InsufficientPorts",
+            Funnel::DeclinedScarceResources => "DeclinedScarceResources",
+        }
+    }
+}
+
+// === impl Reason ===
+
+impl Reason {
+    /// A short word for tables, metrics and machines.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Reason::AgentLost => "agent-lost",
+            Reason::AgentDraining => "agent-draining",
+            Reason::Role { .. } => "role",
+            Reason::Constraint { .. } => "constraint",
+            Reason::Cpus { .. } => "cpus",
+            Reason::Mem { .. } => "mem",
+            Reason::Disk { .. } => "disk",
+            Reason::Gpus { .. } => "gpus",
+            Reason::Ports { .. } => "ports",
+            Reason::PortTaken { .. } => "port-taken",
+            Reason::PortForeign { .. } => "port-foreign",
+            Reason::Policy { .. } => "policy",
+            Reason::NoEngine { .. } => "engine",
+            Reason::Image { .. } => "image",
+            Reason::Fetch { .. } => "fetch",
+            Reason::Start { .. } => "start",
+            Reason::Vanished { .. } => "vanished",
+            Reason::Overdue { .. } => "overdue",
+            Reason::Other { .. } => "other",
+        }
+    }
+
+    /// Marathon's nearest word. What Marathon never knew counts as a constraint of the agent's.
+    pub const fn funnel(&self) -> Funnel {
+        match self {
+            Reason::Role { .. } => Funnel::UnfulfilledRole,
+            Reason::AgentDraining => Funnel::AgentMaintenance,
+            Reason::Cpus { .. } => Funnel::InsufficientCpus,
+            Reason::Mem { .. } => Funnel::InsufficientMemory,
+            Reason::Disk { .. } => Funnel::InsufficientDisk,
+            Reason::Gpus { .. } => Funnel::InsufficientGpus,
+            Reason::Ports { .. } | Reason::PortTaken { .. } | Reason::PortForeign { .. } => {
+                Funnel::InsufficientPorts
+            }
+            Reason::AgentLost
+            | Reason::Constraint { .. }
+            | Reason::Policy { .. }
+            | Reason::NoEngine { .. }
+            | Reason::Image { .. }
+            | Reason::Fetch { .. }
+            | Reason::Start { .. }
+            | Reason::Vanished { .. }
+            | Reason::Overdue { .. }
+            | Reason::Other { .. } => Funnel::UnfulfilledConstraint,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::AgentLost => write!(f, "the agent is not heard"),
+            Reason::AgentDraining => write!(f, "the agent is being drained"),
+            Reason::Role { has, accepts } => {
+                write!(f, "the agent has role {has}, the app accepts {}", accepts.join(", "))
+            }
+            Reason::Constraint { constraint, detail } => write!(f, "{constraint}: {detail}"),
+            Reason::Cpus { wanted, free, total } => {
+                write!(f, "needs {wanted} cpus, {free} of {total} free")
+            }
+            Reason::Mem { wanted, free, total } => {
+                write!(f, "needs {wanted} MiB of memory, {free} of {total} free")
+            }
+            Reason::Disk { wanted, free, total } => {
+                write!(f, "needs {wanted} MiB of disk, {free} of {total} free")
+            }
+            Reason::Gpus { wanted, free, total, holders } => {
+                write!(f, "needs {wanted} gpus, {free} of {total} free")?;
+                if holders.is_empty() {
+                    Ok(())
+                } else {
+                    write!(f, " (held by {})", holders.join(", "))
+                }
+            }
+            Reason::Ports { wanted, free } => write!(f, "needs {wanted} ports, {free} free"),
+            Reason::PortTaken { port, holder } => write!(f, "port {port} taken by {holder}"),
+            Reason::PortForeign { port, holder } => {
+                write!(f, "port {port} taken by somebody else: {holder}")
+            }
+            Reason::Policy { what } => write!(f, "the agent's policy forbids it: {what}"),
+            Reason::NoEngine { detail } => write!(f, "no container engine: {detail}"),
+            Reason::Image { image, detail } => write!(f, "image {image}: {detail}"),
+            Reason::Fetch { uri, detail } => write!(f, "Failed to fetch {uri}: {detail}"),
+            Reason::Start { detail } => write!(f, "Failed to run docker container: {detail}"),
+            Reason::Vanished { detail } => write!(f, "it ended and nothing says how: {detail}"),
+            Reason::Overdue { condition, after } => {
+                write!(f, "the launch took too long: {} for {after}", condition.as_str())
+            }
+            Reason::Other { detail } => f.write_str(detail),
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! What is remembered, in memory: the stored rows and nothing else.
+//!
+//! The two maps from names to keys are derived; `put` keeps them, [`World::check`] verifies them. Everything else that
+//! follows from rows lives in the brain's index.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::agent::Agent;
+use crate::model::app::{App, AppVersion};
+use crate::model::commit::{Key, Row, Write};
+use crate::model::deployment::Deployment;
+use crate::model::id::{
+    AgentId, AgentKey, AppKey, ClusterId, DeploymentId, InstanceId, InstanceKey, TaskRef, Version,
+};
+use crate::model::instance::Instance;
+use crate::model::path::AppPath;
+use crate::model::table::Table;
+use crate::model::time::Timestamp;
+
+/// The stored rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct World {
+    /// Counters and identity; absent in a log that nothing was written to yet.
+    pub meta: Option<Meta>,
+    /// Agents.
+    pub agents: Table<AgentKey, Agent>,
+    /// Definitions.
+    pub versions: Table<(AppKey, Version), AppVersion>,
+    /// Apps, also removed ones.
+    pub apps: Table<AppKey, App>,
+    /// Running deployments.
+    pub deployments: Table<DeploymentId, Deployment>,
+    /// Instances.
+    pub instances: Table<InstanceKey, Instance>,
+    /// Derived: apps by path, also removed ones.
+    pub paths: Table<AppPath, AppKey>,
+    /// Derived: agents by identity.
+    pub agent_ids: Table<AgentId, AgentKey>,
+}
+
+/// Counters and identity of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// Which cluster.
+    pub cluster: ClusterId,
+    /// The key of the next app.
+    pub next_app: AppKey,
+    /// The key of the next agent.
+    pub next_agent: AgentKey,
+    /// The counter of the next id; see [`time_uuid`](crate::model::id::time_uuid).
+    pub next_id: u64,
+    /// The newest time that was ever used; no later step may be before it.
+    pub newest: Timestamp,
+}
+
+/// A law of the rows that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Broken(pub String);
+
+// === impl World ===
+
+impl World {
+    /// Puts or removes one row.
+    pub fn apply(&mut self, write: &Write) {
+        match (&write.key, &write.row) {
+            (Key::Meta, Some(Row::Meta(meta))) => self.meta = Some(Meta::clone(meta)),
+            (Key::Agent(key), Some(Row::Agent(row))) => {
+                self.agent_ids.put(row.id, std::sync::Arc::new(*key));
+                self.agents.put(*key, row.clone());
+            }
+            (Key::AppVersion(app, version), Some(Row::AppVersion(row))) => {
+                self.versions.put((*app, *version), row.clone());
+            }
+            (Key::App(key), Some(Row::App(row))) => {
+                self.paths.put(row.path.clone(), std::sync::Arc::new(*key));
+                self.apps.put(*key, row.clone());
+            }
+            (Key::Deployment(id), Some(Row::Deployment(row))) => {
+                self.deployments.put(*id, row.clone());
+            }
+            (Key::Instance(key), Some(Row::Instance(row))) => {
+                self.instances.put(*key, row.clone());
+            }
+            (key, None) => self.remove(key),
+            (key, Some(row)) => debug_assert!(false, "row {row:?} under key {key:?}"),
+        }
+    }
+
+    fn remove(&mut self, key: &Key) {
+        match key {
+            Key::Meta => self.meta = None,
+            Key::Agent(key) => {
+                if let Some(row) = self.agents.remove(key) {
+                    self.agent_ids.remove(&row.id);
+                }
+            }
+            Key::AppVersion(app, version) => {
+                self.versions.remove(&(*app, *version));
+            }
+            Key::App(key) => {
+                if let Some(row) = self.apps.remove(key) {
+                    self.paths.remove(&row.path);
+                }
+            }
+            Key::Deployment(id) => {
+                self.deployments.remove(id);
+            }
+            Key::Instance(key) => {
+                self.instances.remove(key);
+            }
+        }
+    }
+
+    /// The row under `key`, to keep.
+    pub fn row(&self, key: &Key) -> Option<Row> {
+        match key {
+            Key::Meta => self.meta.clone().map(|meta| Row::Meta(std::sync::Arc::new(meta))),
+            Key::Agent(key) => self.agents.share(key).map(Row::Agent),
+            Key::AppVersion(app, version) => {
+                self.versions.share(&(*app, *version)).map(Row::AppVersion)
+            }
+            Key::App(key) => self.apps.share(key).map(Row::App),
+            Key::Deployment(id) => self.deployments.share(id).map(Row::Deployment),
+            Key::Instance(key) => self.instances.share(key).map(Row::Instance),
+        }
+    }
+
+    /// The app of this path, unless it is removed.
+    pub fn app(&self, path: &AppPath) -> Option<&App> {
+        self.any_app(path).filter(|app| app.removed.is_none())
+    }
+
+    /// The app of this path, removed or not.
+    pub fn any_app(&self, path: &AppPath) -> Option<&App> {
+        self.paths.get(path).and_then(|key| self.apps.get(key))
+    }
+
+    /// All apps that are not removed, in the order of their keys.
+    pub fn live_apps(&self) -> impl Iterator<Item = &App> {
+        self.apps.iter().map(|(_, app)| app).filter(|app| app.removed.is_none())
+    }
+
+    /// The definition that counts for `app`.
+    pub fn current(&self, app: &App) -> Option<&AppVersion> {
+        self.versions.get(&(app.key, app.version))
+    }
+
+    /// The instances of an app, in the order of their numbers.
+    pub fn instances_of(&self, app: AppKey) -> impl Iterator<Item = &Instance> {
+        let first = InstanceKey { app, no: 0 };
+        let last = InstanceKey { app, no: u32::MAX };
+        self.instances.range(first..=last).map(|(_, instance)| instance)
+    }
+
+    /// The instance that a task id means. Costs what its app has.
+    pub fn find_task(&self, task: &TaskRef) -> Option<&Instance> {
+        let app = self.any_app(&task.path)?;
+        self.instance_by_id(app.key, task.instance)
+    }
+
+    /// An instance of `app` by its id outside. Costs what the app has.
+    pub fn instance_by_id(&self, app: AppKey, id: InstanceId) -> Option<&Instance> {
+        self.instances_of(app).find(|instance| instance.id == id)
+    }
+
+    /// Every row, in the order of keys.
+    pub fn rows(&self) -> impl Iterator<Item = (Key, Row)> + '_ {
+        let meta =
+            self.meta.iter().map(|meta| (Key::Meta, Row::Meta(std::sync::Arc::new(meta.clone()))));
+        let agents =
+            self.agents.shared().map(|(key, row)| (Key::Agent(*key), Row::Agent(row.clone())));
+        let versions = self.versions.shared().map(|((app, version), row)| {
+            (Key::AppVersion(*app, *version), Row::AppVersion(row.clone()))
+        });
+        let apps = self.apps.shared().map(|(key, row)| (Key::App(*key), Row::App(row.clone())));
+        let deployments = self
+            .deployments
+            .shared()
+            .map(|(id, row)| (Key::Deployment(*id), Row::Deployment(row.clone())));
+        let instances = self
+            .instances
+            .shared()
+            .map(|(key, row)| (Key::Instance(*key), Row::Instance(row.clone())));
+        meta.chain(agents).chain(versions).chain(apps).chain(deployments).chain(instances)
+    }
+
+    /// Whether the derived maps follow from the rows and references point at rows.
+    ///
+    /// # Errors
+    /// Every law that does not hold, in words.
+    pub fn check(&self) -> Result<(), Vec<Broken>> {
+        let mut broken = Vec::new();
+        let mut law = |holds: bool, text: String| {
+            if !holds {
+                broken.push(Broken(text));
+            }
+        };
+        law(self.paths.len() == self.apps.len(), "a path for each app".to_owned());
+        law(self.agent_ids.len() == self.agents.len(), "an identity for each agent".to_owned());
+        for (key, app) in self.apps.iter() {
+            law(self.paths.get(&app.path) == Some(key), format!("{} leads to its app", app.path));
+            law(self.current(app).is_some(), format!("{} has its definition", app.path));
+            for prior in &app.priors {
+                law(
+                    self.versions.get(&(*key, *prior)).is_some(),
+                    format!("{} has {prior}", app.path),
+                );
+                law(
+                    *prior < app.version,
+                    format!("{}: {prior} is older than the current", app.path),
+                );
+            }
+            if let Some(part) = &app.part {
+                law(
+                    self.deployments.get(&part.deployment).is_some(),
+                    format!("{}: its deployment {} runs", app.path, part.deployment),
+                );
+            }
+        }
+        for (key, instance) in self.instances.iter() {
+            let name = instance.id;
+            law(self.apps.get(&key.app).is_some(), format!("{name} has its app"));
+            law(
+                self.versions.get(&(key.app, instance.version)).is_some(),
+                format!("{name} has its definition {}", instance.version),
+            );
+            law(
+                instance.place.is_none() || instance.incarnation.0 >= 1,
+                format!("{name} is placed and lives"),
+            );
+            law(
+                !instance.is_live() || instance.place.is_some(),
+                format!("{name} lives and is placed"),
+            );
+            if let Some(place) = &instance.place {
+                law(self.agents.get(&place.agent).is_some(), format!("{name} has its agent"));
+            }
+        }
+        if broken.is_empty() { Ok(()) } else { Err(broken) }
+    }
+}

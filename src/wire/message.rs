@@ -1,0 +1,84 @@
+//! The messages between a leader and an agent.
+//!
+//! The agent dials, then serves: the leader opens `POST /v1/session` on the connection that the agent dialled, and each
+//! direction of that exchange is a stream of frames. Frames are postcard, so fields are added at the end and a new
+//! protocol number says so.
+
+use std::ops::RangeInclusive;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::model::agent::Inventory;
+use crate::model::have::{Have, SpecKey, Want};
+use crate::model::id::{AgentId, ClusterId, Epoch, InstanceId, InstanceKey, RunId, Seq};
+
+/// The protocols that this program speaks.
+pub const PROTOCOLS: RangeInclusive<u16> = 1..=1;
+
+/// What an agent says of itself before a session, at `GET /v1/hello`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The protocols it speaks.
+    pub protocols: RangeInclusive<u16>,
+    /// The cluster it belongs to; none before its first session.
+    pub cluster: Option<ClusterId>,
+    /// Its identity.
+    pub agent: AgentId,
+    /// The run of its process.
+    pub run: RunId,
+    /// The highest epoch it has met.
+    pub epoch: Epoch,
+}
+
+/// What a leader says to open a session. The agent stores the epoch before it answers, and refuses a lower one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Open {
+    /// The protocol of the session.
+    pub protocol: u16,
+    /// The leader's cluster.
+    pub cluster: ClusterId,
+    /// Under which leadership.
+    pub epoch: Epoch,
+}
+
+/// From leader to agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Down {
+    /// A definition, as canonical JSON; sent before the first want that names it.
+    Spec(SpecKey, Bytes),
+    /// What instances shall be.
+    Want(Vec<Want>),
+    /// All haves up to this batch are durable.
+    Ack(Seq),
+    /// Every want of this agent has been sent.
+    Synced,
+    /// Nothing else to say.
+    Beat,
+}
+
+/// From agent to leader.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Up {
+    /// What the agent offers and allows; first in a session, and again whenever it changes.
+    Inventory(Inventory),
+    /// What instances are.
+    Have(Seq, Vec<Have>),
+    /// A want names a definition that the agent lacks.
+    NeedSpec(SpecKey),
+    /// Every have has been sent; these are all instances of which anything is left.
+    Synced(Vec<(InstanceKey, InstanceId)>),
+    /// The agent ends; silence follows.
+    Leaving(Leaving),
+    /// Nothing else to say.
+    Beat,
+}
+
+/// Why an agent ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Leaving {
+    /// It is back in a moment: an upgrade.
+    Restart,
+    /// Its host goes down.
+    Shutdown,
+}
