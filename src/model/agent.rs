@@ -22,6 +22,17 @@ pub struct Agent {
     pub state: AgentState,
     /// What it offers and allows.
     pub inventory: Inventory,
+    /// Host ports that a launch found taken by somebody else.
+    pub foreign: BTreeMap<u16, Foreign>,
+}
+
+/// A host port that is not ours to give.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Foreign {
+    /// What is known of the holder.
+    pub holder: String,
+    /// When a launch may try it again.
+    pub until: Timestamp,
 }
 
 /// Whether an agent is heard and takes work.

@@ -61,6 +61,8 @@ pub struct Part {
     pub step: u32,
     /// What is done.
     pub action: Action,
+    /// Whether it is done; it stays so, whatever happens to the app meanwhile.
+    pub done: bool,
     /// The definition before, if there was one.
     pub from: Option<Version>,
     /// The definition after, if there is one.

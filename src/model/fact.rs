@@ -167,10 +167,7 @@ pub enum KillHow {
     /// They are launched again (SC-12).
     Restart,
     /// Their apps get smaller by them, as one deployment (SC-13).
-    Scale {
-        /// Whether the app named must have instances at all.
-        strict: bool,
-    },
+    Scale,
     /// They are replaced by new ones, nothing of them is kept (SC-14).
     Wipe,
 }
@@ -243,9 +240,9 @@ pub enum Refusal {
     Cycle,
     /// No service port is left.
     NoServicePort,
-    /// Nothing is tracked under this id.
-    NoInstances {
-        /// Its id.
+    /// A group has this id, or an app has the id of an enclosing group.
+    SameAsGroup {
+        /// The id of both.
         path: AppPath,
     },
     /// The server is not leading, or its inbox is full; later it may be.

@@ -46,13 +46,24 @@ pub enum Goal {
     Run,
     /// End it.
     Stop {
-        /// Keep its place for a later life (residents).
-        keep: bool,
+        /// What follows its end.
+        then: Then,
         /// Why.
         why: StopWhy,
         /// Since when.
         since: Timestamp,
     },
+}
+
+/// What follows the end of an instance that is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Then {
+    /// It is launched again, as it is no failure of its own without delay (SC-12).
+    Relaunch,
+    /// Its row leaves.
+    Leave,
+    /// It keeps its place for a later life (residents).
+    Keep,
 }
 
 /// Where an instance is placed and what it holds there until its agent has confirmed its end.
@@ -237,9 +248,9 @@ impl Instance {
         self.tasks.first().map(|task| task.condition)
     }
 
-    /// Whether it is wanted.
+    /// Whether it counts as one of those that the app shall have.
     pub fn is_wanted(&self) -> bool {
-        matches!(self.goal, Goal::Run)
+        matches!(self.goal, Goal::Run | Goal::Stop { then: Then::Relaunch, .. })
     }
 
     /// Whether something of it may exist on its agent: it holds its place until its end is confirmed.
@@ -249,12 +260,12 @@ impl Instance {
 
     /// Whether it is wanted and waits to be launched, for the first time or again (LQ-1).
     pub fn is_scheduled(&self) -> bool {
-        self.is_wanted() && !self.is_live()
+        self.goal == Goal::Run && !self.is_live()
     }
 
     /// Whether it serves: it runs, and no check says otherwise.
     pub fn is_healthy(&self) -> bool {
-        self.is_wanted()
+        self.goal == Goal::Run
             && !self.tasks.is_empty()
             && self
                 .tasks

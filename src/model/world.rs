@@ -15,7 +15,6 @@ use crate::model::id::{
 use crate::model::instance::Instance;
 use crate::model::path::AppPath;
 use crate::model::table::Table;
-use crate::model::time::Timestamp;
 
 /// The stored rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,8 +48,6 @@ pub struct Meta {
     pub next_agent: AgentKey,
     /// The counter of the next id; see [`time_uuid`](crate::model::id::time_uuid).
     pub next_id: u64,
-    /// The newest time that was ever used; no later step may be before it.
-    pub newest: Timestamp,
 }
 
 /// A law of the rows that does not hold.
