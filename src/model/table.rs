@@ -2,12 +2,23 @@
 //!
 //! The only file that knows `imbl`. Its `diff` is not used (wrong before 7.0.2).
 
-use std::ops::RangeBounds;
+use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
 /// Rows of one kind, ordered by key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table<K: Ord + Clone, V>(imbl::OrdMap<K, Arc<V>>);
+
+/// Where to begin in a table.
+#[derive(Clone, Copy, Debug)]
+pub enum Start<K> {
+    /// At the first row.
+    All,
+    /// Behind this key.
+    After(K),
+    /// Nowhere.
+    Nothing,
+}
 
 // === impl Table ===
 
@@ -51,6 +62,16 @@ impl<K: Ord + Clone, V> Table<K, V> {
     /// All rows, in order, to keep.
     pub fn shared(&self) -> impl Iterator<Item = (&K, &Arc<V>)> {
         self.0.iter()
+    }
+
+    /// The rows from a bound on, in order, to keep.
+    pub fn shared_from(&self, from: Start<K>) -> impl Iterator<Item = (&K, &Arc<V>)> {
+        let range = match from {
+            Start::All => (Bound::Unbounded, Bound::Unbounded),
+            Start::After(key) => (Bound::Excluded(key), Bound::Unbounded),
+            Start::Nothing => return None.into_iter().flatten(),
+        };
+        Some(self.0.range(range)).into_iter().flatten()
     }
 
     /// How many rows.

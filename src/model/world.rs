@@ -3,6 +3,8 @@
 //! The two maps from names to keys are derived; `put` keeps them, [`World::check`] verifies them. Everything else that
 //! follows from rows lives in the brain's index.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::agent::Agent;
@@ -14,7 +16,7 @@ use crate::model::id::{
 };
 use crate::model::instance::Instance;
 use crate::model::path::AppPath;
-use crate::model::table::Table;
+use crate::model::table::{Start, Table};
 
 /// The stored rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub struct Meta {
     pub next_id: u64,
 }
 
+const FIRST_DEPLOYMENT: DeploymentId = DeploymentId(uuid::Uuid::nil());
+
 /// A law of the rows that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -63,14 +67,14 @@ impl World {
         match (&write.key, &write.row) {
             (Key::Meta, Some(Row::Meta(meta))) => self.meta = Some(Meta::clone(meta)),
             (Key::Agent(key), Some(Row::Agent(row))) => {
-                self.agent_ids.put(row.id, std::sync::Arc::new(*key));
+                self.agent_ids.put(row.id, Arc::new(*key));
                 self.agents.put(*key, row.clone());
             }
             (Key::AppVersion(app, version), Some(Row::AppVersion(row))) => {
                 self.versions.put((*app, *version), row.clone());
             }
             (Key::App(key), Some(Row::App(row))) => {
-                self.paths.put(row.path.clone(), std::sync::Arc::new(*key));
+                self.paths.put(row.path.clone(), Arc::new(*key));
                 self.apps.put(*key, row.clone());
             }
             (Key::Deployment(id), Some(Row::Deployment(row))) => {
@@ -112,7 +116,7 @@ impl World {
     /// The row under `key`, to keep.
     pub fn row(&self, key: &Key) -> Option<Row> {
         match key {
-            Key::Meta => self.meta.clone().map(|meta| Row::Meta(std::sync::Arc::new(meta))),
+            Key::Meta => self.meta.clone().map(|meta| Row::Meta(Arc::new(meta))),
             Key::Agent(key) => self.agents.share(key).map(Row::Agent),
             Key::AppVersion(app, version) => {
                 self.versions.share(&(*app, *version)).map(Row::AppVersion)
@@ -163,21 +167,50 @@ impl World {
 
     /// Every row, in the order of keys.
     pub fn rows(&self) -> impl Iterator<Item = (Key, Row)> + '_ {
-        let meta =
-            self.meta.iter().map(|meta| (Key::Meta, Row::Meta(std::sync::Arc::new(meta.clone()))));
-        let agents =
-            self.agents.shared().map(|(key, row)| (Key::Agent(*key), Row::Agent(row.clone())));
-        let versions = self.versions.shared().map(|((app, version), row)| {
+        self.rows_after(None)
+    }
+
+    /// The rows behind a key, in the order of keys. Costs what is taken.
+    pub fn rows_after(&self, after: Option<Key>) -> impl Iterator<Item = (Key, Row)> + '_ {
+        let agents = start(after, Key::Agent(AgentKey(0)), |key| match key {
+            Key::Agent(key) => Some(key),
+            _ => None,
+        });
+        let versions =
+            start(after, Key::AppVersion(AppKey(0), Version::default()), |key| match key {
+                Key::AppVersion(app, version) => Some((app, version)),
+                _ => None,
+            });
+        let apps = start(after, Key::App(AppKey(0)), |key| match key {
+            Key::App(key) => Some(key),
+            _ => None,
+        });
+        let deployments = start(after, Key::Deployment(FIRST_DEPLOYMENT), |key| match key {
+            Key::Deployment(id) => Some(id),
+            _ => None,
+        });
+        let instances = start(after, Key::Instance(InstanceKey::default()), |key| match key {
+            Key::Instance(key) => Some(key),
+            _ => None,
+        });
+        let meta = self.meta.iter().filter(move |_| after.is_none());
+        let meta = meta.map(|meta| (Key::Meta, Row::Meta(Arc::new(meta.clone()))));
+        let agents = self
+            .agents
+            .shared_from(agents)
+            .map(|(key, row)| (Key::Agent(*key), Row::Agent(row.clone())));
+        let versions = self.versions.shared_from(versions).map(|((app, version), row)| {
             (Key::AppVersion(*app, *version), Row::AppVersion(row.clone()))
         });
-        let apps = self.apps.shared().map(|(key, row)| (Key::App(*key), Row::App(row.clone())));
+        let apps =
+            self.apps.shared_from(apps).map(|(key, row)| (Key::App(*key), Row::App(row.clone())));
         let deployments = self
             .deployments
-            .shared()
+            .shared_from(deployments)
             .map(|(id, row)| (Key::Deployment(*id), Row::Deployment(row.clone())));
         let instances = self
             .instances
-            .shared()
+            .shared_from(instances)
             .map(|(key, row)| (Key::Instance(*key), Row::Instance(row.clone())));
         meta.chain(agents).chain(versions).chain(apps).chain(deployments).chain(instances)
     }
@@ -235,5 +268,17 @@ impl World {
             }
         }
         if broken.is_empty() { Ok(()) } else { Err(broken) }
+    }
+}
+
+/// Where a table begins behind a key of any table: `first` is its least key, `own` gives a key as the table knows it.
+fn start<K>(after: Option<Key>, first: Key, own: impl Fn(Key) -> Option<K>) -> Start<K> {
+    match after {
+        None => Start::All,
+        Some(key) => match own(key) {
+            Some(key) => Start::After(key),
+            None if key < first => Start::All,
+            None => Start::Nothing,
+        },
     }
 }

@@ -1,0 +1,229 @@
+//! Facts into rows: what clients ask goes through `change`, what agents say is taken as it is.
+//!
+//! Total: what does not fit (an unknown instance, an older life) is an event or nothing, never an error. Idempotent:
+//! the same have twice writes once.
+
+use std::collections::BTreeMap;
+
+use crate::logic::change;
+use crate::logic::draft::Draft;
+use crate::logic::status::{self, Change};
+use crate::model::agent::{Agent, AgentState, Foreign, Inventory};
+use crate::model::event::Event;
+use crate::model::fact::{Answer, Fact};
+use crate::model::have::{End, Have, Phase, TaskHave};
+use crate::model::id::{AgentId, AgentKey, InstanceKey, RunId};
+use crate::model::instance::{Condition, Goal, Instance, Task};
+use crate::model::reason::Reason;
+use crate::model::time::Span;
+
+/// For so long a port found taken by a stranger is not tried again.
+const FOREIGN_PORT_HOLD: Span = Span::secs(20);
+
+/// Brings one fact into the rows.
+pub fn absorb(draft: &mut Draft<'_>, fact: Fact) {
+    match fact {
+        Fact::Asked { ticket, who, change, force } => {
+            let answer = change::apply(draft, &who, change, force);
+            draft.answer(ticket, answer);
+        }
+        Fact::Attached { ticket, agent, run, inventory } => {
+            let key = attach(draft, agent, run, inventory);
+            draft.answer(ticket, Answer::Attached(key));
+        }
+        Fact::Has { ticket, agent, haves } => {
+            for have in haves {
+                take(draft, agent, &have);
+            }
+            draft.answer(ticket, Answer::Noted);
+        }
+        Fact::Synced { agent, .. } => hear(draft, agent),
+        Fact::Lost { agent, .. } => lose(draft, agent),
+    }
+}
+
+fn attach(draft: &mut Draft<'_>, id: AgentId, run: RunId, inventory: Inventory) -> AgentKey {
+    let known = draft.world().agent_ids.get(&id).copied();
+    let old = known.and_then(|key| draft.world().agents.get(&key).cloned());
+    let agent = match old {
+        Some(old) => {
+            let state = match old.state {
+                AgentState::Lost { .. } | AgentState::Forgotten => AgentState::Up,
+                AgentState::Up | AgentState::Draining { .. } => old.state,
+            };
+            Agent { run, state, inventory, ..old }
+        }
+        None => {
+            let key = draft.new_agent();
+            Agent { key, id, run, state: AgentState::Up, inventory, foreign: BTreeMap::new() }
+        }
+    };
+    let key = agent.key;
+    draft.put_agent(agent);
+    key
+}
+
+fn hear(draft: &mut Draft<'_>, key: AgentKey) {
+    let Some(agent) = draft.world().agents.get(&key) else { return };
+    if let AgentState::Lost { .. } = agent.state {
+        let heard = Agent { state: AgentState::Up, ..agent.clone() };
+        draft.put_agent(heard);
+    }
+}
+
+/// The agent is lost: what ran there may still run, and nobody knows.
+fn lose(draft: &mut Draft<'_>, key: AgentKey) {
+    let Some(agent) = draft.world().agents.get(&key) else { return };
+    if !agent.is_heard() {
+        return;
+    }
+    let now = draft.now();
+    let lost = Agent { state: AgentState::Lost { since: now }, ..agent.clone() };
+    draft.put_agent(lost);
+    let there: Vec<InstanceKey> = draft
+        .index()
+        .agents
+        .of(key)
+        .into_iter()
+        .flat_map(|used| used.instances.iter().copied())
+        .collect();
+    for instance in there {
+        let Some(instance) = draft.instance(instance).cloned() else { continue };
+        let changes = instance
+            .tasks
+            .iter()
+            .filter(|task| !task.condition.is_terminal() && !task.condition.is_unreachable())
+            .map(|task| Change {
+                task: Task { condition: Condition::Unreachable, since: now, ..task.clone() },
+                message: "the agent is not heard".to_owned(),
+            })
+            .collect();
+        status::update(draft, instance, changes);
+    }
+}
+
+/// Takes what an agent has of one instance.
+fn take(draft: &mut Draft<'_>, agent: AgentKey, have: &Have) {
+    let Some(instance) = draft.instance(have.key).filter(|row| row.id == have.instance).cloned()
+    else {
+        unknown(draft, have);
+        return;
+    };
+    let is_there = instance.place.as_ref().is_some_and(|place| place.agent == agent);
+    if !is_there || instance.incarnation != have.incarnation || !instance.is_live() {
+        return;
+    }
+    let changes: Vec<Change> = have
+        .tasks
+        .iter()
+        .filter_map(|task_have| {
+            let task = instance.tasks.iter().find(|task| task.name == task_have.task)?;
+            next(draft, &instance, task, task_have)
+        })
+        .collect();
+    for task in &have.tasks {
+        note_foreign_port(draft, agent, task);
+    }
+    if !changes.is_empty() {
+        status::update(draft, instance, changes);
+    }
+}
+
+/// Something ended that no row knows; what lives and no row knows is a stray, left alone.
+fn unknown(draft: &mut Draft<'_>, have: &Have) {
+    let ended = have.tasks.iter().find_map(|task| match &task.phase {
+        Phase::Exited { end: End::Code(0), .. } => Some(Condition::Finished),
+        Phase::Exited { .. } => Some(Condition::Failed),
+        Phase::Preparing { .. }
+        | Phase::Starting
+        | Phase::Running { .. }
+        | Phase::Stopping { .. }
+        | Phase::Absent => None,
+    });
+    if let Some(condition) = ended {
+        draft.event(Event::UnknownTerminated { instance: have.instance, condition });
+    }
+}
+
+/// The state of a task after what its agent says, or nothing when that changes nothing.
+fn next(draft: &Draft<'_>, instance: &Instance, task: &Task, have: &TaskHave) -> Option<Change> {
+    let now = draft.now();
+    let (condition, message) = condition_of(instance, &have.phase);
+    let was = task.condition;
+    if !moves_forward(was, condition) {
+        return None;
+    }
+    let mut next = Task { condition, health: have.health, ready: have.ready, ..task.clone() };
+    match &have.phase {
+        Phase::Preparing { pulled } => next.pulled = *pulled,
+        Phase::Running { ips, handle, .. } => {
+            next.ips.clone_from(ips);
+            next.handle = Some(handle.clone());
+            next.started_at = task.started_at.or(Some(now));
+        }
+        Phase::Exited { end, .. } => next.end = Some(end.clone()),
+        Phase::Starting | Phase::Stopping { .. } | Phase::Absent => {}
+    }
+    if condition != was || next.pulled > task.pulled {
+        next.since = now;
+    }
+    (next != *task).then_some(Change { task: next, message })
+}
+
+fn condition_of(instance: &Instance, phase: &Phase) -> (Condition, String) {
+    let asked_to_end = instance.goal != Goal::Run;
+    match phase {
+        Phase::Preparing { .. } => (Condition::Staging, String::new()),
+        Phase::Starting => (Condition::Starting, String::new()),
+        Phase::Running { .. } => (Condition::Running, String::new()),
+        Phase::Stopping { .. } => (Condition::Killing, String::new()),
+        Phase::Absent if asked_to_end => (Condition::Killed, String::new()),
+        Phase::Absent => (Condition::Dropped, "the agent has nothing of it".to_owned()),
+        Phase::Exited { end, .. } if asked_to_end => (Condition::Killed, end.message()),
+        Phase::Exited { end, .. } => {
+            let condition = match end {
+                End::Code(0) => Condition::Finished,
+                End::Refused(Reason::Policy { .. }) => Condition::Error,
+                End::Code(_)
+                | End::Signal(_)
+                | End::Oom { .. }
+                | End::Refused(_)
+                | End::Gone(_) => Condition::Failed,
+            };
+            (condition, end.message())
+        }
+    }
+}
+
+/// States only go forward; a task whose agent was lost takes up where its agent says it is.
+fn moves_forward(was: Condition, is: Condition) -> bool {
+    let rank = |condition: Condition| match condition {
+        Condition::Unreachable | Condition::UnreachableInactive => 0,
+        Condition::Provisioned => 1,
+        Condition::Staging => 2,
+        Condition::Starting => 3,
+        Condition::Running => 4,
+        Condition::Killing => 5,
+        Condition::Finished
+        | Condition::Killed
+        | Condition::Failed
+        | Condition::Error
+        | Condition::Gone
+        | Condition::Dropped
+        | Condition::Unknown => 6,
+    };
+    !was.is_terminal() && rank(is) >= rank(was)
+}
+
+/// A launch found a host port taken by somebody else: it is not tried again for a while.
+fn note_foreign_port(draft: &mut Draft<'_>, agent: AgentKey, have: &TaskHave) {
+    let Phase::Exited { end: End::Refused(Reason::PortForeign { port, holder }), .. } = &have.phase
+    else {
+        return;
+    };
+    let Some(mut row) = draft.world().agents.get(&agent).cloned() else { return };
+    let now = draft.now();
+    row.foreign.retain(|_, foreign| foreign.until > now);
+    row.foreign.insert(*port, Foreign { holder: holder.clone(), until: now + FOREIGN_PORT_HOLD });
+    draft.put_agent(row);
+}

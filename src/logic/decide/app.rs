@@ -1,0 +1,194 @@
+//! One app: what time alone changes, then its count and configuration, then its launches, then its deployment's part.
+
+use crate::logic::decide::rollout::{self, Situation};
+use crate::logic::decide::{backoff, launch};
+use crate::logic::draft::Draft;
+use crate::logic::index::timers::LAUNCH_OVERDUE;
+use crate::logic::status::{self, Change};
+use crate::model::app::{Action, App, AppVersion};
+use crate::model::have::StopWhy;
+use crate::model::id::{AppKey, InstanceId, InstanceKey, Rev};
+use crate::model::instance::{Condition, Goal, Instance, Task, Then};
+use crate::model::spec::UnreachableStrategy;
+use crate::model::time::Span;
+use crate::model::world::World;
+
+/// What an app shall be right now.
+struct Target {
+    /// The definition, none when nothing shall run.
+    row: Option<AppVersion>,
+    /// Whether instances of other configurations are replaced.
+    rolling: bool,
+}
+
+/// Decides one app.
+pub fn decide(draft: &mut Draft<'_>, key: AppKey) {
+    follow_time(draft, key);
+    backoff::expire(draft, key);
+    let Some(app) = draft.world().apps.get(&key).cloned() else { return };
+    let target = target(draft.world(), &app);
+    let done = reach(draft, key, &target);
+    launch::app(draft, key, None);
+    close_part(draft, key, done);
+}
+
+/// What the app shall be: of a part whose step has not begun only what was before counts.
+fn target(world: &World, app: &App) -> Target {
+    let row = |version| world.versions.get(&(app.key, version)).cloned();
+    let Some(part) = &app.part else {
+        let row = if app.removed.is_some() { None } else { row(app.version) };
+        return Target { row, rolling: false };
+    };
+    let begun =
+        world.deployments.get(&part.deployment).is_some_and(|running| running.step >= part.step);
+    if begun {
+        Target { row: part.to.and_then(row), rolling: part.action == Action::Restart }
+    } else {
+        Target { row: part.from.and_then(row), rolling: false }
+    }
+}
+
+/// Starts and stops what the target asks for; whether it is reached.
+fn reach(draft: &mut Draft<'_>, key: AppKey, target: &Target) -> bool {
+    let Some(row) = &target.row else {
+        return stop_all(draft, key);
+    };
+    let instances: Vec<&Instance> = draft.world().instances_of(key).collect();
+    let situation = Situation {
+        wanted: row.spec.instances,
+        config: row.config,
+        rolling: target.rolling,
+        upgrade: row.spec.upgrade,
+        resident: row.spec.is_resident(),
+        kill_selection: row.spec.kill_selection,
+        instances: &instances,
+    };
+    let moves = rollout::moves(&situation);
+    let why = if target.rolling { StopWhy::Upgrade } else { StopWhy::Surplus };
+    for instance in moves.stop {
+        status::stop(draft, instance, why, Then::Leave);
+    }
+    for _ in 0..moves.start {
+        schedule(draft, key, row);
+    }
+    moves.done
+}
+
+fn stop_all(draft: &mut Draft<'_>, key: AppKey) -> bool {
+    let instances: Vec<InstanceKey> =
+        draft.world().instances_of(key).map(|instance| instance.key).collect();
+    for instance in instances {
+        status::stop(draft, instance, StopWhy::Removed, Then::Leave);
+    }
+    // One on a lost agent counts as gone (behaviour 2.2); its row stays until that agent has confirmed it.
+    draft
+        .world()
+        .instances_of(key)
+        .all(|instance| instance.condition().is_some_and(Condition::is_unreachable))
+}
+
+/// A new instance that waits for its place.
+fn schedule(draft: &mut Draft<'_>, key: AppKey, row: &AppVersion) {
+    let Some(mut app) = draft.world().apps.get(&key).cloned() else { return };
+    let no = app.next_instance;
+    app.next_instance += 1;
+    draft.put_app(app);
+    let instance = Instance {
+        key: InstanceKey { app: key, no },
+        id: InstanceId(draft.new_id()),
+        version: row.version,
+        config: row.config,
+        goal: Goal::Run,
+        incarnation: crate::model::id::Incarnation(0),
+        lives: 1,
+        place: None,
+        after: None,
+        tasks: Vec::new(),
+        since: draft.now(),
+        rev: Rev::default(),
+    };
+    status::publish_instance(draft, &instance);
+    draft.put_instance(instance);
+}
+
+/// The part of a running deployment is done once its target was reached.
+fn close_part(draft: &mut Draft<'_>, key: AppKey, done: bool) {
+    let Some(app) = draft.world().apps.get(&key) else { return };
+    let Some(part) = &app.part else { return };
+    let begun = draft
+        .world()
+        .deployments
+        .get(&part.deployment)
+        .is_some_and(|running| running.step >= part.step);
+    if done && begun && !part.done {
+        let mut app = app.clone();
+        if let Some(part) = &mut app.part {
+            part.done = true;
+        }
+        draft.put_app(app);
+    }
+}
+
+/// What time alone changes: launches that take too long, agents that are away for too long.
+fn follow_time(draft: &mut Draft<'_>, key: AppKey) {
+    let due: Vec<InstanceKey> = draft
+        .world()
+        .instances_of(key)
+        .filter(|instance| {
+            instance
+                .tasks
+                .iter()
+                .any(|task| task.condition != Condition::Running && !task.condition.is_terminal())
+        })
+        .map(|instance| instance.key)
+        .collect();
+    for instance in due {
+        follow_absence(draft, instance);
+        follow_launch(draft, instance);
+    }
+}
+
+fn follow_launch(draft: &mut Draft<'_>, key: InstanceKey) {
+    let Some(instance) = draft.instance(key) else { return };
+    let overdue = |task: &Task| {
+        matches!(task.condition, Condition::Provisioned | Condition::Staging | Condition::Starting)
+            && draft.now() >= task.since + LAUNCH_OVERDUE
+    };
+    if instance.goal == Goal::Run && instance.tasks.iter().any(overdue) {
+        status::stop(draft, key, StopWhy::Overdue, Then::Relaunch);
+    }
+}
+
+/// The unreachable strategy, with its own exact timers (SM-9, BETTER).
+fn follow_absence(draft: &mut Draft<'_>, key: InstanceKey) {
+    let Some(instance) = draft.instance(key).cloned() else { return };
+    let Some(row) = draft.world().versions.get(&(key.app, instance.version)) else { return };
+    let UnreachableStrategy::After { inactive_seconds, expunge_seconds } = row.spec.unreachable
+    else {
+        return;
+    };
+    let now = draft.now();
+    let inactive: Vec<Change> = instance
+        .tasks
+        .iter()
+        .filter(|task| {
+            task.condition == Condition::Unreachable
+                && now >= task.since + Span::secs(inactive_seconds)
+        })
+        .map(|task| Change {
+            task: Task { condition: Condition::UnreachableInactive, ..task.clone() },
+            message: "the agent is not heard, a replacement may start".to_owned(),
+        })
+        .collect();
+    if !inactive.is_empty() {
+        status::update(draft, instance, inactive);
+    }
+    let Some(instance) = draft.instance(key) else { return };
+    let expunge = instance.tasks.iter().any(|task| {
+        task.condition == Condition::UnreachableInactive
+            && now >= task.since + Span::secs(expunge_seconds)
+    });
+    if expunge {
+        status::stop(draft, key, StopWhy::Replaced, Then::Leave);
+    }
+}

@@ -1,0 +1,121 @@
+//! A deployment's steps, one after another; its end lets go of its apps.
+
+use std::collections::BTreeMap;
+
+use crate::logic::draft::Draft;
+use crate::model::app::{Action, App};
+use crate::model::commit::Key;
+use crate::model::deployment::Deployment;
+use crate::model::event::{Event, Plan, PlanAction, PlanStep};
+use crate::model::id::{AppKey, DeploymentId};
+use crate::model::path::AppPath;
+use crate::model::world::World;
+
+/// Removed apps whose definitions are kept, so that a group can be put back; the longest removed go first.
+pub const MAX_REMOVED_APPS: usize = 1_000;
+
+/// Announces the running step, and goes on as long as steps are done.
+pub fn decide(draft: &mut Draft<'_>, id: DeploymentId) {
+    while let Some(mut running) = draft.world().deployments.get(&id).cloned() {
+        if !running.announced {
+            let step = PlanStep { plan: plan(draft, &running), step: running.step };
+            draft.event(Event::StepBegan(step));
+            running.announced = true;
+            draft.put_deployment(running.clone());
+        }
+        if draft.index().plans.open(id, running.step) > 0 {
+            return;
+        }
+        let step = PlanStep { plan: plan(draft, &running), step: running.step };
+        draft.event(Event::StepDone(step));
+        if running.step + 1 >= running.steps {
+            finish(draft, &running);
+            return;
+        }
+        running.step += 1;
+        running.announced = false;
+        draft.put_deployment(running);
+    }
+}
+
+fn finish(draft: &mut Draft<'_>, running: &Deployment) {
+    draft.event(Event::DeploymentDone(plan(draft, running)));
+    let apps: Vec<AppKey> = draft.index().plans.apps(running.id).collect();
+    for key in apps {
+        let Some(mut app) = draft.world().apps.get(&key).cloned() else { continue };
+        let part = app.part.take();
+        if part.is_some_and(|part| part.action == Action::Stop) {
+            app.backoffs.clear();
+            app.last_failure = None;
+            draft.event(Event::AppTerminated { path: app.path.clone() });
+        }
+        draft.put_app(app);
+    }
+    draft.remove(Key::Deployment(running.id));
+    forget_removed(draft);
+}
+
+/// Ends deployments where they stand (DP-12): what they began stays as it is.
+pub fn cancel(draft: &mut Draft<'_>, id: DeploymentId) {
+    let Some(running) = draft.world().deployments.get(&id).cloned() else { return };
+    let reason = "The upgrade has been cancelled".to_owned();
+    draft.event(Event::DeploymentFailed { plan: plan(draft, &running), reason });
+    let apps: Vec<AppKey> = draft.index().plans.apps(id).collect();
+    for key in apps {
+        if let Some(mut app) = draft.world().apps.get(&key).cloned() {
+            app.part = None;
+            draft.put_app(app);
+        }
+    }
+    draft.remove(Key::Deployment(id));
+}
+
+/// The plan of a running deployment, from the parts of its apps (DP-6).
+fn plan(draft: &Draft<'_>, running: &Deployment) -> Plan {
+    let apps = draft.index().plans.apps(running.id);
+    let apps = apps.filter_map(|key| draft.world().apps.get(&key));
+    Plan { id: running.id, version: running.version, steps: steps(apps, running) }
+}
+
+fn steps<'a>(
+    apps: impl Iterator<Item = &'a App>,
+    running: &Deployment,
+) -> Vec<Vec<(PlanAction, AppPath)>> {
+    let mut steps: BTreeMap<u32, Vec<(PlanAction, AppPath)>> =
+        (0..running.steps).map(|step| (step, Vec::new())).collect();
+    for app in apps {
+        let Some(part) = &app.part else { continue };
+        if let (Action::Create, Some(start)) = (part.action, running.start_step) {
+            steps.entry(start).or_default().push((PlanAction::Start, app.path.clone()));
+        }
+        steps.entry(part.step).or_default().push((part.action.into(), app.path.clone()));
+    }
+    steps.into_values().collect()
+}
+
+/// Keeps the number of removed apps bounded. One of which an instance is left stays.
+fn forget_removed(draft: &mut Draft<'_>) {
+    let removed = draft.index().apps.removed();
+    let surplus = removed.len().saturating_sub(MAX_REMOVED_APPS);
+    let gone: Vec<AppKey> =
+        removed.take(surplus).filter(|app| is_forgettable(draft, *app)).collect();
+    for key in gone {
+        let versions = version_keys(draft.world(), key);
+        draft.remove(Key::App(key));
+        for version in versions {
+            draft.remove(version);
+        }
+        draft.verdicts().remove(&key);
+    }
+}
+
+fn is_forgettable(draft: &Draft<'_>, key: AppKey) -> bool {
+    let free = draft.world().apps.get(&key).is_some_and(|app| app.part.is_none());
+    free && draft.index().apps.instances(key) == 0
+}
+
+fn version_keys(world: &World, key: AppKey) -> Vec<Key> {
+    let Some(app) = world.apps.get(&key) else { return Vec::new() };
+    let all = app.priors.iter().chain([&app.version]);
+    all.map(|version| Key::AppVersion(key, *version)).collect()
+}

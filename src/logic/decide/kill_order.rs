@@ -1,0 +1,56 @@
+//! Who goes first when fewer are wanted (SC-4, SC-5, with what is BETTER): what does no work, then the rest by the
+//! app's kill selection.
+
+use std::cmp::Reverse;
+
+use crate::model::id::Version;
+use crate::model::instance::{Condition, Instance};
+use crate::model::spec::KillSelection;
+use crate::model::time::Timestamp;
+
+/// Sorts instances so that those to end first come first.
+///
+/// With `newest_config_first` those of a newer configuration go before those of an older one among equals: in an upgrade
+/// that follows a failed one, what failed goes before what worked (behaviour 2.3).
+pub fn sort(instances: &mut [&Instance], selection: KillSelection, newest_config_first: bool) {
+    instances.sort_by_key(|instance| {
+        let config = newest_config_first.then_some(Reverse(instance.config));
+        (weight(instance), config, by_age(instance, selection), Reverse(instance.key))
+    });
+}
+
+/// Lower goes first.
+fn weight(instance: &Instance) -> u8 {
+    match instance.condition() {
+        None => 0,
+        Some(condition) if condition.is_terminal() => 0,
+        Some(Condition::Unreachable | Condition::UnreachableInactive) => 1,
+        Some(Condition::Provisioned | Condition::Staging) => 3,
+        Some(Condition::Starting) => 4,
+        Some(Condition::Running)
+            if instance.tasks.iter().any(|task| task.health == Some(false)) =>
+        {
+            2
+        }
+        Some(_) => 5,
+    }
+}
+
+fn by_age(
+    instance: &Instance,
+    selection: KillSelection,
+) -> (Option<Reverse<Timestamp>>, Option<Timestamp>) {
+    let began = instance
+        .started_at()
+        .or_else(|| instance.tasks.iter().map(|task| task.staged_at).min())
+        .unwrap_or(instance.since);
+    match selection {
+        KillSelection::YoungestFirst => (Some(Reverse(began)), None),
+        KillSelection::OldestFirst => (None, Some(began)),
+    }
+}
+
+/// The configuration whose instances an upgrade keeps.
+pub fn is_of(instance: &Instance, config: Version) -> bool {
+    instance.config == config
+}

@@ -1,0 +1,149 @@
+//! How many instances to start and which to stop, from counts alone and without memory (RU-1, SC-4).
+//!
+//! The same function serves a new app, a change of count, a new configuration, a replacement, a failover and a rollback:
+//! it looks at what is there. Amounts are decimals, comparisons are `>=`, and an instance of the old configuration is
+//! ended only while enough healthy ones remain (RU-8, BETTER).
+
+use crate::logic::decide::kill_order;
+use crate::model::id::{InstanceKey, Version};
+use crate::model::instance::{Condition, Instance};
+use crate::model::spec::{KillSelection, UpgradeStrategy};
+use crate::model::unit::Ratio;
+
+/// What is wanted and what is there.
+pub struct Situation<'a> {
+    /// How many are wanted.
+    pub wanted: u32,
+    /// Of which configuration.
+    pub config: Version,
+    /// Whether those of other configurations are replaced; else they count as they are.
+    pub rolling: bool,
+    /// How many may be missing or too many meanwhile.
+    pub upgrade: UpgradeStrategy,
+    /// Whether the app is bound to its places.
+    pub resident: bool,
+    /// Which of two equal instances goes first.
+    pub kill_selection: KillSelection,
+    /// Every instance of the app.
+    pub instances: &'a [&'a Instance],
+}
+
+/// What to do now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moves {
+    /// So many new instances.
+    pub start: u32,
+    /// These end.
+    pub stop: Vec<InstanceKey>,
+    /// Nothing is left to do, and everything wanted is healthy.
+    pub done: bool,
+}
+
+/// How many must stay healthy and how many there may be, during an upgrade (RU-1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// No decision of ours goes below this many healthy ones.
+    pub floor: u32,
+    /// No decision of ours goes above this many.
+    pub ceiling: u32,
+}
+
+/// What to do now.
+pub fn moves(situation: &Situation<'_>) -> Moves {
+    if situation.rolling { roll(situation) } else { scale(situation) }
+}
+
+// === impl Capacity ===
+
+impl Capacity {
+    /// For `wanted` instances of which `healthy` are healthy now, of any configuration.
+    pub fn of(upgrade: UpgradeStrategy, wanted: u32, healthy: u32, resident: bool) -> Capacity {
+        let mut floor = upgrade.minimum_health.of_rounded_up(wanted);
+        let mut ceiling = (Ratio::ONE + upgrade.over_capacity).of_cut(wanted);
+        if floor == ceiling && healthy >= ceiling {
+            // No room to move: one more, or for what is bound to its place one less.
+            if resident {
+                floor = floor.saturating_sub(1);
+            } else {
+                ceiling += 1;
+            }
+        }
+        Capacity { floor, ceiling }
+    }
+}
+
+fn scale(situation: &Situation<'_>) -> Moves {
+    let mut counted: Vec<&Instance> =
+        situation.instances.iter().copied().filter(|one| counts(one)).collect();
+    let there = count(counted.len());
+    let surplus = there.saturating_sub(situation.wanted);
+    kill_order::sort(&mut counted, situation.kill_selection, false);
+    let stop: Vec<InstanceKey> = counted.iter().take(surplus as usize).map(|one| one.key).collect();
+    let healthy = count(situation.instances.iter().filter(|one| one.is_healthy()).count());
+    let start = situation.wanted.saturating_sub(there);
+    let done =
+        stop.is_empty() && start == 0 && healthy >= situation.wanted && leaving(situation) == 0;
+    Moves { start, stop, done }
+}
+
+fn roll(situation: &Situation<'_>) -> Moves {
+    let counted = || situation.instances.iter().copied().filter(|one| counts(one));
+    let (mut new, mut old): (Vec<&Instance>, Vec<&Instance>) =
+        counted().partition(|one| kill_order::is_of(one, situation.config));
+    let healthy = count(counted().filter(|one| one.is_healthy()).count());
+    let capacity = Capacity::of(situation.upgrade, situation.wanted, healthy, situation.resident);
+    let fresh = count(new.len());
+    kill_order::sort(&mut old, situation.kill_selection, true);
+    kill_order::sort(&mut new, situation.kill_selection, false);
+    let mut spare = healthy.saturating_sub(capacity.floor);
+    let surplus = fresh.saturating_sub(situation.wanted) as usize;
+    let stop: Vec<InstanceKey> = old
+        .iter()
+        .chain(new.iter().take(surplus))
+        .filter(|one| may_stop(one, &mut spare))
+        .map(|one| one.key)
+        .collect();
+    let old_living = count(old.iter().filter(|one| one.is_live()).count());
+    let room = capacity.ceiling.saturating_sub(old_living + fresh + leaving(situation));
+    let start = situation.wanted.saturating_sub(fresh).min(room);
+    let healthy_new = count(new.iter().filter(|one| one.is_healthy()).count());
+    let done = stop.is_empty()
+        && old.is_empty()
+        && start == 0
+        && healthy_new >= situation.wanted
+        && leaving(situation) == 0;
+    Moves { start, stop, done }
+}
+
+/// What serves may end only while enough others serve; what does not run may end at once.
+fn may_stop(instance: &Instance, spare: &mut u32) -> bool {
+    if !instance.is_healthy() {
+        let runs = instance.tasks.iter().any(|task| task.condition == Condition::Running);
+        return !runs || *spare > 0;
+    }
+    if *spare == 0 {
+        return false;
+    }
+    *spare -= 1;
+    true
+}
+
+/// Wanted and not given up: what is counted against the number that is asked for.
+fn counts(instance: &Instance) -> bool {
+    instance.is_wanted() && instance.condition() != Some(Condition::UnreachableInactive)
+}
+
+/// How many end and are not known to have ended, on agents that are heard.
+fn leaving(situation: &Situation<'_>) -> u32 {
+    let leaves = |one: &&&Instance| {
+        !one.is_wanted() && one.is_live() && !one.condition().is_some_and(Condition::is_unreachable)
+    };
+    count(situation.instances.iter().filter(leaves).count())
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,335 @@
+//! One step's changes while they are being made.
+//!
+//! `put` is the only way a row changes: it feeds world, index, commit and dirty marks at once, so that a forgotten mark
+//! is impossible rather than found late.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::logic::index::Index;
+use crate::model::agent::Agent;
+use crate::model::app::{App, AppVersion};
+use crate::model::commit::{Key, Row, Write};
+use crate::model::deployment::Deployment;
+use crate::model::event::Event;
+use crate::model::fact::{Answer, Ticket};
+use crate::model::id::{AgentKey, AppKey, CommitNo, DeploymentId, InstanceKey, time_uuid};
+use crate::model::instance::Instance;
+use crate::model::table::Table;
+use crate::model::time::Timestamp;
+use crate::model::view::Verdict;
+use crate::model::world::{Meta, World};
+
+/// What must be looked at because something it depends on changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// An agent.
+    Agent(AgentKey),
+    /// An app and its instances.
+    App(AppKey),
+    /// A deployment.
+    Deployment(DeploymentId),
+}
+
+/// The subjects that must be looked at, and the agents on which something became free.
+#[derive(Clone, Debug, Default)]
+pub struct Dirty {
+    /// To be decided.
+    pub subjects: BTreeSet<Subject>,
+    /// Where what waits may fit now.
+    pub fresh: BTreeSet<AgentKey>,
+}
+
+/// What an installation limits.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// At most so many deployments at once; none by default (contract 2.1).
+    pub max_running_deployments: Option<u32>,
+    /// Service ports are given out from this range, both included.
+    pub service_ports: ServicePorts,
+}
+
+/// The range of service ports (SD-1).
+#[derive(Clone, Copy, Debug)]
+pub struct ServicePorts {
+    /// The first.
+    pub first: u16,
+    /// The last.
+    pub last: u16,
+}
+
+/// One step's changes while they are being made.
+pub struct Draft<'a> {
+    now: Timestamp,
+    no: CommitNo,
+    limits: Limits,
+    world: &'a mut World,
+    index: &'a mut Index,
+    dirty: &'a mut Dirty,
+    verdicts: &'a mut Table<AppKey, Verdict>,
+    writes: BTreeMap<Key, Option<Row>>,
+    events: Vec<Event>,
+    answers: Vec<(Ticket, Answer)>,
+    placements: u32,
+}
+
+/// What a finished draft leaves behind.
+pub struct Drafted {
+    /// Rows by key.
+    pub writes: Vec<Write>,
+    /// What happened.
+    pub events: Vec<Event>,
+    /// Who is told.
+    pub answers: Vec<(Ticket, Answer)>,
+}
+
+// === impl ServicePorts ===
+
+impl Default for ServicePorts {
+    fn default() -> Self {
+        ServicePorts { first: 10_000, last: 20_000 }
+    }
+}
+
+// === impl Draft ===
+
+impl<'a> Draft<'a> {
+    /// Begins a step.
+    pub fn begin(
+        now: Timestamp,
+        no: CommitNo,
+        limits: Limits,
+        world: &'a mut World,
+        index: &'a mut Index,
+        dirty: &'a mut Dirty,
+        verdicts: &'a mut Table<AppKey, Verdict>,
+    ) -> Draft<'a> {
+        Draft {
+            now,
+            no,
+            limits,
+            world,
+            index,
+            dirty,
+            verdicts,
+            writes: BTreeMap::new(),
+            events: Vec::new(),
+            answers: Vec::new(),
+            placements: 0,
+        }
+    }
+
+    /// The step's time.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// What the installation limits.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// The world as changed so far.
+    pub fn world(&self) -> &World {
+        self.world
+    }
+
+    /// The index as changed so far.
+    pub fn index(&self) -> &Index {
+        self.index
+    }
+
+    /// What the last attempt to place each waiting app came to.
+    pub fn verdicts(&mut self) -> &mut Table<AppKey, Verdict> {
+        self.verdicts
+    }
+
+    /// How many rows are written so far.
+    pub fn written(&self) -> usize {
+        self.writes.len()
+    }
+
+    /// How many instances were placed so far.
+    pub fn placements(&self) -> u32 {
+        self.placements
+    }
+
+    /// Counts instances placed, against the budget of a step.
+    pub fn count_placements(&mut self, count: u32) {
+        self.placements += count;
+    }
+
+    /// Notes something that happened.
+    pub fn event(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// Notes an answer to be given when this is durable.
+    pub fn answer(&mut self, ticket: Ticket, answer: Answer) {
+        self.answers.push((ticket, answer));
+    }
+
+    /// The next subject to decide.
+    pub fn next_dirty(&mut self) -> Option<Subject> {
+        self.dirty.subjects.pop_first()
+    }
+
+    /// Looks at a subject later.
+    pub fn mark(&mut self, subject: Subject) {
+        self.dirty.subjects.insert(subject);
+    }
+
+    /// The agents on which something became free since they were last taken.
+    pub fn take_fresh(&mut self) -> BTreeSet<AgentKey> {
+        std::mem::take(&mut self.dirty.fresh)
+    }
+
+    /// A new id; strictly different from every other of this cluster.
+    pub fn new_id(&mut self) -> uuid::Uuid {
+        let mut meta = self.meta();
+        let id = time_uuid(self.now, meta.next_id, meta.cluster.node());
+        meta.next_id += 1;
+        self.put(Key::Meta, Some(Row::Meta(Arc::new(meta))));
+        id
+    }
+
+    /// The key of a new app.
+    pub fn new_app(&mut self) -> AppKey {
+        let mut meta = self.meta();
+        let key = meta.next_app;
+        meta.next_app = key.next();
+        self.put(Key::Meta, Some(Row::Meta(Arc::new(meta))));
+        key
+    }
+
+    /// The key of a new agent.
+    pub fn new_agent(&mut self) -> AgentKey {
+        let mut meta = self.meta();
+        let key = meta.next_agent;
+        meta.next_agent = key.next();
+        self.put(Key::Meta, Some(Row::Meta(Arc::new(meta))));
+        key
+    }
+
+    fn meta(&self) -> Meta {
+        self.world.meta.clone().expect("a brain is loaded with a meta row")
+    }
+
+    /// Puts an app.
+    pub fn put_app(&mut self, app: App) {
+        self.put(Key::App(app.key), Some(Row::App(Arc::new(app))));
+    }
+
+    /// Puts a definition of an app.
+    pub fn put_version(&mut self, app: AppKey, row: AppVersion) {
+        self.put(Key::AppVersion(app, row.version), Some(Row::AppVersion(Arc::new(row))));
+    }
+
+    /// Puts an instance, stamped with this commit if it differs from what it was.
+    pub fn put_instance(&mut self, mut instance: Instance) {
+        let old = self.world.instances.get(&instance.key);
+        if let Some(old) = old {
+            instance.rev = old.rev;
+            if *old == instance {
+                return;
+            }
+        }
+        instance.rev = self.no;
+        self.put(Key::Instance(instance.key), Some(Row::Instance(Arc::new(instance))));
+    }
+
+    /// Puts an agent.
+    pub fn put_agent(&mut self, agent: Agent) {
+        self.put(Key::Agent(agent.key), Some(Row::Agent(Arc::new(agent))));
+    }
+
+    /// Puts a deployment.
+    pub fn put_deployment(&mut self, deployment: Deployment) {
+        self.put(Key::Deployment(deployment.id), Some(Row::Deployment(Arc::new(deployment))));
+    }
+
+    /// Takes a row out.
+    pub fn remove(&mut self, key: Key) {
+        self.put(key, None);
+    }
+
+    fn put(&mut self, key: Key, row: Option<Row>) {
+        let old = self.world.row(&key);
+        if old == row {
+            return;
+        }
+        // Definitions that either row names must be there while the index follows: they come before and leave after.
+        if row.is_none() {
+            self.index.replace(self.world, &key, old.as_ref(), None);
+        }
+        let write = Write { key, row };
+        self.world.apply(&write);
+        if write.row.is_some() {
+            self.index.replace(self.world, &key, old.as_ref(), write.row.as_ref());
+        }
+        self.mark_dependants(old.as_ref(), write.row.as_ref());
+        self.writes.insert(write.key, write.row);
+    }
+
+    fn mark_dependants(&mut self, old: Option<&Row>, new: Option<&Row>) {
+        match (old, new) {
+            (None, None) => {}
+            (old, new) => match old.or(new).expect("one of them is there") {
+                Row::Meta(_) | Row::AppVersion(_) => {}
+                Row::Agent(agent) => {
+                    self.mark(Subject::Agent(agent.key));
+                    self.dirty.fresh.insert(agent.key);
+                }
+                Row::App(app) => {
+                    self.mark(Subject::App(app.key));
+                    for row in [old, new].into_iter().flatten() {
+                        if let Row::App(app) = row
+                            && let Some(part) = &app.part
+                        {
+                            self.mark(Subject::Deployment(part.deployment));
+                        }
+                    }
+                }
+                Row::Deployment(deployment) => self.mark_step(deployment.id, old, new),
+                Row::Instance(instance) => {
+                    self.mark(Subject::App(instance.key.app));
+                    self.mark_freed(old, new);
+                }
+            },
+        }
+    }
+
+    /// A step that begins concerns every app of the deployment.
+    fn mark_step(&mut self, id: DeploymentId, old: Option<&Row>, new: Option<&Row>) {
+        self.mark(Subject::Deployment(id));
+        let step = |row: Option<&Row>| match row {
+            Some(Row::Deployment(deployment)) => Some(deployment.step),
+            Some(_) | None => None,
+        };
+        if step(old) != step(new) {
+            let apps: Vec<AppKey> = self.index.plans.apps(id).collect();
+            self.dirty.subjects.extend(apps.into_iter().map(Subject::App));
+        }
+    }
+
+    fn mark_freed(&mut self, old: Option<&Row>, new: Option<&Row>) {
+        let place = |row: Option<&Row>| match row {
+            Some(Row::Instance(instance)) => instance.place.as_ref().map(|place| place.agent),
+            Some(_) | None => None,
+        };
+        if let Some(agent) = place(old).filter(|agent| place(new) != Some(*agent)) {
+            self.dirty.fresh.insert(agent);
+        }
+    }
+
+    /// An instance as changed so far.
+    pub fn instance(&self, key: InstanceKey) -> Option<&Instance> {
+        self.world.instances.get(&key)
+    }
+
+    /// Ends the step.
+    pub fn finish(self) -> Drafted {
+        let writes = self.writes.into_iter().map(|(key, row)| Write { key, row }).collect();
+        Drafted { writes, events: self.events, answers: self.answers }
+    }
+}

@@ -1,0 +1,159 @@
+//! What waits to be launched, which service ports are taken, and which apps are removed.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::app::App;
+use crate::model::id::AppKey;
+use crate::model::instance::Instance;
+use crate::model::time::Timestamp;
+use crate::model::world::World;
+
+/// Facts about apps that would cost a scan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppUses {
+    waiting: BTreeSet<Waiting>,
+    uses: BTreeMap<AppKey, AppUse>,
+    service_ports: BTreeMap<u16, u32>,
+    removed: BTreeSet<(Timestamp, AppKey)>,
+}
+
+/// An app that waits, in the order in which waiting apps are served: priority first, then age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Waiting {
+    priority: Reverse<i16>,
+    since: Timestamp,
+    app: AppKey,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct AppUse {
+    priority: i16,
+    scheduled: BTreeSet<(Timestamp, u32)>,
+    instances: u32,
+}
+
+// === impl AppUses ===
+
+impl AppUses {
+    /// The apps that wait, in the order in which they are served.
+    pub fn waiting(&self) -> impl Iterator<Item = AppKey> + '_ {
+        self.waiting.iter().map(|waiting| waiting.app)
+    }
+
+    /// How many apps wait.
+    pub fn waiting_count(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Since when the oldest waiting instance of an app waits.
+    pub fn waits_since(&self, app: AppKey) -> Option<Timestamp> {
+        self.uses.get(&app)?.scheduled.first().map(|(since, _)| *since)
+    }
+
+    /// The numbers of an app's waiting instances, the longest waiting first.
+    pub fn scheduled(&self, app: AppKey) -> impl Iterator<Item = u32> + '_ {
+        self.uses.get(&app).into_iter().flat_map(|used| used.scheduled.iter().map(|(_, no)| *no))
+    }
+
+    /// How many instance rows an app has.
+    pub fn instances(&self, app: AppKey) -> u32 {
+        self.uses.get(&app).map_or(0, |used| used.instances)
+    }
+
+    /// Whether any app names this service port.
+    pub fn has_service_port(&self, port: u16) -> bool {
+        self.service_ports.contains_key(&port)
+    }
+
+    /// The removed apps, the longest removed first.
+    pub fn removed(&self) -> impl ExactSizeIterator<Item = AppKey> + '_ {
+        self.removed.iter().map(|(_, app)| *app)
+    }
+
+    /// Follows an instance that leaves or changes.
+    pub fn remove_instance(&mut self, instance: &Instance) {
+        let app = instance.key.app;
+        self.serve_not(app);
+        if let Some(used) = self.uses.get_mut(&app) {
+            used.instances -= 1;
+            used.scheduled.remove(&(instance.since, instance.key.no));
+        }
+        self.serve(app);
+        self.drop_empty(app);
+    }
+
+    /// Follows an instance that comes or has changed.
+    pub fn add_instance(&mut self, instance: &Instance) {
+        let app = instance.key.app;
+        self.serve_not(app);
+        let used = self.uses.entry(app).or_default();
+        used.instances += 1;
+        if instance.is_scheduled() {
+            used.scheduled.insert((instance.since, instance.key.no));
+        }
+        self.serve(app);
+    }
+
+    /// Follows an app that leaves or changes.
+    pub fn remove_app(&mut self, world: &World, app: &App) {
+        if let Some(removed) = app.removed {
+            self.removed.remove(&(removed, app.key));
+            return;
+        }
+        let Some(row) = world.current(app) else { return };
+        for port in row.spec.service_ports().into_iter().filter(|port| *port != 0) {
+            if let Some(count) = self.service_ports.get_mut(&port) {
+                *count -= 1;
+                if *count == 0 {
+                    self.service_ports.remove(&port);
+                }
+            }
+        }
+        self.set_priority(app.key, 0);
+    }
+
+    /// Follows an app that comes or has changed.
+    pub fn add_app(&mut self, world: &World, app: &App) {
+        if let Some(removed) = app.removed {
+            self.removed.insert((removed, app.key));
+            return;
+        }
+        let Some(row) = world.current(app) else { return };
+        for port in row.spec.service_ports().into_iter().filter(|port| *port != 0) {
+            *self.service_ports.entry(port).or_insert(0) += 1;
+        }
+        self.set_priority(app.key, row.spec.priority);
+    }
+
+    fn set_priority(&mut self, app: AppKey, priority: i16) {
+        self.serve_not(app);
+        self.uses.entry(app).or_default().priority = priority;
+        self.serve(app);
+        self.drop_empty(app);
+    }
+
+    fn serve(&mut self, app: AppKey) {
+        if let Some(waiting) = self.place_in_line(app) {
+            self.waiting.insert(waiting);
+        }
+    }
+
+    fn serve_not(&mut self, app: AppKey) {
+        if let Some(waiting) = self.place_in_line(app) {
+            self.waiting.remove(&waiting);
+        }
+    }
+
+    fn place_in_line(&self, app: AppKey) -> Option<Waiting> {
+        let used = self.uses.get(&app)?;
+        let (since, _) = *used.scheduled.first()?;
+        Some(Waiting { priority: Reverse(used.priority), since, app })
+    }
+
+    fn drop_empty(&mut self, app: AppKey) {
+        if self.uses.get(&app).is_some_and(|used| *used == AppUse::default()) {
+            self.uses.remove(&app);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! When rows fall due. A due timer only marks a subject dirty; what then happens is decided from the rows.
+
+use std::collections::BTreeSet;
+
+use crate::model::commit::{Key, Row};
+use crate::model::instance::{Condition, Goal, Instance};
+use crate::model::spec::UnreachableStrategy;
+use crate::model::time::{Span, Timestamp};
+use crate::model::world::World;
+
+/// A launch that neither runs nor makes progress for so long is ended and begun anew (SM-12). The time counts from the
+/// last progress, so an image that takes long to pull is not killed for ever (BETTER).
+pub const LAUNCH_OVERDUE: Span = Span::secs(300);
+
+/// Due times of all rows, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Timers(BTreeSet<(Timestamp, Key)>);
+
+// === impl Timers ===
+
+impl Timers {
+    /// What falls due after `after` and not after `until`.
+    pub fn between(&self, after: Timestamp, until: Timestamp) -> impl Iterator<Item = Key> + '_ {
+        self.0
+            .range((after + Span::millis(1), Key::Meta)..)
+            .take_while(move |(at, _)| *at <= until)
+            .map(|(_, key)| *key)
+    }
+
+    /// The first due time after `after`.
+    pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
+        self.0.range((after + Span::millis(1), Key::Meta)..).next().map(|(at, _)| *at)
+    }
+
+    /// Follows a row that comes or has changed.
+    pub fn add(&mut self, world: &World, key: &Key, row: &Row) {
+        each_due(world, row, |at| {
+            self.0.insert((at, *key));
+        });
+    }
+
+    /// Follows a row that leaves or changes.
+    pub fn remove(&mut self, world: &World, key: &Key, row: &Row) {
+        each_due(world, row, |at| {
+            self.0.remove(&(at, *key));
+        });
+    }
+}
+
+/// Calls `due` for each moment at which something about the row changes by time alone.
+fn each_due(world: &World, row: &Row, mut due: impl FnMut(Timestamp)) {
+    match row {
+        Row::Instance(instance) => {
+            if let Some(at) = instance_due(world, instance) {
+                due(at);
+            }
+        }
+        Row::App(app) => {
+            for backoff in &app.backoffs {
+                due(backoff.until());
+                due(backoff.expires() + Span::millis(1));
+            }
+        }
+        Row::Agent(agent) => {
+            for foreign in agent.foreign.values() {
+                due(foreign.until);
+            }
+        }
+        Row::Meta(_) | Row::AppVersion(_) | Row::Deployment(_) => {}
+    }
+}
+
+fn instance_due(world: &World, instance: &Instance) -> Option<Timestamp> {
+    let task = instance.tasks.first()?;
+    match task.condition {
+        Condition::Provisioned | Condition::Staging | Condition::Starting
+            if instance.goal == Goal::Run =>
+        {
+            Some(task.since + LAUNCH_OVERDUE)
+        }
+        Condition::Unreachable | Condition::UnreachableInactive => {
+            let row = world.versions.get(&(instance.key.app, instance.version))?;
+            match (row.spec.unreachable, task.condition) {
+                (UnreachableStrategy::Disabled, _) => None,
+                (UnreachableStrategy::After { inactive_seconds, .. }, Condition::Unreachable) => {
+                    Some(task.since + Span::secs(inactive_seconds))
+                }
+                (UnreachableStrategy::After { expunge_seconds, .. }, _) => {
+                    Some(task.since + Span::secs(expunge_seconds))
+                }
+            }
+        }
+        _ => None,
+    }
+}

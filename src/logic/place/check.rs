@@ -1,0 +1,180 @@
+//! Whether an agent can take one more instance: in one word for the hot path, with every reason for people.
+//!
+//! Both walk the same filters in Marathon's funnel order (PL-24, PL-25). Ports come last and only when all else fits, as
+//! Marathon has it, in the hot path; people see them always.
+
+use std::collections::BTreeSet;
+
+use crate::logic::index::Index;
+use crate::logic::index::agents::AgentUse;
+use crate::logic::index::pool::Free;
+use crate::logic::place::need::{Need, PortNeed};
+use crate::logic::place::ports;
+use crate::model::agent::{Agent, AgentState};
+use crate::model::id::{APP_TASK, InstanceKey};
+use crate::model::policy;
+use crate::model::reason::{Funnel, Reason};
+use crate::model::time::Timestamp;
+use crate::model::world::World;
+
+/// The strongest reason against one more instance on the agent in this slot of the pool, if there is any.
+pub fn refusal(
+    world: &World,
+    index: &Index,
+    need: &Need<'_>,
+    slot: usize,
+    now: Timestamp,
+) -> Option<Funnel> {
+    let key = index.pool.agents()[slot];
+    let agent = world.agents.get(&key)?;
+    if !accepts_role(need, agent) {
+        return Some(Funnel::UnfulfilledRole);
+    }
+    match agent.state {
+        AgentState::Up => {}
+        AgentState::Draining { .. } => return Some(Funnel::AgentMaintenance),
+        AgentState::Lost { .. } | AgentState::Forgotten => {
+            return Some(Funnel::UnfulfilledConstraint);
+        }
+    }
+    if (need.engine && agent.inventory.engine.is_none()) || is_forbidden(need, agent) {
+        return Some(Funnel::UnfulfilledConstraint);
+    }
+    if !index.pool.fits(slot, &need.amounts) {
+        return Some(scarce(index.pool.free(slot), need));
+    }
+    let used = index.agents.of(key);
+    if !ports::fit(agent, used, &need.ports, now) {
+        return Some(Funnel::InsufficientPorts);
+    }
+    None
+}
+
+/// Every reason against one more instance on `agent`.
+pub fn reasons(
+    world: &World,
+    index: &Index,
+    need: &Need<'_>,
+    agent: &Agent,
+    now: Timestamp,
+) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    match agent.state {
+        AgentState::Up => {}
+        AgentState::Draining { .. } => reasons.push(Reason::AgentDraining),
+        AgentState::Lost { .. } | AgentState::Forgotten => reasons.push(Reason::AgentLost),
+    }
+    if !accepts_role(need, agent) {
+        reasons.push(Reason::Role { has: agent.inventory.role.clone(), accepts: accepted(need) });
+    }
+    if need.engine && agent.inventory.engine.is_none() {
+        let detail = "the app has an image and no engine answers on this agent".to_owned();
+        reasons.push(Reason::NoEngine { detail });
+    }
+    if need.guarded {
+        reasons.extend(policy::violations(&agent.inventory.policy, need.spec));
+    }
+    let used = index.agents.of(agent.key);
+    let free = index.pool.slot(agent.key).map(|slot| index.pool.free(slot)).unwrap_or_default();
+    amounts(world, need, agent, used, free, &mut reasons);
+    port_reasons(world, need, agent, used, now, &mut reasons);
+    reasons
+}
+
+/// A holder in words: the app and the task.
+pub fn holder(world: &World, key: InstanceKey) -> String {
+    match (world.apps.get(&key.app), world.instances.get(&key)) {
+        (Some(app), Some(instance)) => {
+            format!(
+                "{} ({})",
+                app.path,
+                instance.id.task(&app.path, APP_TASK, instance.incarnation)
+            )
+        }
+        (Some(_) | None, _) => "an instance that is leaving".to_owned(),
+    }
+}
+
+fn accepted(need: &Need<'_>) -> Vec<String> {
+    match &need.spec.accepted_roles {
+        Some(roles) => roles.iter().cloned().collect(),
+        None => BTreeSet::from([need.spec.role.clone(), "*".to_owned()]).into_iter().collect(),
+    }
+}
+
+fn accepts_role(need: &Need<'_>, agent: &Agent) -> bool {
+    let role = &agent.inventory.role;
+    match &need.spec.accepted_roles {
+        Some(roles) => roles.contains(role),
+        None => role == "*" || *role == need.spec.role,
+    }
+}
+
+fn is_forbidden(need: &Need<'_>, agent: &Agent) -> bool {
+    need.guarded && !policy::violations(&agent.inventory.policy, need.spec).is_empty()
+}
+
+fn scarce(free: Free, need: &Need<'_>) -> Funnel {
+    if free.cpus < need.amounts.cpus {
+        Funnel::InsufficientCpus
+    } else if free.mem < need.amounts.mem {
+        Funnel::InsufficientMemory
+    } else if free.disk < need.amounts.disk {
+        Funnel::InsufficientDisk
+    } else {
+        Funnel::InsufficientGpus
+    }
+}
+
+fn amounts(
+    world: &World,
+    need: &Need<'_>,
+    agent: &Agent,
+    used: Option<&AgentUse>,
+    free: Free,
+    reasons: &mut Vec<Reason>,
+) {
+    let (wanted, offers) = (&need.amounts, &agent.inventory);
+    if free.cpus < wanted.cpus {
+        reasons.push(Reason::Cpus { wanted: wanted.cpus, free: free.cpus, total: offers.cpus });
+    }
+    if free.mem < wanted.mem {
+        reasons.push(Reason::Mem { wanted: wanted.mem, free: free.mem, total: offers.mem });
+    }
+    if free.disk < wanted.disk {
+        reasons.push(Reason::Disk { wanted: wanted.disk, free: free.disk, total: offers.disk });
+    }
+    if free.gpus < wanted.gpus {
+        let holding = used.into_iter().flat_map(|used| &used.devices).map(|(_, key)| *key);
+        let holders: BTreeSet<InstanceKey> = holding.collect();
+        reasons.push(Reason::Gpus {
+            wanted: wanted.gpus,
+            free: free.gpus,
+            total: u32::try_from(offers.devices.len()).unwrap_or(u32::MAX),
+            holders: holders.into_iter().map(|key| holder(world, key)).collect(),
+        });
+    }
+}
+
+fn port_reasons(
+    world: &World,
+    need: &Need<'_>,
+    agent: &Agent,
+    used: Option<&AgentUse>,
+    now: Timestamp,
+    reasons: &mut Vec<Reason>,
+) {
+    for port in &need.ports {
+        let PortNeed::Fixed(port) = *port else { continue };
+        if let Some(key) = used.and_then(|used| used.port_holder(port)) {
+            reasons.push(Reason::PortTaken { port, holder: holder(world, key) });
+        } else if let Some(foreign) = ports::foreign(agent, port, now) {
+            reasons.push(Reason::PortForeign { port, holder: foreign.holder.clone() });
+        }
+    }
+    let wanted = need.dynamic_ports();
+    let free = ports::free_dynamic(agent, used, need, now);
+    if free < wanted {
+        reasons.push(Reason::Ports { wanted, free });
+    }
+}

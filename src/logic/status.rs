@@ -1,0 +1,204 @@
+//! How an instance changes: what its agent says, what it is asked, what becomes of it when it ended.
+//!
+//! All changes of conditions go through here, so that each comes with its events, its effect on the backoff and on the
+//! app's last failure, exactly once (SM-3, SM-11).
+
+use crate::logic::decide::backoff;
+use crate::logic::draft::Draft;
+use crate::model::app::Failure;
+use crate::model::commit::Key;
+use crate::model::event::{Event, StatusUpdate};
+use crate::model::have::StopWhy;
+use crate::model::id::{AgentId, InstanceKey};
+use crate::model::instance::{Condition, Goal, Instance, Task, Then};
+use crate::model::path::AppPath;
+
+/// The longest message that is kept (SM-2).
+const MAX_MESSAGE: usize = 10_000;
+
+/// A task's new state, with why.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The task as it now is.
+    pub task: Task,
+    /// Why, for people.
+    pub message: String,
+}
+
+/// Writes the new state of one task of an instance, with everything that follows from it.
+///
+/// `instance` is the row with its other changes already made; `changes` holds the tasks that changed condition.
+pub fn update(draft: &mut Draft<'_>, mut instance: Instance, changes: Vec<Change>) {
+    let before = draft.instance(instance.key).and_then(Instance::condition);
+    let mut moved = Vec::new();
+    for change in changes {
+        if let Some(slot) = instance.tasks.iter_mut().find(|task| task.name == change.task.name) {
+            let old = std::mem::replace(slot, change.task.clone());
+            // The same condition with other details is stored and tells nobody (SM-3).
+            if old.condition != change.task.condition {
+                moved.push(change);
+            }
+        }
+    }
+    for change in &moved {
+        publish_status(draft, &instance, change);
+        backoff::follow(draft, &instance, change.task.condition);
+        if change.task.condition.is_failure() && instance.goal == Goal::Run {
+            keep_failure(draft, &instance, change);
+        }
+    }
+    let after = instance.condition();
+    if before != after {
+        publish_instance(draft, &instance);
+    }
+    if instance.is_live() || instance.tasks.is_empty() {
+        draft.put_instance(instance);
+    } else {
+        settle(draft, instance);
+    }
+}
+
+/// What becomes of an instance whose tasks have all ended.
+fn settle(draft: &mut Draft<'_>, mut instance: Instance) {
+    match instance.goal {
+        Goal::Run => {
+            instance.place = None;
+            instance.since = draft.now();
+            draft.put_instance(instance);
+        }
+        Goal::Stop { then: Then::Relaunch, .. } => {
+            instance.goal = Goal::Run;
+            instance.place = None;
+            instance.since = draft.now();
+            draft.put_instance(instance);
+        }
+        Goal::Stop { then: Then::Keep, .. } => draft.put_instance(instance),
+        Goal::Stop { then: Then::Leave, .. } => draft.remove(Key::Instance(instance.key)),
+    }
+}
+
+/// Asks an instance to end. What it holds stays held until its agent has confirmed the end.
+pub fn stop(draft: &mut Draft<'_>, key: InstanceKey, why: StopWhy, then: Then) {
+    let Some(mut instance) = draft.instance(key).cloned() else { return };
+    if let Goal::Stop { then: standing, .. } = instance.goal {
+        // What is to leave is never called back (SM-6); what was to be relaunched may still be told to leave.
+        if standing != Then::Relaunch || then == Then::Relaunch {
+            return;
+        }
+    }
+    if !instance.is_live() {
+        match then {
+            Then::Relaunch => {}
+            Then::Leave | Then::Keep => {
+                publish_gone(draft, &instance);
+                draft.remove(Key::Instance(key));
+            }
+        }
+        return;
+    }
+    let now = draft.now();
+    let unreachable = instance.condition().is_some_and(Condition::is_unreachable);
+    // A lost instance cannot be relaunched in place: it leaves when its agent returns, and is replaced now (SC-9).
+    let then = if unreachable && then == Then::Relaunch { Then::Leave } else { then };
+    instance.goal = Goal::Stop { then, why, since: now };
+    let asked = |task: &Task| {
+        matches!(
+            task.condition,
+            Condition::Provisioned | Condition::Staging | Condition::Starting | Condition::Running
+        )
+    };
+    let changes: Vec<Change> = instance
+        .tasks
+        .iter()
+        .filter(|task| asked(task))
+        .map(|task| Change {
+            task: Task { condition: Condition::Killing, since: now, ..task.clone() },
+            message: String::new(),
+        })
+        .collect();
+    update(draft, instance, changes);
+}
+
+/// The agent of an instance and that agent's host name, for people.
+pub fn agent_of(draft: &Draft<'_>, instance: &Instance) -> Option<(AgentId, String)> {
+    let place = instance.place.as_ref()?;
+    let agent = draft.world().agents.get(&place.agent)?;
+    Some((agent.id, agent.inventory.hostname.clone()))
+}
+
+/// The path of an instance's app.
+pub fn path_of(draft: &Draft<'_>, instance: &Instance) -> AppPath {
+    let app = draft.world().apps.get(&instance.key.app);
+    app.map_or_else(AppPath::root, |app| app.path.clone())
+}
+
+fn publish_status(draft: &mut Draft<'_>, instance: &Instance, change: &Change) {
+    let ports = match (&instance.place, change.task.condition.is_active()) {
+        (Some(place), true) => place.ports.iter().flatten().copied().collect(),
+        (Some(_) | None, _) => Vec::new(),
+    };
+    let update = StatusUpdate {
+        instance: instance.id,
+        task: change.task.name.clone(),
+        incarnation: instance.incarnation,
+        path: path_of(draft, instance),
+        version: instance.version,
+        condition: change.task.condition,
+        message: cut(&change.message),
+        agent: agent_of(draft, instance),
+        ips: change.task.ips.clone(),
+        ports,
+    };
+    // Provisioned is ours alone; Mesos had no status for it.
+    if change.task.condition != Condition::Provisioned {
+        draft.event(Event::Status(update));
+    }
+}
+
+/// Tells that an instance's condition or goal changed.
+pub fn publish_instance(draft: &mut Draft<'_>, instance: &Instance) {
+    let event = Event::InstanceChanged {
+        instance: instance.id,
+        path: path_of(draft, instance),
+        version: instance.version,
+        condition: instance.condition(),
+        agent: agent_of(draft, instance),
+    };
+    draft.event(event);
+}
+
+/// Tells that an instance left that was not there on any agent.
+fn publish_gone(draft: &mut Draft<'_>, instance: &Instance) {
+    let event = Event::InstanceChanged {
+        instance: instance.id,
+        path: path_of(draft, instance),
+        version: instance.version,
+        condition: Some(instance.condition().unwrap_or(Condition::Killed)),
+        agent: None,
+    };
+    draft.event(event);
+}
+
+fn keep_failure(draft: &mut Draft<'_>, instance: &Instance, change: &Change) {
+    let Some(mut app) = draft.world().apps.get(&instance.key.app).cloned() else { return };
+    let agent = agent_of(draft, instance);
+    app.last_failure = Some(Failure {
+        instance: instance.id,
+        task: change.task.name.clone(),
+        incarnation: instance.incarnation,
+        condition: change.task.condition,
+        message: cut(&change.message),
+        agent: agent.as_ref().map(|(id, _)| *id),
+        host: agent.map(|(_, host)| host).unwrap_or_default(),
+        at: draft.now(),
+        version: instance.version,
+    });
+    draft.put_app(app);
+}
+
+fn cut(message: &str) -> String {
+    match message.char_indices().nth(MAX_MESSAGE) {
+        Some((end, _)) => message[..end].to_owned(),
+        None => message.to_owned(),
+    }
+}

@@ -1,0 +1,305 @@
+//! A brain with agents that do as they are told, in virtual time; every step is checked.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use uuid::Uuid;
+
+use crate::logic::brain::Brain;
+use crate::logic::draft::Limits;
+use crate::model::agent::{Engine, Inventory, PortRange};
+use crate::model::event::Event;
+use crate::model::fact::{Announce, Answer, Caller, Change, Expect, Fact, Put, Ticket};
+use crate::model::have::{End, Have, Phase, TaskHave};
+use crate::model::id::{
+    APP_TASK, AgentId, AgentKey, ClusterId, CommitNo, DeploymentId, Epoch, RunId, Seq,
+};
+use crate::model::instance::{Goal, Instance};
+use crate::model::network::{Network, PortDefinition};
+use crate::model::path::AppPath;
+use crate::model::spec::{
+    BackoffSpec, Container, KillSelection, Restart, Spec, UnreachableStrategy, UpgradeStrategy,
+};
+use crate::model::time::{Span, Timestamp};
+use crate::model::unit::{Cpus, Disk, Mem, Ratio};
+use crate::model::world::{Meta, World};
+
+/// A brain, its clock, and what came of its steps.
+pub struct Rig {
+    /// The brain.
+    pub brain: Brain,
+    /// The time.
+    pub now: Timestamp,
+    /// Everything that happened.
+    pub events: Vec<Event>,
+    answers: BTreeMap<u64, Answer>,
+    facts: VecDeque<Fact>,
+    next: u64,
+}
+
+/// A path.
+pub fn path(text: &str) -> AppPath {
+    AppPath::parse(text).expect("a valid path")
+}
+
+/// An app that sleeps, on the host network with one dynamic port.
+pub fn app(id: &str, instances: u32) -> Spec {
+    Spec {
+        path: path(id),
+        instances,
+        containers: vec![Container {
+            name: APP_TASK.to_owned(),
+            cmd: Some("sleep 1000".to_owned()),
+            args: Vec::new(),
+            user: None,
+            env: BTreeMap::new(),
+            cpus: Cpus::micro(100_000),
+            mem: Mem::whole(32),
+            disk: Disk::ZERO,
+            gpus: 0,
+            limits: None,
+            fetch: Vec::new(),
+            sandbox: None,
+            tty: None,
+        }],
+        networks: vec![Network::host()],
+        port_definitions: Some(vec![PortDefinition::default()]),
+        require_ports: false,
+        constraints: BTreeSet::new(),
+        accepted_roles: None,
+        role: "*".to_owned(),
+        backoff: BackoffSpec { seconds: 1, factor: Ratio::micro(1_150_000), max_seconds: 300 },
+        upgrade: UpgradeStrategy { minimum_health: Ratio::ONE, over_capacity: Ratio::ONE },
+        kill_selection: KillSelection::YoungestFirst,
+        kill_grace_seconds: None,
+        unreachable: UnreachableStrategy::After { inactive_seconds: 0, expunge_seconds: 0 },
+        dependencies: BTreeSet::new(),
+        labels: BTreeMap::new(),
+        health_checks: BTreeSet::new(),
+        check: None,
+        readiness_checks: Vec::new(),
+        secrets: BTreeMap::new(),
+        executor: String::new(),
+        executor_resources: None,
+        restart: Restart::Always,
+        priority: 0,
+    }
+}
+
+/// The same app with another command.
+pub fn with_cmd(mut spec: Spec, cmd: &str) -> Spec {
+    spec.containers[0].cmd = Some(cmd.to_owned());
+    spec
+}
+
+// === impl Rig ===
+
+impl Rig {
+    /// A brain without agents.
+    pub fn new() -> Rig {
+        let cluster = ClusterId(Uuid::from_u128(7));
+        let world = World {
+            meta: Some(Meta {
+                cluster,
+                next_app: crate::model::id::AppKey(1),
+                next_agent: AgentKey(1),
+                next_id: 0,
+            }),
+            ..World::default()
+        };
+        let now = Timestamp::from_millis(1_700_000_000_000);
+        let brain = Brain::load(world, Epoch(1), CommitNo(0), now, Limits::default());
+        Rig {
+            brain,
+            now,
+            events: Vec::new(),
+            answers: BTreeMap::new(),
+            facts: VecDeque::new(),
+            next: 0,
+        }
+    }
+
+    /// With so many big agents.
+    pub fn with_agents(count: u128) -> Rig {
+        let mut rig = Rig::new();
+        for number in 1..=count {
+            rig.attach(number, 64, 65_536);
+        }
+        rig
+    }
+
+    /// An agent with so many cpus and MiB attaches.
+    pub fn attach(&mut self, number: u128, cpus: u64, mem: u64) -> AgentKey {
+        let agent = AgentId(Uuid::from_u128(number));
+        let inventory = Inventory {
+            hostname: format!("host-{number}"),
+            role: "*".to_owned(),
+            cpus: Cpus::whole(cpus),
+            mem: Mem::whole(mem),
+            disk: Disk::whole(100_000),
+            ports: vec![PortRange { first: 31_000, last: 32_000 }],
+            engine: Some(Engine {
+                name: "Docker".into(),
+                version: "20".into(),
+                api: "1.41".into(),
+            }),
+            ..Inventory::default()
+        };
+        let run = RunId(Uuid::from_u128(number));
+        self.facts.push_back(Fact::Attached {
+            ticket: Ticket::Agent(agent, run, Seq(0)),
+            agent,
+            run,
+            inventory,
+        });
+        self.settle();
+        *self.brain.world().agent_ids.get(&agent).expect("attached")
+    }
+
+    /// Takes steps until nothing changes at this moment; every step is checked.
+    pub fn settle(&mut self) {
+        while let Some(commit) = self.brain.step(self.now, &mut self.facts) {
+            self.brain.check().unwrap_or_else(|broken| panic!("{broken:?}"));
+            for (ticket, answer) in commit.answers {
+                if let Ticket::Client(number) = ticket {
+                    self.answers.insert(number, answer);
+                }
+            }
+            self.events.extend(commit.events);
+            self.brain.durable(commit.no);
+        }
+        assert!(self.facts.is_empty(), "every fact is taken");
+        // Idempotence: at rest, looking at everything changes nothing (I7).
+        self.brain.mark_all();
+        assert!(
+            self.brain.step(self.now, &mut self.facts).is_none(),
+            "a full mark at rest changes nothing"
+        );
+    }
+
+    /// Tells the brain something.
+    pub fn tell(&mut self, fact: Fact) {
+        self.facts.push_back(fact);
+        self.settle();
+    }
+
+    /// Asks for a change.
+    pub fn ask(&mut self, change: Change, force: bool) -> Answer {
+        self.next += 1;
+        let ticket = Ticket::Client(self.next);
+        self.facts.push_back(Fact::Asked { ticket, who: Caller::default(), change, force });
+        self.settle();
+        self.answers.remove(&self.next).expect("answered")
+    }
+
+    /// Creates or changes an app.
+    pub fn put(&mut self, spec: Spec) -> Answer {
+        self.put_forced(spec, false)
+    }
+
+    /// Creates or changes an app, whatever runs.
+    pub fn put_forced(&mut self, spec: Spec, force: bool) -> Answer {
+        let expect = self
+            .brain
+            .world()
+            .app(&spec.path)
+            .map_or(Expect::None, |app| Expect::Version(app.version));
+        self.ask(Change::Put { apps: vec![Put { spec, expect }], announce: Announce::No }, force)
+    }
+
+    /// Agents say what they have.
+    pub fn have(&mut self, instance: &Instance, phase: Phase) {
+        let Some(agent) = instance.place.as_ref().map(|place| place.agent) else { return };
+        let id =
+            self.brain.world().agents.get(&agent).map(|row| (row.id, row.run)).expect("an agent");
+        let tasks = vec![TaskHave { task: APP_TASK.to_owned(), phase, health: None, ready: None }];
+        let have = Have {
+            instance: instance.id,
+            key: instance.key,
+            incarnation: instance.incarnation,
+            rev_seen: instance.rev,
+            tasks,
+        };
+        self.next += 1;
+        let ticket = Ticket::Agent(id.0, id.1, Seq(self.next));
+        self.facts.push_back(Fact::Has { ticket, agent, haves: vec![have] });
+        self.settle();
+    }
+
+    /// Every agent does what is wanted of it, once: starts what is provisioned, ends what is to end.
+    pub fn agents_act(&mut self) -> usize {
+        let live: Vec<Instance> = self
+            .brain
+            .world()
+            .instances
+            .iter()
+            .map(|(_, row)| row.clone())
+            .filter(Instance::is_live)
+            .collect();
+        let mut acted = 0;
+        for instance in live {
+            let phase = match instance.goal {
+                Goal::Run if !instance.is_healthy() => self.running(),
+                Goal::Run => continue,
+                Goal::Stop { .. } => Phase::Exited { at: self.now, end: End::Signal(15) },
+            };
+            acted += 1;
+            self.have(&instance, phase);
+        }
+        acted
+    }
+
+    /// What a running task says.
+    pub fn running(&self) -> Phase {
+        Phase::Running { at: self.now, ips: Vec::new(), handle: "1".to_owned() }
+    }
+
+    /// Agents act until nothing is left to do; time passes between.
+    pub fn run(&mut self) {
+        for _ in 0..200 {
+            if self.agents_act() == 0 {
+                return;
+            }
+            self.pass(Span::millis(10));
+        }
+        panic!("agents never come to rest");
+    }
+
+    /// Lets time pass, with the steps that fall due.
+    pub fn pass(&mut self, span: Span) {
+        let until = self.now + span;
+        while let Some(wake) = self.brain.next_wake().filter(|wake| *wake <= until) {
+            self.now = self.now.max(wake) + Span::millis(1);
+            self.settle();
+            if self.now >= until {
+                break;
+            }
+        }
+        self.now = self.now.max(until);
+        self.settle();
+    }
+
+    /// The instances of an app.
+    pub fn instances(&self, id: &str) -> Vec<Instance> {
+        let world = self.brain.world();
+        let app = world.any_app(&path(id)).expect("the app is known");
+        world.instances_of(app.key).cloned().collect()
+    }
+
+    /// How many instances of an app run.
+    pub fn healthy(&self, id: &str) -> usize {
+        self.instances(id).iter().filter(|instance| instance.is_healthy()).count()
+    }
+
+    /// How many deployments run.
+    pub fn deployments(&self) -> Vec<DeploymentId> {
+        self.brain.world().deployments.iter().map(|(id, _)| *id).collect()
+    }
+}
+
+/// The deployment that an answer names.
+pub fn deployment(answer: &Answer) -> DeploymentId {
+    match answer {
+        Answer::Deployed { deployment, .. } => *deployment,
+        other => panic!("not accepted: {other:?}"),
+    }
+}
