@@ -95,11 +95,10 @@ impl<'a> TaskEnv<'a> {
         let seed = self.task_id();
         for (index, port) in ports.iter_mut().enumerate().filter(|(_, port)| port.is_random()) {
             let span = u64::from(u16::MAX - FIRST_RANDOM_PORT) + 1;
-            let first = fnv(&format!("{seed}:{index}")) % span;
-            let free = (0..span)
-                .map(|step| FIRST_RANDOM_PORT + ((first + step) % span) as u16)
-                .find(|number| !used.contains(number));
-            port.container = free.unwrap_or(FIRST_RANDOM_PORT);
+            let offset = u16::try_from(fnv(&format!("{seed}:{index}")) % span).unwrap_or(0);
+            let first = FIRST_RANDOM_PORT + offset;
+            let mut free = (first..=u16::MAX).chain(FIRST_RANDOM_PORT..first);
+            port.container = free.find(|port| !used.contains(port)).unwrap_or(first);
             used.insert(port.container);
         }
     }
@@ -224,7 +223,10 @@ fn double(micro: u64) -> String {
     let digits = micro.to_string();
     let (first, rest) = digits.split_at(1);
     let rest = at_least_one_digit(rest.trim_end_matches('0'));
-    let power = digits.len() as i64 - 1 - MILLIONTHS as i64;
+    let power = match digits.len().checked_sub(MILLIONTHS + 1) {
+        Some(power) => power.to_string(),
+        None => format!("-{}", MILLIONTHS + 1 - digits.len()),
+    };
     format!("{first}.{rest}E{power}")
 }
 

@@ -166,7 +166,6 @@ fn escaped(bytes: &[u8], at: usize) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::show::rig::Rig;
 
     #[test]
     fn parameters_are_decoded_in_order_and_repeat() {
@@ -225,26 +224,5 @@ mod tests {
         assert_eq!(none.for_one(), Embed { counts: true, last_failure: true, ..tasks });
         assert!(Query::parse("embed=lastUnusedOffers").wants_unused_offers());
         assert!(!Query::parse("embed=other").wants_unused_offers());
-    }
-
-    #[test]
-    fn a_status_must_be_the_very_condition() {
-        // SD-9.
-        let mut rig = Rig::new();
-        let taken = |rig: &mut Rig, text: &str, condition| {
-            rig.instance(1, condition);
-            let instance = rig.world.instances_of(rig.app().key).next().expect("an instance");
-            Query::parse(text).task_filter().takes(instance)
-        };
-        for condition in Rig::CONDITIONS {
-            let running = condition == Condition::Running;
-            let staging = condition == Condition::Staging;
-            assert!(taken(&mut rig, "", condition));
-            assert!(taken(&mut rig, "status=odd", condition));
-            assert_eq!(taken(&mut rig, "status=running", condition), running);
-            assert_eq!(taken(&mut rig, "status[]=staging&status=odd", condition), staging);
-            let either = "status=running&status%5B%5D=staging";
-            assert_eq!(taken(&mut rig, either, condition), running || staging);
-        }
     }
 }

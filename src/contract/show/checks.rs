@@ -31,7 +31,7 @@ pub(super) fn readiness(out: &mut Object<'_>, check: &ReadinessCheck) {
     out.text("portName", &check.port_name);
     out.raw("intervalSeconds", check.interval_seconds);
     out.raw("timeoutSeconds", check.timeout_seconds);
-    out.list("httpStatusCodesForReady", &check.ready_codes, |list, code| text::write(list, code));
+    out.list("httpStatusCodesForReady", &check.ready_codes, text::write);
     out.raw("preserveLastResponse", check.preserve_last_response);
 }
 

@@ -147,7 +147,7 @@ fn offer_members(out: &mut Object<'_>, unused: &UnusedOffer<'_>) {
         match value {
             AttributeValue::Text(text) => object.text("text", text),
             AttributeValue::Scalar(thousandths) => {
-                object.double("scalar", thousandth(*thousandths))
+                object.double("scalar", thousandth(*thousandths));
             }
             AttributeValue::Ranges(list) => ranges(object, list.iter().copied()),
             AttributeValue::Set(set) => object.texts("set", set),

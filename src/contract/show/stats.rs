@@ -1,4 +1,7 @@
 //! Statistics of an app's tasks, for `embed=taskStats` (contract 5.12).
+//!
+//! The latest configuration is what the app asks for now: after a way back to an earlier definition, instances that run
+//! it already are not outdated, although their version is older than the last change.
 
 use crate::contract::show::counts::{self, Counts};
 use crate::contract::show::text::{self, Object};

@@ -16,6 +16,7 @@ use crate::model::spec::Spec;
 use crate::model::world::World;
 
 /// A task with all that its object speaks of.
+#[derive(Clone, Copy)]
 struct Shown<'a> {
     app: &'a App,
     spec: &'a Spec,
@@ -124,8 +125,8 @@ fn members(out: &mut Object<'_>, shown: &Shown<'_>) {
         object.plain("protocol", if address.is_ipv4() { "IPv4" } else { "IPv6" });
     });
     let ports = instance.place.as_ref().filter(|_| active).map_or(&[][..], |place| &place.ports);
-    out.list("ports", ports.iter().flatten(), |list, port| text::write(list, port));
-    out.list("servicePorts", *service_ports, |list, port| text::write(list, port));
+    out.list("ports", ports.iter().flatten(), text::write);
+    out.list("servicePorts", *service_ports, text::write);
     if let Some(agent) = agent_id(shown) {
         out.plain("slaveId", agent);
     }

@@ -1,6 +1,7 @@
 //! Tests of the Task object and of lists of tasks.
 
 use super::*;
+use crate::contract::query::Query;
 use crate::contract::show::rig::{AGENT, Rig, UUID};
 use crate::model::instance::Condition;
 use serde_json::{Value, json};
@@ -143,5 +144,26 @@ fn a_task_has_no_key_that_a_strict_client_does_not_know() {
     let rig = running();
     for key in tasks(&rig)[0].as_object().expect("an object").keys() {
         assert!(known.split_whitespace().any(|name| name == key), "{key}");
+    }
+}
+
+#[test]
+fn a_status_must_be_the_very_condition() {
+    // SD-9.
+    let mut rig = Rig::new();
+    let taken = |rig: &mut Rig, text: &str, condition| {
+        rig.instance(1, condition);
+        let instance = rig.world.instances_of(rig.app().key).next().expect("an instance");
+        Query::parse(text).task_filter().takes(instance)
+    };
+    for condition in Rig::CONDITIONS {
+        let running = condition == Condition::Running;
+        let staging = condition == Condition::Staging;
+        assert!(taken(&mut rig, "", condition));
+        assert!(taken(&mut rig, "status=odd", condition));
+        assert_eq!(taken(&mut rig, "status=running", condition), running);
+        assert_eq!(taken(&mut rig, "status[]=staging&status=odd", condition), staging);
+        let either = "status=running&status%5B%5D=staging";
+        assert_eq!(taken(&mut rig, either, condition), running || staging);
     }
 }
