@@ -1,4 +1,4 @@
-//! `GET /v2/info` (contract 12.1).
+//! `GET /v2/info` and `GET /v2/leader` (contract 12.1, 12.2).
 //!
 //! Clients choose features by `version`, so it is Marathon's; our own is the `buildref`. Unset options are `null` here,
 //! unlike everywhere else. Keys beyond Marathon's break a client (contract 18.3), so there are none.
@@ -45,6 +45,11 @@ pub fn info(info: &Info<'_>) -> String {
             number_or_null(config, "https_port", info.https_port);
         });
     })
+}
+
+/// The body of `GET /v2/leader`.
+pub fn leader(address: &str) -> String {
+    text::object_text(|object| object.text("leader", address))
 }
 
 fn marathon_config(out: &mut Object<'_>, info: &Info<'_>) {
@@ -121,6 +126,11 @@ fn number_or_null(out: &mut Object<'_>, key: &str, value: Option<u16>) {
 mod tests {
     use super::*;
     use serde_json::Value;
+
+    #[test]
+    fn a_leader_is_named_by_its_address() {
+        assert_eq!(leader("m1:8080"), r#"{"leader":"m1:8080"}"#);
+    }
 
     #[test]
     fn unset_options_are_null_and_no_key_is_ours() {
