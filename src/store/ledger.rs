@@ -16,6 +16,7 @@ pub const SWEEP_SLACK_BYTES: u64 = 16 * 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ledger {
     next: Position,
+    newest: CommitNo,
     runs: Vec<Run>,
     sizes: [Mean; 6],
 }
@@ -39,7 +40,7 @@ struct Mean {
 impl Ledger {
     /// The books on a log whose next record goes to `next`.
     pub fn new(next: Position) -> Ledger {
-        Ledger { next, runs: Vec::new(), sizes: [Mean::default(); 6] }
+        Ledger { next, newest: CommitNo::default(), runs: Vec::new(), sizes: [Mean::default(); 6] }
     }
 
     /// Where the next record goes.
@@ -66,8 +67,7 @@ impl Ledger {
     /// At which position a commit begins, if it is booked: what a sweep that began with it lets the head move to.
     pub fn position_of(&self, commit: CommitNo) -> Option<Position> {
         let run = self.runs.iter().rev().find(|run| run.commit <= commit)?;
-        let at = Position(run.at.0 + (commit.0 - run.commit.0));
-        (at < self.next).then_some(at)
+        (commit <= self.newest).then(|| Position(run.at.0 + (commit.0 - run.commit.0)))
     }
 
     /// Forgets what lies before a position, once the head is there.
@@ -98,6 +98,7 @@ impl Ledger {
         if self.position_after_last_run(commit) != Some(at) {
             self.runs.push(Run { commit, at });
         }
+        self.newest = commit;
     }
 
     pub(super) fn wrote(&mut self, key: &Key, bytes: usize) {
@@ -126,7 +127,8 @@ impl Mean {
     }
 
     fn of(self, rows: u64) -> u64 {
-        if self.rows == 0 { 0 } else { rows * self.bytes / self.rows + rows * KEY_BYTES }
+        let mean = self.bytes.checked_div(self.rows);
+        mean.map_or(0, |mean| rows * (mean + KEY_BYTES))
     }
 }
 

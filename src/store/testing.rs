@@ -11,7 +11,8 @@ use crate::model::agent::{
 use crate::model::app::{Action, App, AppVersion, Backoff, Part};
 use crate::model::commit::{Commit, Key, Row, Write};
 use crate::model::deployment::Deployment;
-use crate::model::event::Event;
+use crate::model::event::{Event, Plan, PlanAction, PlanStep, StatusUpdate};
+use crate::model::have::End;
 use crate::model::id::{
     AgentId, AgentKey, AppKey, ClusterId, CommitNo, DeploymentId, Incarnation, InstanceId,
     InstanceKey, RunId, Version,
@@ -19,6 +20,7 @@ use crate::model::id::{
 use crate::model::instance::{Condition, Goal, Instance, Place, Task};
 use crate::model::network::Network;
 use crate::model::path::AppPath;
+use crate::model::reason::Reason;
 use crate::model::spec::{
     BackoffSpec, Container, KillSelection, Restart, Spec, UnreachableStrategy, UpgradeStrategy,
 };
@@ -153,6 +155,97 @@ pub fn instance(app: u32, no: u32) -> Instance {
 pub fn event(app: u32) -> Event {
     Event::AppTerminated { path: path(app) }
 }
+
+/// An event of each kind.
+pub fn every_event() -> Vec<Event> {
+    let (instance, version, path) = (instance(1, 2).id, Version(AT), path(1));
+    let (client, uri, reason) = ("10.0.0.9".into(), "/v2/apps".into(), "no".to_owned());
+    let agent = Some((agent(1).id, "host".to_owned()));
+    let steps = vec![vec![(PlanAction::Stop, path.clone())]];
+    let plan = Plan { id: deployment().id, version, steps };
+    let step = PlanStep { plan: plan.clone(), step: 1 };
+    vec![
+        Event::ApiPost { client, uri, app: AppKey(1), version, submitted: true },
+        Event::GroupChanged { group: path.clone(), version },
+        Event::GroupChangeFailed { group: path.clone(), version, reason: reason.clone() },
+        Event::StepBegan(step.clone()),
+        Event::StepDone(step),
+        Event::DeploymentDone(plan.clone()),
+        Event::DeploymentFailed { plan, reason },
+        Event::AppTerminated { path: path.clone() },
+        Event::Status(StatusUpdate {
+            instance,
+            task: "_app".into(),
+            incarnation: Incarnation(1),
+            path: path.clone(),
+            version,
+            condition: Condition::Failed,
+            message: "ended".into(),
+            agent: agent.clone(),
+            ips: vec!["fe80::1".parse().expect("an address")],
+            ports: vec![31_000],
+        }),
+        Event::InstanceChanged {
+            instance,
+            path: path.clone(),
+            version,
+            condition: Some(Condition::Running),
+            agent,
+        },
+        Event::HealthChanged { instance, path, version, healthy: Some(false) },
+        Event::UnknownTerminated { instance, condition: Condition::Gone },
+    ]
+}
+
+/// Every way in which a task ends, and with it every reason.
+pub fn every_end() -> Vec<End> {
+    let text = || "t".to_owned();
+    let (wanted, free, total) = (1, 2, 3);
+    let (cpus, mem, disk) = (Cpus::micro, Mem::micro, Disk::micro);
+    let reasons = vec![
+        Reason::AgentLost,
+        Reason::AgentDraining,
+        Reason::Role { has: text(), accepts: vec![text()] },
+        Reason::Constraint { constraint: text(), detail: text() },
+        Reason::Cpus { wanted: cpus(1), free: cpus(2), total: cpus(3) },
+        Reason::Mem { wanted: mem(1), free: mem(2), total: mem(3) },
+        Reason::Disk { wanted: disk(1), free: disk(2), total: disk(3) },
+        Reason::Gpus { wanted, free, total, holders: vec![text()] },
+        Reason::Ports { wanted, free },
+        Reason::PortTaken { port: 1, holder: text() },
+        Reason::PortForeign { port: 1, holder: text() },
+        Reason::Policy { what: text() },
+        Reason::NoEngine { detail: text() },
+        Reason::Image { image: text(), detail: text() },
+        Reason::Fetch { uri: text(), detail: text() },
+        Reason::Start { detail: text() },
+        Reason::Vanished { detail: text() },
+        Reason::Overdue { condition: Condition::Starting, after: Span::secs(1) },
+        Reason::Other { detail: text() },
+    ];
+    let mut ends = vec![End::Code(-1), End::Signal(9), End::Oom { peak: Some(Mem::whole(1)) }];
+    ends.extend(reasons.into_iter().map(End::Refused));
+    ends.push(End::Gone(Reason::AgentLost));
+    ends
+}
+
+/// Every condition, in the order of the model.
+pub const EVERY_CONDITION: [Condition; 14] = [
+    Condition::Provisioned,
+    Condition::Staging,
+    Condition::Starting,
+    Condition::Running,
+    Condition::Killing,
+    Condition::Unreachable,
+    Condition::UnreachableInactive,
+    Condition::Finished,
+    Condition::Killed,
+    Condition::Failed,
+    Condition::Error,
+    Condition::Gone,
+    Condition::Dropped,
+    Condition::Unknown,
+];
 
 /// A row of each kind, under its key.
 pub fn every_row() -> Vec<(Key, Row)> {

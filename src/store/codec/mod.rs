@@ -7,6 +7,8 @@
 pub mod row;
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

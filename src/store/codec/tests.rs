@@ -9,19 +9,11 @@ use super::{EncodeError, RECORD_BYTES_MAX, ROW_RECORD_BYTES_MAX, What, decode, e
 use crate::model::app::AppVersion;
 use crate::model::commit::{Commit, Key, Row, Write};
 use crate::model::id::{AppKey, CommitNo, Epoch, InstanceKey, Position, Version};
-use crate::store::record::{Damage, HEADER_BYTES, Record, SCHEMA};
+use crate::store::record::{Damage, HEADER_BYTES, Record};
 use crate::store::testing::{
     AT, commit, commit_of, event, every_row, first_commit, instance, instance_row, version,
     wide_commit,
 };
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a text takes all");
-        text
-    })
-}
 
 fn packed(commit: &Commit) -> Vec<Record> {
     encode(commit, Epoch(2), Position(10)).expect("rows that fit")
@@ -40,37 +32,6 @@ fn padded(app: u32, bytes: usize) -> Write {
     let event = row::encode_event(&event(1)).len() + 2;
     let overhead = empty[0].bytes.len() - HEADER_BYTES - event + 1;
     Write { key, row: Some(row("x".repeat(bytes - overhead))) }
-}
-
-#[test]
-fn rows_have_the_bytes_that_older_logs_have() {
-    let golden = ["", "", "", "", "", ""];
-    for ((key, row), expected) in every_row().into_iter().zip(golden) {
-        let bytes = row::encode(&row);
-        let found = match key {
-            Key::AppVersion(..) => String::from_utf8(bytes.clone()).expect("JSON is text"),
-            _ => hex(&bytes),
-        };
-        assert_eq!(found, expected, "{key:?} changed: it needs a new schema number");
-        assert_eq!(row::decode(&key, &bytes).expect("it is read"), row);
-    }
-    assert_eq!(SCHEMA, 1);
-}
-
-#[test]
-fn events_and_keys_have_the_bytes_that_older_logs_have() {
-    assert_eq!(hex(&row::encode_event(&event(1))), "EVENT");
-    let keys: Vec<_> = every_row()
-        .iter()
-        .map(|(key, _)| hex(&postcard::to_stdvec(key).expect("a key serialises")))
-        .collect();
-    assert_eq!(keys, [""; 6]);
-}
-
-#[test]
-fn a_record_has_the_bytes_that_older_logs_have() {
-    let small = commit_of(3, vec![Write { key: Key::Meta, row: None }]);
-    assert_eq!(hex(&packed(&small)[0].bytes), "RECORD");
 }
 
 #[test]

@@ -85,16 +85,13 @@ impl<'a> Chain<'a> {
     /// Whether `record` is the next part of the open commit, or begins the next one. The first that counts may have any
     /// number: what lies before the head is gone.
     fn follows(&self, record: &Record, parts: &[&Record]) -> bool {
-        match parts.last() {
-            Some(before) => {
-                record.commit == before.commit
-                    && record.part == before.part + 1
-                    && record.epoch == before.epoch
-            }
-            None => {
-                let expected = self.no.next();
-                record.part == 0 && (self.begun.is_empty() || record.commit == expected)
-            }
+        if let Some(before) = parts.last() {
+            record.commit == before.commit
+                && Some(record.part) == before.part.checked_add(1)
+                && record.epoch == before.epoch
+        } else {
+            let expected = self.no.next();
+            record.part == 0 && (self.begun.is_empty() || record.commit == expected)
         }
     }
 
