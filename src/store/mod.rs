@@ -1,1 +1,25 @@
 //! What is remembered, on disk: a fenced log of commits.
+//!
+//! A log and nothing else. A commit is one record, or several that count when the last is there; the world is what is
+//! left when every record is applied in order, newest row wins. There is no key per app or task, no checkpoint format
+//! and no second path for readers: a follower, a start and an offline tool all read the same records.
+//!
+//! [`log`] says what a store is; [`memory`] and [`embedded`] are its bodies, held to it by one suite of tests. [`codec`]
+//! turns commits into records and back, [`replay`] turns a log into a world, [`ledger`] keeps the writer's books, and
+//! [`offline`] reads stores that nobody runs.
+
+pub mod any;
+pub mod codec;
+pub mod embedded;
+mod follow;
+pub mod ledger;
+pub mod log;
+pub mod memory;
+
+pub mod record;
+pub mod replay;
+
+#[cfg(test)]
+mod contract_tests;
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,116 @@
+//! The bytes that logs of schema 1 hold, so that a changed row type cannot pass for the old one. When a test here fails,
+//! the type needs a new schema number, and its old shape a reader.
+
+use crate::model::commit::{Key, Write};
+use crate::model::id::{Epoch, Position};
+use crate::store::codec::{encode, row};
+use crate::store::record::SCHEMA;
+use crate::store::testing::{EVERY_CONDITION, commit_of, every_end, every_event, every_row};
+
+const META: &str = "10000000000000000000000000000000c1ac0202f0a2048080f4f6905d";
+const AGENT: &str = concat!(
+    "0110000000000000000000000000000000a110000000000000000000000000000000b0028080f4f6905d04686f",
+    "73740001047261636b01b717012a8092f4018080a4e803000198f20180fa010103677075016d01000000000000",
+);
+const APP_VERSION: &str = concat!(
+    r#"{"spec":{"path":"/shop/app-1","instances":2,"containers":[{"name":"_app","cmd":"sleep 1",""#,
+    r#"args":[],"user":null,"env":{},"cpus":100000,"mem":32000000,"disk":0,"gpus":0,"limits":null"#,
+    r#","fetch":[],"sandbox":null,"tty":null}],"networks":[{"mode":"Host","name":null,"labels":{}"#,
+    r#"}],"port_definitions":[],"require_ports":false,"constraints":[],"accepted_roles":null,"rol"#,
+    r#"e":"*","backoff":{"seconds":1,"factor":1150000,"max_seconds":300},"upgrade":{"minimum_heal"#,
+    r#"th":1000000,"over_capacity":1000000},"kill_selection":"YoungestFirst","kill_grace_seconds""#,
+    r#":null,"unreachable":"Disabled","dependencies":[],"labels":{},"health_checks":[],"check":nu"#,
+    r#"ll,"readiness_checks":[],"secrets":{},"executor":"","executor_resources":null,"restart":"A"#,
+    r#"lways","priority":0},"version":1600000000000,"last_scaling_at":1600000000000,"last_config_"#,
+    r#"change_at":1600000000000,"config":1600000000000}"#,
+);
+const APP: &str = concat!(
+    "010b2f73686f702f6170702d318080f4f6905d008080f4f6905d0110000000000000000000000000000000d001",
+    "0200018080f4f6905d018080f4f6905de8078080f4f6905de0a712000300",
+);
+const DEPLOYMENT: &str = "10000000000000000000000000000000d08080f4f6905d01020100018080f4f6905d00";
+const INSTANCE: &str = concat!(
+    "01021000000000000000000000000000e000028080f4f6905d8080f4f6905d0001000101020198f2010000a08d",
+    "068090a10f000001045f617070038080f4f6905d8080f4f6905d018080f4f6905d01000a000001010434373131",
+    "00010100008080f4f6905d07",
+);
+const KEYS: &str = "0600010102018080f4f6905d03010410000000000000000000000000000000d0050102";
+const EVENTS: &str = concat!(
+    "0c000831302e302e302e39082f76322f61707073018080f4f6905d01010b2f73686f702f6170702d318080f4f6",
+    "905d020b2f73686f702f6170702d318080f4f6905d026e6f0310000000000000000000000000000000d08080f4",
+    "f6905d0101030b2f73686f702f6170702d31010410000000000000000000000000000000d08080f4f6905d0101",
+    "030b2f73686f702f6170702d31010510000000000000000000000000000000d08080f4f6905d0101030b2f7368",
+    "6f702f6170702d310610000000000000000000000000000000d08080f4f6905d0101030b2f73686f702f617070",
+    "2d31026e6f070b2f73686f702f6170702d31081000000000000000000000000000e00002045f617070010b2f73",
+    "686f702f6170702d318080f4f6905d0905656e6465640110000000000000000000000000000000a104686f7374",
+    "0101fe8000000000000000000000000000010198f201091000000000000000000000000000e000020b2f73686f",
+    "702f6170702d318080f4f6905d01030110000000000000000000000000000000a104686f73740a100000000000",
+    "0000000000000000e000020b2f73686f702f6170702d318080f4f6905d01000b10000000000000000000000000",
+    "00e000020b",
+);
+const CONDITIONS: &str = "000102030405060708090a0b0c0d";
+const ENDS: &str = concat!(
+    "17000101120201c0843d0300030103020174010174030301740174030401020303050102030306010203030701",
+    "0203010174030801020309010174030a010174030b0174030c0174030d01740174030e01740174030f01740310",
+    "0174031102e807031201740400",
+);
+const RECORD: &str = concat!(
+    "01009647b5bf0200000000000000030000000000000003806e8774010000000001000000010d070b2f73686f70",
+    "2f6170702d33",
+);
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a text takes all");
+        text
+    })
+}
+
+fn packed<T: serde::Serialize>(value: &T) -> String {
+    hex(&postcard::to_stdvec(value).expect("it knows its lengths"))
+}
+
+#[test]
+fn rows() {
+    let expected = [META, AGENT, APP_VERSION, APP, DEPLOYMENT, INSTANCE];
+    for ((key, row), expected) in every_row().into_iter().zip(expected) {
+        let bytes = row::encode(&row);
+        let found = match key {
+            Key::AppVersion(..) => String::from_utf8(bytes.clone()).expect("JSON is text"),
+            Key::Meta | Key::Agent(_) | Key::App(_) | Key::Deployment(_) | Key::Instance(_) => {
+                hex(&bytes)
+            }
+        };
+        assert_eq!(found, expected, "{key:?}");
+        assert_eq!(row::decode(&key, &bytes).expect("it is read"), row);
+    }
+}
+
+#[test]
+fn keys() {
+    let keys: Vec<_> = every_row().into_iter().map(|(key, _)| key).collect();
+    assert_eq!(packed(&keys), KEYS);
+}
+
+#[test]
+fn events() {
+    for event in every_event() {
+        assert_eq!(row::decode_event(&row::encode_event(&event)).expect("it is read"), event);
+    }
+    assert_eq!(packed(&every_event()), EVENTS);
+}
+
+#[test]
+fn conditions_ends_and_reasons() {
+    assert_eq!(packed(&EVERY_CONDITION), CONDITIONS);
+    assert_eq!(packed(&every_end()), ENDS);
+}
+
+#[test]
+fn a_record() {
+    let small = commit_of(3, vec![Write { key: Key::Meta, row: None }]);
+    let records = encode(&small, Epoch(2), Position(10)).expect("small rows");
+    assert_eq!(hex(&records[0].bytes), RECORD);
+    assert_eq!(SCHEMA, 1);
+}

@@ -1,0 +1,229 @@
+//! What a store is: a log that one writer at a time extends and anybody reads.
+//!
+//! The log decides nothing. It refuses what would make it wrong: a writer whose epoch is not the newest, a record that
+//! is not the next. Who may lead is asked of it too, since only the store can compare and set; a lease is no part of it,
+//! as no body can be reached by two servers.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use futures::Stream;
+
+use crate::model::id::{ClusterId, Epoch, Position};
+use crate::store::record::{Damage, Record};
+
+/// The position of the first record of a new log.
+pub const FIRST: Position = Position(1);
+
+/// A fenced log of records.
+///
+/// # Guarantees
+/// Records are durable in the order of their positions, without holes. An append is stored whole or not at all. An
+/// append under an epoch that is no longer the newest stores nothing.
+///
+/// # Assumptions
+/// One caller of `append` and `move_head` per lead, one call at a time.
+///
+/// # Caveats
+/// `append` may take for ever while the store is away; drop the future only together with the lead.
+pub trait Store: Send + Sync + 'static {
+    /// Takes the leadership under a new epoch, higher than all before.
+    fn lead(&self, bid: Bid) -> impl Future<Output = Result<Lead, LeadError>> + Send;
+
+    /// Appends records of one or several commits. When the outcome is not known the same records may be given again:
+    /// those that are stored already count as stored now.
+    fn append(
+        &self,
+        lead: &Lead,
+        records: &[Record],
+    ) -> impl Future<Output = Result<(), AppendError>> + Send;
+
+    /// Lets the log begin at `start`, the first record of a commit from which on the log holds every live row. What lies
+    /// before may go.
+    fn move_head(
+        &self,
+        lead: &Lead,
+        start: Position,
+    ) -> impl Future<Output = Result<(), AppendError>> + Send;
+
+    /// The records from the head to the end at the time of the call. An error is never an empty log.
+    fn load(&self) -> impl Future<Output = Result<Log, StoreError>> + Send;
+
+    /// The records after `after`, for ever, interleaved with changes of leadership. Ends with the store, or with an
+    /// error.
+    fn follow(&self, after: Position) -> impl Stream<Item = Result<Seen, StoreError>> + Send;
+
+    /// What the log takes.
+    fn usage(&self) -> impl Future<Output = Result<Usage, StoreError>> + Send;
+}
+
+/// How leadership is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bid {
+    /// Only if nobody leads.
+    IfVacant,
+    /// In place of the leader of this epoch.
+    Depose(Epoch),
+}
+
+/// A leadership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lead {
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Where the log begins.
+    pub head: Head,
+}
+
+/// Where the log begins, and whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The first position of a full state.
+    pub start: Position,
+    /// The newest schema that was ever written to it.
+    pub schema: u16,
+    /// The cluster.
+    pub cluster: ClusterId,
+}
+
+/// A log, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Where it begins.
+    pub head: Head,
+    /// Its records, in order.
+    pub records: Vec<Record>,
+}
+
+/// What a follower sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// A record.
+    Record(Record),
+    /// Somebody leads under this epoch.
+    Leader(Epoch),
+}
+
+/// What a log takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes of the records from the head on.
+    pub log: u64,
+    /// Bytes of storage, older records and free space included.
+    pub stored: u64,
+}
+
+/// Why leadership was not given.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum LeadError {
+    /// Somebody leads, and not the one who was to be deposed.
+    #[error("epoch {0} leads")]
+    Held(Epoch),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[source] StoreError),
+}
+
+/// Why nothing was appended.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Another leadership has begun; this one is over. Nothing was stored.
+    #[error("this leadership is over")]
+    Deposed,
+    /// No space is left. Nothing was stored; the same records may be given again.
+    #[error("no space is left on the disk")]
+    Full,
+    /// The records are not those that come next. Nothing was stored, and this writer knows another log than this one.
+    #[error("position {next} comes next, not {found}")]
+    Misplaced {
+        /// What comes next.
+        next: Position,
+        /// What was given.
+        found: Position,
+    },
+    /// The outcome is not known; the same records may be given again.
+    #[error("the store does not answer")]
+    Unavailable(#[source] StoreError),
+}
+
+/// Why a log cannot be read or written.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// What is stored at a place is no record.
+    #[error("the record at {at} cannot be used: {why}")]
+    Damaged {
+        /// The place.
+        at: Position,
+        /// Why.
+        why: Damage,
+    },
+    /// The log begins later than the reader wants to.
+    #[error("the log begins at {start}, records after {after} are gone")]
+    Trimmed {
+        /// Where the reader is.
+        after: Position,
+        /// Where the log begins.
+        start: Position,
+    },
+    /// What identifies the log is missing or wrong.
+    #[error("the log does not say what it is: {0}")]
+    Identity(&'static str),
+    /// No space is left.
+    #[error("no space is left on the disk")]
+    Full,
+    /// Anything else that the disk or the network says.
+    #[error("{0}")]
+    Failed(Arc<dyn Error + Send + Sync>),
+}
+
+// === impl Lead ===
+
+impl Head {
+    /// The head of a new log.
+    pub fn new(cluster: ClusterId) -> Head {
+        Head { start: FIRST, schema: super::record::SCHEMA, cluster }
+    }
+}
+
+// === impl AppendError ===
+
+impl From<StoreError> for AppendError {
+    fn from(error: StoreError) -> AppendError {
+        match error {
+            StoreError::Full => AppendError::Full,
+            other @ (StoreError::Damaged { .. }
+            | StoreError::Trimmed { .. }
+            | StoreError::Identity(_)
+            | StoreError::Failed(_)) => AppendError::Unavailable(other),
+        }
+    }
+}
+
+/// Which of `records` are still to be stored in a log whose next position is `next`: all of them, or those that an
+/// earlier call with an unknown outcome has not stored.
+///
+/// # Errors
+/// When they are not what comes next, or others are stored in their place.
+pub(super) fn admit<'a>(
+    lead: &Lead,
+    next: Position,
+    records: &'a [Record],
+    stored: impl Fn(Position) -> Result<Option<Record>, StoreError>,
+) -> Result<&'a [Record], AppendError> {
+    let misplaced = |found: &Record| AppendError::Misplaced { next, found: found.at };
+    let mut expected = records.first().map_or(next, |first| first.at.min(next));
+    for record in records {
+        if record.at != expected || record.epoch != lead.epoch {
+            return Err(misplaced(record));
+        }
+        expected = expected.next();
+        if record.at < next {
+            match stored(record.at)? {
+                Some(there) if there.is_same_as(record) => {}
+                Some(_) | None => return Err(misplaced(record)),
+            }
+        }
+    }
+    let known = records.iter().filter(|record| record.at < next).count();
+    Ok(&records[known..])
+}

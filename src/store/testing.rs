@@ -1,0 +1,340 @@
+//! Rows and commits for the tests of this folder.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::model::agent::{
+    Agent, AgentState, AttributeValue, Device, DeviceId, Inventory, PortRange,
+};
+use crate::model::app::{Action, App, AppVersion, Backoff, Part};
+use crate::model::commit::{Commit, Key, Row, Write};
+use crate::model::deployment::Deployment;
+use crate::model::event::{Event, Plan, PlanAction, PlanStep, StatusUpdate};
+use crate::model::have::End;
+use crate::model::id::{
+    AgentId, AgentKey, AppKey, ClusterId, CommitNo, DeploymentId, Incarnation, InstanceId,
+    InstanceKey, RunId, Version,
+};
+use crate::model::instance::{Condition, Goal, Instance, Place, Task};
+use crate::model::network::Network;
+use crate::model::path::AppPath;
+use crate::model::reason::Reason;
+use crate::model::spec::{
+    BackoffSpec, Container, KillSelection, Restart, Spec, UnreachableStrategy, UpgradeStrategy,
+};
+use crate::model::time::{Span, Timestamp};
+use crate::model::unit::{Cpus, Disk, Mem, Ratio};
+use crate::model::world::{Meta, World};
+
+pub const AT: Timestamp = Timestamp::from_millis(1_600_000_000_000);
+
+pub fn cluster() -> ClusterId {
+    ClusterId(Uuid::from_u128(0xC1))
+}
+
+pub fn path(no: u32) -> AppPath {
+    AppPath::parse(&format!("/shop/app-{no}")).expect("a valid path")
+}
+
+pub fn meta() -> Meta {
+    Meta {
+        cluster: cluster(),
+        next_app: AppKey(300),
+        next_agent: AgentKey(2),
+        next_id: 70_000,
+        newest: AT,
+    }
+}
+
+pub fn agent(key: u32) -> Agent {
+    Agent {
+        key: AgentKey(key),
+        id: AgentId(Uuid::from_u128(0xA0 + u128::from(key))),
+        run: RunId(Uuid::from_u128(0xB0)),
+        state: AgentState::Lost { since: AT },
+        inventory: Inventory {
+            hostname: "host".into(),
+            attributes: BTreeMap::from([("rack".into(), AttributeValue::Scalar(-1_500))]),
+            role: "*".into(),
+            cpus: Cpus::whole(4),
+            mem: Mem::whole(1_024),
+            ports: vec![PortRange { first: 31_000, last: 32_000 }],
+            devices: vec![Device { id: DeviceId("gpu".into()), model: "m".into(), healthy: true }],
+            ..Inventory::default()
+        },
+    }
+}
+
+pub fn app(key: u32) -> App {
+    App {
+        key: AppKey(key),
+        path: path(key),
+        version: Version(AT),
+        priors: vec![],
+        visible_from: Version(AT),
+        part: Some(Part {
+            deployment: deployment().id,
+            step: 1,
+            action: Action::Restart,
+            from: None,
+            to: Some(Version(AT)),
+        }),
+        backoffs: vec![Backoff {
+            config: Version(AT),
+            delay: Span::secs(1),
+            since: AT,
+            max: Span::secs(300),
+        }],
+        last_failure: None,
+        next_instance: 3,
+        removed: None,
+    }
+}
+
+pub fn version(app: u32, note: &str) -> AppVersion {
+    AppVersion {
+        spec: spec(app, note),
+        version: Version(AT),
+        last_scaling_at: AT,
+        last_config_change_at: AT,
+        config: Version(AT),
+    }
+}
+
+pub fn deployment() -> Deployment {
+    Deployment {
+        id: DeploymentId(Uuid::from_u128(0xD0)),
+        version: Version(AT),
+        step: 1,
+        steps: 2,
+        start_step: Some(0),
+        announced: true,
+        since: AT,
+        reverts: None,
+    }
+}
+
+pub fn instance(app: u32, no: u32) -> Instance {
+    Instance {
+        key: InstanceKey { app: AppKey(app), no },
+        id: InstanceId(Uuid::from_u128(0xE0_0000 + u128::from(no))),
+        version: Version(AT),
+        config: Version(AT),
+        goal: Goal::Run,
+        incarnation: Incarnation(1),
+        lives: 0,
+        place: Some(Place {
+            agent: AgentKey(1),
+            ports: vec![Some(31_000), None],
+            devices: vec![],
+            cpus: Cpus::micro(100_000),
+            mem: Mem::whole(32),
+            disk: Disk::ZERO,
+        }),
+        after: None,
+        tasks: vec![Task {
+            name: "_app".into(),
+            condition: Condition::Running,
+            since: AT,
+            staged_at: AT,
+            started_at: Some(AT),
+            ips: vec!["10.0.0.1".parse().expect("an address")],
+            handle: Some("4711".into()),
+            pulled: 0,
+            health: Some(true),
+            ready: None,
+            end: None,
+        }],
+        since: AT,
+        rev: CommitNo(7),
+    }
+}
+
+pub fn event(app: u32) -> Event {
+    Event::AppTerminated { path: path(app) }
+}
+
+/// An event of each kind.
+pub fn every_event() -> Vec<Event> {
+    let (instance, version, path) = (instance(1, 2).id, Version(AT), path(1));
+    let (client, uri, reason) = ("10.0.0.9".into(), "/v2/apps".into(), "no".to_owned());
+    let agent = Some((agent(1).id, "host".to_owned()));
+    let steps = vec![vec![(PlanAction::Stop, path.clone())]];
+    let plan = Plan { id: deployment().id, version, steps };
+    let step = PlanStep { plan: plan.clone(), step: 1 };
+    vec![
+        Event::ApiPost { client, uri, app: AppKey(1), version, submitted: true },
+        Event::GroupChanged { group: path.clone(), version },
+        Event::GroupChangeFailed { group: path.clone(), version, reason: reason.clone() },
+        Event::StepBegan(step.clone()),
+        Event::StepDone(step),
+        Event::DeploymentDone(plan.clone()),
+        Event::DeploymentFailed { plan, reason },
+        Event::AppTerminated { path: path.clone() },
+        Event::Status(StatusUpdate {
+            instance,
+            task: "_app".into(),
+            incarnation: Incarnation(1),
+            path: path.clone(),
+            version,
+            condition: Condition::Failed,
+            message: "ended".into(),
+            agent: agent.clone(),
+            ips: vec!["fe80::1".parse().expect("an address")],
+            ports: vec![31_000],
+        }),
+        Event::InstanceChanged {
+            instance,
+            path: path.clone(),
+            version,
+            condition: Some(Condition::Running),
+            agent,
+        },
+        Event::HealthChanged { instance, path, version, healthy: Some(false) },
+        Event::UnknownTerminated { instance, condition: Condition::Gone },
+    ]
+}
+
+/// Every way in which a task ends, and with it every reason.
+pub fn every_end() -> Vec<End> {
+    let text = || "t".to_owned();
+    let (wanted, free, total) = (1, 2, 3);
+    let (cpus, mem, disk) = (Cpus::micro, Mem::micro, Disk::micro);
+    let reasons = vec![
+        Reason::AgentLost,
+        Reason::AgentDraining,
+        Reason::Role { has: text(), accepts: vec![text()] },
+        Reason::Constraint { constraint: text(), detail: text() },
+        Reason::Cpus { wanted: cpus(1), free: cpus(2), total: cpus(3) },
+        Reason::Mem { wanted: mem(1), free: mem(2), total: mem(3) },
+        Reason::Disk { wanted: disk(1), free: disk(2), total: disk(3) },
+        Reason::Gpus { wanted, free, total, holders: vec![text()] },
+        Reason::Ports { wanted, free },
+        Reason::PortTaken { port: 1, holder: text() },
+        Reason::PortForeign { port: 1, holder: text() },
+        Reason::Policy { what: text() },
+        Reason::NoEngine { detail: text() },
+        Reason::Image { image: text(), detail: text() },
+        Reason::Fetch { uri: text(), detail: text() },
+        Reason::Start { detail: text() },
+        Reason::Vanished { detail: text() },
+        Reason::Overdue { condition: Condition::Starting, after: Span::secs(1) },
+        Reason::Other { detail: text() },
+    ];
+    let mut ends = vec![End::Code(-1), End::Signal(9), End::Oom { peak: Some(Mem::whole(1)) }];
+    ends.extend(reasons.into_iter().map(End::Refused));
+    ends.push(End::Gone(Reason::AgentLost));
+    ends
+}
+
+/// Every condition, in the order of the model.
+pub const EVERY_CONDITION: [Condition; 14] = [
+    Condition::Provisioned,
+    Condition::Staging,
+    Condition::Starting,
+    Condition::Running,
+    Condition::Killing,
+    Condition::Unreachable,
+    Condition::UnreachableInactive,
+    Condition::Finished,
+    Condition::Killed,
+    Condition::Failed,
+    Condition::Error,
+    Condition::Gone,
+    Condition::Dropped,
+    Condition::Unknown,
+];
+
+/// A row of each kind, under its key.
+pub fn every_row() -> Vec<(Key, Row)> {
+    vec![
+        (Key::Meta, Row::Meta(Arc::new(meta()))),
+        (Key::Agent(AgentKey(1)), Row::Agent(Arc::new(agent(1)))),
+        (Key::AppVersion(AppKey(1), Version(AT)), Row::AppVersion(Arc::new(version(1, "sleep 1")))),
+        (Key::App(AppKey(1)), Row::App(Arc::new(app(1)))),
+        (Key::Deployment(deployment().id), Row::Deployment(Arc::new(deployment()))),
+        (instance_row(1, 2).key, instance_row(1, 2).row.expect("a row")),
+    ]
+}
+
+pub fn instance_row(app: u32, no: u32) -> Write {
+    let row = instance(app, no);
+    Write { key: Key::Instance(row.key), row: Some(Row::Instance(Arc::new(row))) }
+}
+
+/// The first commit of a world: a row of each kind.
+pub fn first_commit() -> Commit {
+    let write = |(key, row)| Write { key, row: Some(row) };
+    commit_of(1, every_row().into_iter().map(write).collect())
+}
+
+/// A commit of `rows` new instances and one event.
+pub fn commit(no: u64, rows: u32) -> Commit {
+    let first = u32::try_from(no).expect("a small number") * 10_000;
+    commit_of(no, (0..rows).map(|row| instance_row(1, first + row)).collect())
+}
+
+/// A commit that takes several records.
+pub fn wide_commit(no: u64) -> Commit {
+    let app = 1_000 + u32::try_from(no).expect("a small number");
+    let key = |row: u32| Key::AppVersion(AppKey(app * 10 + row), Version(AT));
+    let row = |row: u32| Row::AppVersion(Arc::new(version(app * 10 + row, &"x".repeat(200_000))));
+    commit_of(no, (0..5).map(|no| Write { key: key(no), row: Some(row(no)) }).collect())
+}
+
+pub fn commit_of(no: u64, writes: Vec<Write>) -> Commit {
+    let mut world = World::default();
+    writes.iter().for_each(|write| world.apply(write));
+    let at = AT + Span::millis(no);
+    let (no, events) = (CommitNo(no), vec![event(u32::try_from(no).expect("a small number"))]);
+    Commit { no, at, writes, events, answers: vec![], swept_from: None, world }
+}
+
+fn spec(app: u32, cmd: &str) -> Spec {
+    Spec {
+        path: path(app),
+        instances: 2,
+        containers: vec![container(cmd)],
+        networks: vec![Network::host()],
+        port_definitions: Some(vec![]),
+        require_ports: false,
+        constraints: BTreeSet::new(),
+        accepted_roles: None,
+        role: "*".into(),
+        backoff: BackoffSpec { seconds: 1, factor: Ratio::micro(1_150_000), max_seconds: 300 },
+        upgrade: UpgradeStrategy { minimum_health: Ratio::ONE, over_capacity: Ratio::ONE },
+        kill_selection: KillSelection::YoungestFirst,
+        kill_grace_seconds: None,
+        unreachable: UnreachableStrategy::Disabled,
+        dependencies: BTreeSet::new(),
+        labels: BTreeMap::new(),
+        health_checks: BTreeSet::new(),
+        check: None,
+        readiness_checks: vec![],
+        secrets: BTreeMap::new(),
+        executor: String::new(),
+        executor_resources: None,
+        restart: Restart::Always,
+        priority: 0,
+    }
+}
+
+fn container(cmd: &str) -> Container {
+    Container {
+        name: "_app".into(),
+        cmd: Some(cmd.into()),
+        args: vec![],
+        user: None,
+        env: BTreeMap::new(),
+        cpus: Cpus::micro(100_000),
+        mem: Mem::whole(32),
+        disk: Disk::ZERO,
+        gpus: 0,
+        limits: None,
+        fetch: vec![],
+        sandbox: None,
+        tty: None,
+    }
+}
