@@ -42,6 +42,23 @@ pub struct Open {
     pub epoch: Epoch,
 }
 
+/// Why an agent does not open a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refused {
+    /// It has met a newer leader.
+    #[error("the agent has met the newer epoch {0}")]
+    Epoch(Epoch),
+    /// It belongs elsewhere.
+    #[error("the agent belongs to cluster {0}")]
+    Cluster(ClusterId),
+    /// It speaks none of the leader's protocols.
+    #[error("the agent speaks protocols {} to {}", .0.start(), .0.end())]
+    Protocol(RangeInclusive<u16>),
+    /// It cannot store the epoch, or is about to end.
+    #[error("the agent cannot open a session: {0}")]
+    Unable(String),
+}
+
 /// From leader to agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Down {
@@ -49,7 +66,7 @@ pub enum Down {
     Spec(SpecKey, Bytes),
     /// What instances shall be.
     Want(Vec<Want>),
-    /// All haves up to this batch are durable.
+    /// All haves of this session up to this batch are durable.
     Ack(Seq),
     /// Every want of this agent has been sent.
     Synced,
