@@ -148,7 +148,10 @@ impl Reply {
             Refusal::NoServicePort => {
                 Reply::message(422, "All ports in the range [10000-20000) are already in use")
             }
-            Refusal::NoInstances { path } => Reply::missing(&Missing::Path(path)),
+            Refusal::SameAsGroup { .. } => problem_list(
+                "Object is not valid",
+                &[Problem::new("/", "Groups and Applications may not have the same identifier.")],
+            ),
             Refusal::Unavailable { detail } => Reply::unavailable(detail),
         }
     }

@@ -1,3 +1,14 @@
 //! What turns the crank: the brain's thread, the store's writer, the fleet's links, the view. No decision lives here.
+//!
+//! - [`server`]: what readers and askers hold.
+//! - [`leader`]: from an opened log to a running server.
+//! - [`turn`]: the brain's thread; [`writer`]: the store's writer; [`fleet`]: the agents.
+//! - [`clock`]: the only clock; [`gauges`]: figures that no row holds.
 
+pub mod clock;
+pub mod fleet;
+pub mod gauges;
+pub mod leader;
 pub mod server;
+pub mod turn;
+pub mod writer;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::model::fact::{Answer, Caller, Change, Fact, Refusal, Ticket};
@@ -30,6 +30,8 @@ struct Shared {
     inbox: mpsc::Sender<Fact>,
     next_ticket: AtomicU64,
     waiting: Mutex<BTreeMap<u64, oneshot::Sender<Answer>>>,
+    /// Why nothing can be stored, while nothing can.
+    trouble: ArcSwapOption<String>,
 }
 
 // === impl Server ===
@@ -42,6 +44,7 @@ impl Server {
             inbox,
             next_ticket: AtomicU64::new(1),
             waiting: Mutex::new(BTreeMap::new()),
+            trouble: ArcSwapOption::empty(),
         };
         Server { shared: Arc::new(shared) }
     }
@@ -53,6 +56,9 @@ impl Server {
 
     /// Asks for a change and waits until its answer is durable. The view that is read afterwards holds its effect.
     pub async fn ask(&self, who: Caller, change: Change, force: bool) -> Answer {
+        if let Some(trouble) = &*self.shared.trouble.load() {
+            return unavailable(&format!("{trouble}; nothing was changed, tasks go on"));
+        }
         let number = self.shared.next_ticket.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
         self.waiting().insert(number, sender);
@@ -80,6 +86,27 @@ impl Server {
                 let _gone = sender.send(answer);
             }
         }
+    }
+
+    /// Nothing can be stored: who asks from now on is told so at once, who waits is told that the outcome is open.
+    pub fn store_is_away(&self, why: &str) {
+        self.shared.trouble.store(Some(Arc::new(why.to_owned())));
+        for (_, sender) in std::mem::take(&mut *self.waiting()) {
+            let detail = format!("{why}; the change is made when the store takes it, look before you ask again");
+            let _gone = sender.send(unavailable(&detail));
+        }
+    }
+
+    /// The store takes commits.
+    pub fn store_is_back(&self) {
+        if self.shared.trouble.load().is_some() {
+            self.shared.trouble.store(None);
+        }
+    }
+
+    /// Why nothing can be stored, while nothing can.
+    pub fn trouble(&self) -> Option<Arc<String>> {
+        self.shared.trouble.load_full()
     }
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, oneshot::Sender<Answer>>> {

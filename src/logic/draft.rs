@@ -186,11 +186,17 @@ impl<'a> Draft<'a> {
 
     /// A new id; strictly different from every other of this cluster.
     pub fn new_id(&mut self) -> uuid::Uuid {
+        self.new_ids(1)[0]
+    }
+
+    /// So many new ids.
+    pub fn new_ids(&mut self, count: u32) -> Vec<uuid::Uuid> {
         let mut meta = self.meta();
-        let id = time_uuid(self.now, meta.next_id, meta.cluster.node());
-        meta.next_id += 1;
+        let first = meta.next_id;
+        meta.next_id += u64::from(count);
+        let node = meta.cluster.node();
         self.put(Key::Meta, Some(Row::Meta(Arc::new(meta))));
-        id
+        (first..).take(count as usize).map(|number| time_uuid(self.now, number, node)).collect()
     }
 
     /// The key of a new app.

@@ -285,7 +285,7 @@ impl Rig {
 
     pub(crate) fn stop(&mut self, no: u32, why: StopWhy) {
         self.change(no, |instance| {
-            instance.goal = Goal::Stop { keep: false, why, since: at(3_000) };
+            instance.goal = Goal::Stop { then: Then::Leave, why, since: at(3_000) };
         });
     }
 

@@ -7,7 +7,7 @@ use crate::logic::index::timers::LAUNCH_OVERDUE;
 use crate::logic::status::{self, Change};
 use crate::model::app::{Action, App, AppVersion};
 use crate::model::have::StopWhy;
-use crate::model::id::{AppKey, InstanceId, InstanceKey, Rev};
+use crate::model::id::{AppKey, Incarnation, InstanceId, InstanceKey, Rev};
 use crate::model::instance::{Condition, Goal, Instance, Task, Then};
 use crate::model::spec::UnreachableStrategy;
 use crate::model::time::Span;
@@ -68,8 +68,8 @@ fn reach(draft: &mut Draft<'_>, key: AppKey, target: &Target) -> bool {
     for instance in moves.stop {
         status::stop(draft, instance, why, Then::Leave);
     }
-    for _ in 0..moves.start {
-        schedule(draft, key, row);
+    if moves.start > 0 {
+        schedule(draft, key, row, moves.start);
     }
     moves.done
 }
@@ -87,28 +87,31 @@ fn stop_all(draft: &mut Draft<'_>, key: AppKey) -> bool {
         .all(|instance| instance.condition().is_some_and(Condition::is_unreachable))
 }
 
-/// A new instance that waits for its place.
-fn schedule(draft: &mut Draft<'_>, key: AppKey, row: &AppVersion) {
+/// New instances that wait for their places.
+fn schedule(draft: &mut Draft<'_>, key: AppKey, row: &AppVersion, count: u32) {
     let Some(mut app) = draft.world().apps.get(&key).cloned() else { return };
-    let no = app.next_instance;
-    app.next_instance += 1;
+    let first = app.next_instance;
+    app.next_instance += count;
     draft.put_app(app);
-    let instance = Instance {
-        key: InstanceKey { app: key, no },
-        id: InstanceId(draft.new_id()),
-        version: row.version,
-        config: row.config,
-        goal: Goal::Run,
-        incarnation: crate::model::id::Incarnation(0),
-        lives: 1,
-        place: None,
-        after: None,
-        tasks: Vec::new(),
-        since: draft.now(),
-        rev: Rev::default(),
-    };
-    status::publish_instance(draft, &instance);
-    draft.put_instance(instance);
+    let ids = draft.new_ids(count);
+    for (no, id) in (first..).zip(ids) {
+        let instance = Instance {
+            key: InstanceKey { app: key, no },
+            id: InstanceId(id),
+            version: row.version,
+            config: row.config,
+            goal: Goal::Run,
+            incarnation: Incarnation(0),
+            lives: 1,
+            place: None,
+            after: None,
+            tasks: Vec::new(),
+            since: draft.now(),
+            rev: Rev::default(),
+        };
+        status::publish_instance(draft, &instance);
+        draft.put_instance(instance);
+    }
 }
 
 /// The part of a running deployment is done once its target was reached.

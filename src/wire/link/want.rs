@@ -23,7 +23,7 @@ pub fn want_of(instance: &Instance, grace: Span, agent: AgentKey) -> Option<Want
         Goal::Run => {
             WantGoal::Run { version: instance.version, place: place.clone(), after: instance.after }
         }
-        Goal::Stop { keep: _, why, since: _ } => WantGoal::Stop { grace, why },
+        Goal::Stop { then: _, why, since: _ } => WantGoal::Stop { grace, why },
     };
     Some(Want {
         key: instance.key,

@@ -1,0 +1,177 @@
+//! A server that leads: from an opened log to a running brain, writer and fleet.
+//!
+//! Nothing that runs is touched by a start: the world is read, agents open their sessions and say what they have, and
+//! only then does anything follow.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::UnixListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::control::clock::Clock;
+use crate::control::fleet::{Fleet, FleetEvent, listen};
+use crate::control::gauges::Gauges;
+use crate::control::server::{MAX_WAITING_FACTS, Server};
+use crate::control::turn::Turn;
+use crate::control::writer::{Writer, WriterEnd};
+use crate::logic::brain::{Brain, MAX_PENDING};
+use crate::logic::draft::Limits;
+use crate::model::fact::Fact;
+use crate::model::id::{AgentId, AgentKey, AppKey, ClusterId, Epoch};
+use crate::model::world::{Meta, World};
+use crate::store::any::AnyStore;
+use crate::store::log::{Bid, LeadError, Store, StoreError};
+use crate::store::replay::{LoadError, load_world};
+use crate::wire::reverse::Peer;
+
+/// Events of the fleet that may wait.
+const FLEET_EVENTS: usize = 1_024;
+
+/// How long an agent may take to be found.
+const FIND_DEADLINE: Duration = Duration::from_secs(2);
+
+/// A running leader.
+pub struct Leader {
+    /// For readers and askers.
+    pub server: Server,
+    /// For whoever wants to reach an agent.
+    pub agents: Agents,
+    /// Figures.
+    pub gauges: Arc<Gauges>,
+    /// The steady time.
+    pub clock: Clock,
+    /// Which cluster it leads.
+    pub cluster: ClusterId,
+    /// Under which leadership.
+    pub epoch: Epoch,
+    /// Resolves when it leads no more, with why.
+    pub ended: JoinHandle<WriterEnd>,
+}
+
+/// Reaches agents through the connections that they dialled.
+#[derive(Clone)]
+pub struct Agents {
+    fleet: mpsc::Sender<FleetEvent>,
+    server: Server,
+}
+
+/// Why a server does not lead.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaderError {
+    /// Somebody else does, or the store failed.
+    #[error("the leadership is not to be had: {0}")]
+    Lead(#[from] LeadError),
+    /// The log cannot be read.
+    #[error("the log cannot be read: {0}")]
+    Read(#[from] StoreError),
+    /// The log must not be acted on.
+    #[error("the log cannot be used, and nothing was touched: {0}")]
+    Load(#[from] LoadError),
+    /// The brain's thread was not given.
+    #[error("no thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Leads: reads the log, starts brain, writer and fleet, and takes agents on `listener`.
+///
+/// # Errors
+/// When somebody else leads or the log cannot be used; then nothing was changed.
+pub async fn lead(store: AnyStore, limits: Limits, listener: UnixListener) -> Result<Leader, LeaderError> {
+    let lead = store.lead(Bid::IfVacant).await?;
+    let log = store.load().await?;
+    let loaded = tokio::task::spawn_blocking(move || load_world(&log)).await.expect("a replay does not panic")?;
+    let cluster = lead.head.cluster;
+    let gauges = Arc::new(Gauges::default());
+    Gauges::set(&gauges.log_bytes, loaded.bytes.log);
+    Gauges::set(&gauges.quarantined, loaded.quarantined.len() as u64);
+    for row in &loaded.quarantined {
+        tracing::error!(what = ?row.what, why = %row.why, "a row cannot be read; it is kept, and what it speaks of is left alone");
+    }
+    let clock = Clock::start(loaded.at);
+    let brain = Brain::load(with_meta(loaded.world, cluster), lead.epoch, loaded.no, loaded.at, limits);
+
+    let (facts, inbox) = mpsc::channel::<Fact>(MAX_WAITING_FACTS);
+    let (commits, waiting) = mpsc::channel(MAX_PENDING);
+    let (notices, noticed) = mpsc::unbounded_channel();
+    let (to_fleet, published) = mpsc::unbounded_channel();
+    let (own, events) = mpsc::channel(FLEET_EVENTS);
+    let server = Server::new(facts.clone());
+    server.publish(brain.view(), Vec::new());
+
+    let writer = Writer {
+        store,
+        lead,
+        ledger: loaded.ledger,
+        commits: waiting,
+        notices,
+        server: server.clone(),
+        gauges: gauges.clone(),
+        keep_everything: !loaded.quarantined.is_empty(),
+    };
+    let fleet = Fleet {
+        server: server.clone(),
+        facts,
+        clock,
+        cluster,
+        epoch: lead.epoch,
+        published,
+        events,
+        own: own.clone(),
+        gauges: gauges.clone(),
+        absent: BTreeMap::new(),
+        sessions: BTreeMap::new(),
+        keys: BTreeMap::new(),
+        next: 0,
+    };
+    let turn = Turn {
+        brain,
+        clock,
+        inbox,
+        notices: noticed,
+        writer: commits,
+        server: server.clone(),
+        fleet: to_fleet,
+        gauges: gauges.clone(),
+    };
+    spawn_brain(turn)?;
+    tokio::spawn(fleet.run());
+    tokio::spawn(listen::listen(listener, cluster, own.clone()));
+    let ended = tokio::spawn(end(writer, server.clone()));
+    let agents = Agents { fleet: own, server: server.clone() };
+    Ok(Leader { server, agents, gauges, clock, cluster, epoch: lead.epoch, ended })
+}
+
+async fn end(writer: Writer, server: Server) -> WriterEnd {
+    let end = writer.run().await;
+    server.store_is_away(&end.to_string());
+    end
+}
+
+/// A log that nothing was written to means a world with fresh counters.
+fn with_meta(mut world: World, cluster: ClusterId) -> World {
+    let fresh = Meta { cluster, next_app: AppKey(1), next_agent: AgentKey(1), next_id: 0 };
+    world.meta.get_or_insert(fresh);
+    world
+}
+
+fn spawn_brain(turn: Turn) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let run = move || runtime.block_on(turn.run());
+    std::thread::Builder::new().name("brain".to_owned()).spawn(run)?;
+    Ok(())
+}
+
+// === impl Agents ===
+
+impl Agents {
+    /// The connection of an agent, if it is there.
+    pub async fn find(&self, key: AgentKey) -> Option<Peer> {
+        let agent: AgentId = self.server.view().world.agents.get(&key)?.id;
+        let (reply, found) = oneshot::channel();
+        self.fleet.send(FleetEvent::Find { agent, reply }).await.ok()?;
+        tokio::time::timeout(FIND_DEADLINE, found).await.ok()?.ok()?
+    }
+}

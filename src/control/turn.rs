@@ -1,0 +1,157 @@
+//! The brain's thread: it takes what waits, steps, hands commits to the writer and publishes what has become durable.
+//!
+//! A thread of its own, since a step computes and never waits. No decision is made here.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::control::clock::Clock;
+use crate::control::fleet::Published;
+use crate::control::gauges::Gauges;
+use crate::control::server::Server;
+use crate::logic::brain::{Brain, MAX_PENDING, client_answers};
+use crate::model::commit::{Commit, Row};
+use crate::model::fact::{Answer, Fact, Ticket};
+use crate::model::id::{AgentKey, CommitNo, InstanceKey};
+
+/// The most facts taken at once.
+const TAKE: usize = 4_096;
+
+/// What the writer tells the brain's thread.
+#[derive(Debug)]
+pub enum Notice {
+    /// These commits are durable.
+    Durable(Vec<Told>),
+    /// The log has outgrown what is live.
+    Sweep,
+}
+
+/// What is told to others once a commit is durable.
+#[derive(Debug)]
+pub struct Told {
+    /// The commit.
+    pub no: CommitNo,
+    /// Who asked.
+    pub answers: Vec<(Ticket, Answer)>,
+    /// Instances whose wants may have changed, with the agents that they are or were on.
+    pub changed: Vec<(AgentKey, InstanceKey)>,
+}
+
+/// The brain's thread and what it talks to.
+pub struct Turn {
+    /// The brain.
+    pub brain: Brain,
+    /// The leader's steady time.
+    pub clock: Clock,
+    /// What comes in.
+    pub inbox: mpsc::Receiver<Fact>,
+    /// What the writer says. Bounded by the commits that may be pending.
+    pub notices: mpsc::UnboundedReceiver<Notice>,
+    /// Where commits go.
+    pub writer: mpsc::Sender<Commit>,
+    /// Who reads and asks.
+    pub server: Server,
+    /// Where wants go.
+    pub fleet: mpsc::UnboundedSender<Published>,
+    /// Figures.
+    pub gauges: Arc<Gauges>,
+}
+
+// === impl Told ===
+
+impl Told {
+    /// What is told of a commit.
+    pub fn of(commit: &Commit) -> Told {
+        let place = |write: &crate::model::commit::Write| match &write.row {
+            Some(Row::Instance(row)) => row.place.as_ref().map(|place| (place.agent, row.key)),
+            Some(_) | None => None,
+        };
+        let changed = commit.writes.iter().filter_map(place).collect();
+        Told { no: commit.no, answers: commit.answers.clone(), changed }
+    }
+}
+
+// === impl Turn ===
+
+impl Turn {
+    /// Turns until the inbox or the writer is gone.
+    pub async fn run(mut self) {
+        let mut taken = Vec::with_capacity(TAKE);
+        let mut facts = VecDeque::new();
+        self.server.publish(self.brain.view(), Vec::new());
+        loop {
+            let full = self.brain.pending() >= MAX_PENDING;
+            let sleep = self.until_wake();
+            tokio::select! {
+                biased;
+                notice = self.notices.recv() => match notice {
+                    Some(notice) => self.notice(notice),
+                    None => return,
+                },
+                count = self.inbox.recv_many(&mut taken, TAKE), if !full => {
+                    if count == 0 {
+                        return;
+                    }
+                    facts.extend(taken.drain(..));
+                }
+                () = tokio::time::sleep(sleep), if !full => {}
+            }
+            if !self.step(&mut facts).await {
+                return;
+            }
+        }
+    }
+
+    /// Steps until there is nothing to do; false when the writer is gone.
+    async fn step(&mut self, facts: &mut VecDeque<Fact>) -> bool {
+        while let Some(commit) = self.brain.step(self.clock.now(), facts) {
+            // There is room for as many as the brain lets wait, so this never blocks for long.
+            if self.writer.send(commit).await.is_err() {
+                return false;
+            }
+        }
+        Gauges::set(&self.gauges.missed_wakes, self.brain.missed_wakes());
+        if self.brain.pending() == 0 {
+            // Verdicts are no rows: they are shown although nothing was stored.
+            self.server.publish(self.brain.view(), Vec::new());
+        }
+        true
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Sweep => self.brain.sweep(),
+            Notice::Durable(told) => self.publish(told),
+        }
+    }
+
+    fn publish(&mut self, told: Vec<Told>) {
+        let Some(newest) = told.last().map(|told| told.no) else { return };
+        let view = self.brain.durable(newest);
+        let mut clients = Vec::new();
+        let mut agents = Vec::new();
+        let mut changed = Vec::new();
+        for told in told {
+            let (to_clients, to_agents) = client_answers(told.answers);
+            clients.extend(to_clients);
+            agents.extend(to_agents);
+            changed.extend(told.changed);
+        }
+        self.server.publish(view, clients);
+        if !agents.is_empty() || !changed.is_empty() {
+            let view = self.server.view();
+            // The fleet outlives the brain; without one there is nobody to tell.
+            let _nobody = self.fleet.send(Published { view, answers: agents, changed });
+        }
+    }
+
+    fn until_wake(&self) -> Duration {
+        match self.brain.next_wake() {
+            Some(wake) => wake.since(self.clock.now()).into(),
+            None => Duration::from_secs(60),
+        }
+    }
+}

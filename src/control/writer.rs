@@ -1,0 +1,154 @@
+//! The store's writer: what waits becomes durable in one append, then the brain's thread is told.
+//!
+//! While the store cannot take anything it tries again, askers are told 503, and everything that runs goes on.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use crate::control::gauges::Gauges;
+use crate::control::server::Server;
+use crate::control::turn::{Notice, Told};
+use crate::model::commit::Commit;
+use crate::model::id::CommitNo;
+use crate::model::world::World;
+use crate::store::any::AnyStore;
+use crate::store::ledger::Ledger;
+use crate::store::log::{AppendError, Lead, Store};
+use crate::store::record::Record;
+
+/// The most commits of one append.
+const GROUP: usize = 64;
+
+/// Between two tries while the store takes nothing.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// The writer and what it talks to.
+pub struct Writer {
+    /// The log.
+    pub store: AnyStore,
+    /// Under which leadership.
+    pub lead: Lead,
+    /// Positions and sizes.
+    pub ledger: Ledger,
+    /// Commits to store.
+    pub commits: mpsc::Receiver<Commit>,
+    /// Where it tells what is durable.
+    pub notices: mpsc::UnboundedSender<Notice>,
+    /// Who is told that nothing can be stored.
+    pub server: Server,
+    /// Figures.
+    pub gauges: Arc<Gauges>,
+    /// Whether rows could not be read at the start: then nothing old may go.
+    pub keep_everything: bool,
+}
+
+/// Why the writer ended.
+#[derive(Debug, thiserror::Error)]
+pub enum WriterEnd {
+    /// The brain's thread is gone.
+    #[error("the server ends")]
+    Done,
+    /// Another leadership has begun.
+    #[error("another server leads now")]
+    Deposed,
+    /// What was to be stored cannot be, whatever is tried.
+    #[error("a commit cannot be stored: {0}")]
+    Impossible(String),
+}
+
+// === impl Writer ===
+
+impl Writer {
+    /// Stores commits until the brain's thread is gone or the leadership is lost.
+    pub async fn run(mut self) -> WriterEnd {
+        let mut waiting = Vec::with_capacity(GROUP);
+        loop {
+            if self.commits.recv_many(&mut waiting, GROUP).await == 0 {
+                return WriterEnd::Done;
+            }
+            let commits: Vec<Commit> = waiting.drain(..).collect();
+            match self.store(commits).await {
+                Ok(()) => {}
+                Err(end) => return end,
+            }
+        }
+    }
+
+    async fn store(&mut self, commits: Vec<Commit>) -> Result<(), WriterEnd> {
+        let mut records = Vec::new();
+        for commit in &commits {
+            let encoded = self.ledger.encode(commit, self.lead.epoch);
+            records.extend(encoded.map_err(|error| WriterEnd::Impossible(error.to_string()))?);
+        }
+        self.append(&records).await?;
+        Gauges::add(&self.gauges.commits, commits.len() as u64);
+        let swept_from = commits.iter().filter_map(|commit| commit.swept_from).max();
+        let world = commits.last().map(|commit| commit.world.clone());
+        let told = commits.iter().map(Told::of).collect();
+        self.notices.send(Notice::Durable(told)).map_err(|_| WriterEnd::Done)?;
+        if let Some(began) = swept_from {
+            self.move_head(began).await?;
+        }
+        if let Some(world) = world {
+            self.ask_for_sweep(&world)?;
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a figure for /metrics, which decides nothing")]
+    async fn append(&self, records: &[Record]) -> Result<(), WriterEnd> {
+        let began = Instant::now();
+        loop {
+            match self.store.append(&self.lead, records).await {
+                Ok(()) => break,
+                Err(AppendError::Deposed) => return Err(WriterEnd::Deposed),
+                Err(error @ AppendError::Misplaced { .. }) => {
+                    return Err(WriterEnd::Impossible(error.to_string()));
+                }
+                Err(error @ (AppendError::Full | AppendError::Unavailable(_))) => {
+                    tracing::error!(%error, "the store takes nothing; tasks go on");
+                    self.server.store_is_away(&error.to_string());
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+        self.server.store_is_back();
+        let bytes: u64 = records.iter().map(|record| record.bytes.len() as u64).sum();
+        Gauges::add(&self.gauges.appends, 1);
+        Gauges::add(&self.gauges.appended_bytes, bytes);
+        Gauges::add(&self.gauges.log_bytes, bytes);
+        let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Gauges::add(&self.gauges.append_micros, micros);
+        Ok(())
+    }
+
+    /// A sweep is complete: what lies before it may go.
+    async fn move_head(&mut self, began: CommitNo) -> Result<(), WriterEnd> {
+        let Some(start) = self.ledger.position_of(began) else { return Ok(()) };
+        match self.store.move_head(&self.lead, start).await {
+            Ok(()) => {
+                self.ledger.forget_before(start);
+                if let Ok(usage) = self.store.usage().await {
+                    Gauges::set(&self.gauges.log_bytes, usage.log);
+                }
+                Ok(())
+            }
+            Err(AppendError::Deposed) => Err(WriterEnd::Deposed),
+            Err(error) => {
+                // Nothing is lost: the next sweep moves it.
+                tracing::warn!(%error, "the head of the log was not moved");
+                Ok(())
+            }
+        }
+    }
+
+    fn ask_for_sweep(&self, world: &World) -> Result<(), WriterEnd> {
+        let bytes = Gauges::get(&self.gauges.log_bytes);
+        if self.keep_everything || !self.ledger.sweep_is_due(bytes, world) {
+            return Ok(());
+        }
+        self.notices.send(Notice::Sweep).map_err(|_| WriterEnd::Done)
+    }
+}
