@@ -15,6 +15,7 @@ mod follow;
 pub mod ledger;
 pub mod log;
 pub mod memory;
+pub mod offline;
 
 pub mod record;
 pub mod replay;

@@ -286,7 +286,9 @@ pub fn wide_commit(no: u64) -> Commit {
 
 pub fn commit_of(no: u64, writes: Vec<Write>) -> Commit {
     let mut world = World::default();
-    writes.iter().for_each(|write| world.apply(write));
+    for write in &writes {
+        world.apply(write);
+    }
     let at = AT + Span::millis(no);
     let (no, events) = (CommitNo(no), vec![event(u32::try_from(no).expect("a small number"))]);
     Commit { no, at, writes, events, answers: vec![], swept_from: None, world }

@@ -4,6 +4,7 @@
 //! length of their own, so that a replay can pass over a row without reading it and an unreadable one spoils nothing
 //! else. What the rows themselves look like is in [`row`].
 
+pub mod json;
 pub mod row;
 
 #[cfg(test)]

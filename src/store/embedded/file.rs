@@ -89,7 +89,7 @@ pub(super) fn prepare(dir: &Path, expect: Expect) -> Result<(), OpenError> {
 }
 
 /// Makes the names in a directory durable.
-pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+pub(in crate::store) fn sync_dir(dir: &Path) -> io::Result<()> {
     // The parent of a relative name of one part is an empty one.
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     fs::File::open(dir)?.sync_all()

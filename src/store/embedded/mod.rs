@@ -10,6 +10,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub(super) use file::sync_dir;
 pub use file::{Expect, FILE, OpenError};
 
 use std::path::Path;
