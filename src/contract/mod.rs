@@ -1,1 +1,9 @@
 //! How Marathon's JSON speaks, pure: only this folder knows the dialect.
+//!
+//! The reading half turns a body into a [`Spec`](crate::model::spec::Spec) or a [`fault::Fault`] that names *every*
+//! fault of a stage at once: text ([`json`]) → types ([`app`] over the shared reader) → legacy forms → defaults → rules.
+
+pub mod app;
+pub mod fault;
+pub mod json;
+mod read;
