@@ -48,7 +48,7 @@ fn value_error(operator: Operator, value: Option<&str>) -> Option<&'static str> 
     let integer = |value: &str| value.parse::<i32>().is_ok();
     match (operator, value) {
         (Operator::Unique, Some(_)) => Some("UNIQUE does not accept a value"),
-        (Operator::Unique, None) | (Operator::Cluster, _) | (Operator::GroupBy, None) => None,
+        (Operator::Unique | Operator::GroupBy, None) | (Operator::Cluster, _) => None,
         (Operator::GroupBy, Some(value)) => (!integer(value))
             .then_some("GROUP BY must define an integer value or else no value at all"),
         (Operator::MaxPer, value) => {

@@ -3,6 +3,8 @@
 //! The stages follow contract 13.1, each telling all it finds: types → rules for legacy members → translation and
 //! defaults → rules. What needs other apps or agents (free ids, service ports, cycles, policies) is decided elsewhere.
 
+#![expect(clippy::unnecessary_wraps, reason = "every reader has the shape that its caller takes")]
+
 mod check;
 mod constraint;
 mod container;
