@@ -13,6 +13,13 @@ use serde_json::{Map, Value};
 
 use crate::contract::fault::{Fault, Options, Problem, Warning};
 
+/// The most faults, and the most broken rules, that one answer tells; a body of nothing but faults must not be answered
+/// by something many times its size.
+pub const MOST_PROBLEMS: usize = 1_000;
+/// The most that is told beside a good answer, which travels in a header.
+const MOST_WARNINGS: usize = 32;
+const LAST_WARNING: usize = MOST_WARNINGS - 1;
+
 /// Collects what is wrong or odd while values are read.
 #[derive(Debug)]
 pub struct Reader<'o> {
@@ -109,12 +116,16 @@ impl<'o> Reader<'o> {
 
     /// Notes that a value does not fit its type.
     pub fn fault(&mut self, path: &str, error: impl Into<String>) {
-        self.faults.push(Problem::new(path, error));
+        if self.faults.len() < MOST_PROBLEMS {
+            self.faults.push(Problem::new(path, error));
+        }
     }
 
     /// Notes that a rule is broken.
     pub fn breach(&mut self, path: impl Into<String>, error: impl Into<String>) {
-        self.breaches.push(Problem::new(path, error));
+        if self.breaches.len() < MOST_PROBLEMS {
+            self.breaches.push(Problem::new(path, error));
+        }
     }
 
     /// Notes that a rule is broken unless `fine`.
@@ -126,7 +137,26 @@ impl<'o> Reader<'o> {
 
     /// Notes something odd.
     pub fn warn(&mut self, text: impl Into<String>) {
-        self.warnings.push(Warning(text.into()));
+        match self.warnings.len() {
+            MOST_WARNINGS => {}
+            LAST_WARNING => self.warnings.push(Warning("and more".into())),
+            _ => self.warnings.push(Warning(text.into())),
+        }
+    }
+
+    /// Notes a number that was written as a string.
+    fn coerce(&mut self, path: String) {
+        match self.coerced.len() {
+            MOST_WARNINGS => {}
+            LAST_WARNING => self.coerced.push("and more".into()),
+            _ => self.coerced.push(path),
+        }
+    }
+
+    /// Whether nothing more is told about strangers.
+    fn told_all(&self) -> bool {
+        self.faults.len() == MOST_PROBLEMS
+            || (!self.strict() && self.warnings.len() == MOST_WARNINGS)
     }
 
     /// Whether leniency is off.
@@ -313,8 +343,8 @@ impl<'o, 'v> Fields<'_, 'o, 'v> {
         name: &'static str,
         read: impl FnOnce(&mut Reader<'o>, At<'v>) -> Option<T>,
     ) -> Option<T> {
-        let missing = format!("'{name}' is undefined on object: {}", self.value);
-        self.required(name, missing, read)
+        let value = self.value;
+        self.required(name, || format!("'{name}' is undefined on object: {value}"), read)
     }
 
     /// The member `name`, which has to be there; told in the words of a plain type.
@@ -323,13 +353,13 @@ impl<'o, 'v> Fields<'_, 'o, 'v> {
         name: &'static str,
         read: impl FnOnce(&mut Reader<'o>, At<'v>) -> Option<T>,
     ) -> Option<T> {
-        self.required(name, "error.path.missing".into(), read)
+        self.required(name, || "error.path.missing".into(), read)
     }
 
     fn required<T>(
         &mut self,
         name: &'static str,
-        missing: String,
+        missing: impl FnOnce() -> String,
         read: impl FnOnce(&mut Reader<'o>, At<'v>) -> Option<T>,
     ) -> Option<T> {
         self.asked.push(name);
@@ -337,7 +367,7 @@ impl<'o, 'v> Fields<'_, 'o, 'v> {
         match self.members.and_then(|members| members.get(name)) {
             Some(value) => read(self.reader, At { value, path }),
             None => {
-                self.reader.fault(&path, missing);
+                self.reader.fault(&path, missing());
                 None
             }
         }
@@ -367,6 +397,9 @@ impl<'o, 'v> Fields<'_, 'o, 'v> {
     pub fn done(self) {
         let Some(members) = self.members else { return };
         for key in members.keys().filter(|key| !self.asked.contains(&key.as_str())) {
+            if self.reader.told_all() {
+                return;
+            }
             let path = format!("{}/{key}", self.path);
             let guess = suggest::nearest(key, &self.asked)
                 .map_or(String::new(), |name| format!(", did you mean \"{name}\"?"));

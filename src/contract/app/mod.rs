@@ -19,6 +19,8 @@ mod update;
 mod uri;
 mod volume;
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 pub use update::{AppUpdate, Update};
@@ -45,12 +47,19 @@ pub fn read_app(value: &Value, base: &AppPath, options: &Options) -> Result<Read
 /// # Errors
 /// As [`read_app`]; a body that is no object is one.
 pub fn read_app_at(value: &Value, path: &AppPath, options: &Options) -> Result<Read<Spec>, Fault> {
-    if !value.is_object() {
-        return Err(Fault::Type(vec![Problem::new("", "error.expected.jsobject")]));
-    }
-    let (draft, findings) = read_draft(value, false, options)?;
-    let root = AppPath::root();
-    whole(draft, findings, &Setting { id: path.as_str(), base: &root, options, current: None })
+    read_at(value, path, None, options)
+}
+
+/// Reads a whole app that replaces `current`: what it does not say is not kept, but for the right to its role.
+///
+/// # Errors
+/// As [`read_app_at`].
+pub fn read_app_over(
+    value: &Value,
+    current: &Spec,
+    options: &Options,
+) -> Result<Read<Spec>, Fault> {
+    read_at(value, &current.path, Some(current), options)
 }
 
 /// Reads an array of whole apps.
@@ -94,16 +103,27 @@ pub fn read_updates_array(
 pub fn read_task_ids(value: &Value) -> Result<Vec<String>, Fault> {
     let options = Options::default();
     let mut reader = Reader::new(&options);
-    let mut ids: Vec<String> = Vec::new();
-    if let Some(mut fields) = reader.object(At::root(value)) {
-        let read = fields.need_plain("ids", |reader, at| reader.list(at, Reader::string));
-        for id in read.unwrap_or_default() {
-            if !ids.contains(&id) {
-                ids.push(id);
-            }
-        }
+    let read = reader.object(At::root(value)).and_then(|mut fields| {
+        fields.need_plain("ids", |reader, at| reader.list(at, Reader::string))
+    });
+    reader.finish()?;
+    let mut seen = BTreeSet::new();
+    let first = |id: &String| seen.insert(id.clone());
+    Ok(read.unwrap_or_default().into_iter().filter(first).collect())
+}
+
+fn read_at(
+    value: &Value,
+    path: &AppPath,
+    current: Option<&Spec>,
+    options: &Options,
+) -> Result<Read<Spec>, Fault> {
+    if !value.is_object() {
+        return Err(Fault::Type(vec![Problem::new("", "error.expected.jsobject")]));
     }
-    reader.finish().map(|_| ids)
+    let (draft, findings) = read_draft(value, false, options)?;
+    let root = AppPath::root();
+    whole(draft, findings, &Setting { id: path.as_str(), base: &root, options, current })
 }
 
 /// The type stage of a whole app.

@@ -72,7 +72,7 @@ impl Reader<'_> {
             Value::Number(number) => return Some(number.clone()),
             Value::String(text) if !self.strict() => {
                 if let Some(number) = number_in(text) {
-                    self.coerced.push(at.path);
+                    self.coerce(at.path);
                     return Some(number);
                 }
             }

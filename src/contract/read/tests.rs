@@ -1,3 +1,5 @@
+//! Leniency and strictness of the shared reader.
+
 use serde_json::{Value, json};
 
 use super::{At, Reader};

@@ -1,3 +1,5 @@
+//! Legacy members: their rules and what they become (contract 5.2, 13.2).
+
 use serde_json::{Value, json};
 
 use super::{app, broken_rules, docker, illegal, set, spec};

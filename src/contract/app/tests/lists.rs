@@ -1,3 +1,5 @@
+//! Arrays of apps and updates, ids from outside, lists of tasks.
+
 use serde_json::json;
 
 use super::{app, set, told};

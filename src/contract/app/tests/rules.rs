@@ -1,3 +1,5 @@
+//! The rules of the last stage (contract 13.3–13.9).
+
 use serde_json::{Value, json};
 
 use super::{app, broken_rules, docker, set, spec};

@@ -1,3 +1,5 @@
+//! The type stage (contract 4).
+
 use serde_json::json;
 
 use super::{app, docker, read, set, spec, type_faults};

@@ -1,3 +1,5 @@
+//! Partial updates and rollbacks (contract 5.8, 5.9).
+
 use serde_json::{Value, json};
 
 use super::{app, docker, read_update, set, spec, told};
