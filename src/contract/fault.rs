@@ -2,6 +2,7 @@
 //!
 //! How a fault becomes a status and JSON is not decided here.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Why a body is refused.
@@ -97,6 +98,15 @@ impl fmt::Display for SyntaxFault {
     }
 }
 
+// === impl Read ===
+
+impl<T> Read<T> {
+    /// The same warnings beside another value.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Read<U> {
+        Read { value: change(self.value), warnings: self.warnings }
+    }
+}
+
 // === impl Options ===
 
 impl Default for Options {
@@ -108,11 +118,15 @@ impl Default for Options {
 /// Groups messages by path in the order of first mention, without repeating one (contract 2.2).
 pub fn grouped(problems: &[Problem]) -> Vec<(String, Vec<String>)> {
     let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     for problem in problems {
-        match groups.iter_mut().find(|(path, _)| *path == problem.path) {
-            Some((_, errors)) if errors.contains(&problem.error) => {}
-            Some((_, errors)) => errors.push(problem.error.clone()),
-            None => groups.push((problem.path.clone(), vec![problem.error.clone()])),
+        let place = *places.entry(&problem.path).or_insert(groups.len());
+        if place == groups.len() {
+            groups.push((problem.path.clone(), Vec::new()));
+        }
+        let errors = &mut groups[place].1;
+        if !errors.contains(&problem.error) {
+            errors.push(problem.error.clone());
         }
     }
     groups
