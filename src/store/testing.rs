@@ -6,7 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::model::agent::{
-    Agent, AgentState, AttributeValue, Device, DeviceId, Inventory, PortRange,
+    Agent, AgentState, Foreign, AttributeValue, Device, DeviceId, Inventory, PortRange,
 };
 use crate::model::app::{Action, App, AppVersion, Backoff, Part};
 use crate::model::commit::{Commit, Key, Row, Write};
@@ -44,7 +44,6 @@ pub fn meta() -> Meta {
         next_app: AppKey(300),
         next_agent: AgentKey(2),
         next_id: 70_000,
-        newest: AT,
     }
 }
 
@@ -53,6 +52,10 @@ pub fn agent(key: u32) -> Agent {
         key: AgentKey(key),
         id: AgentId(Uuid::from_u128(0xA0 + u128::from(key))),
         run: RunId(Uuid::from_u128(0xB0)),
+        foreign: BTreeMap::from([(
+            8_080,
+            Foreign { holder: "nginx".into(), until: AT },
+        )]),
         state: AgentState::Lost { since: AT },
         inventory: Inventory {
             hostname: "host".into(),
@@ -78,6 +81,7 @@ pub fn app(key: u32) -> App {
             deployment: deployment().id,
             step: 1,
             action: Action::Restart,
+            done: true,
             from: None,
             to: Some(Version(AT)),
         }),

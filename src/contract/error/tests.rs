@@ -92,7 +92,6 @@ fn changes_that_the_core_refuses() {
             422,
             r#"{"message":"All ports in the range [10000-20000) are already in use"}"#.to_owned(),
         ),
-        (Refusal::NoInstances { path: web() }, 404, r#"{"message":"Path '/shop/web' does not exist"}"#.to_owned()),
     ] {
         assert_eq!(shown(&Reply::refused(&refusal)), (status, body.as_str()), "{refusal:?}");
     }

@@ -1,5 +1,6 @@
 //! Small worlds for tests: one app on one agent, changed step by step.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::agent::{Agent, AgentState, AttributeValue, Inventory};
@@ -165,6 +166,7 @@ impl Rig {
             run: RunId(uuid::Uuid::nil()),
             state: AgentState::Up,
             inventory,
+            foreign: BTreeMap::new(),
         };
         self.world.agents.put(Rig::AGENT, Arc::new(agent));
     }
@@ -285,7 +287,7 @@ impl Rig {
 
     pub(crate) fn stop(&mut self, no: u32, why: StopWhy) {
         self.change(no, |instance| {
-            instance.goal = Goal::Stop { then: Then::Leave, why, since: at(3_000) };
+            instance.goal = Goal::Stop { then: crate::model::instance::Then::Leave, why, since: at(3_000) };
         });
     }
 
@@ -327,7 +329,7 @@ impl Rig {
         };
         self.world.deployments.put(deployment, Arc::new(row));
         self.change_app(|app| {
-            app.part = Some(Part { deployment, step, action, from: None, to: Some(version) });
+            app.part = Some(Part { deployment, step, action, done: false, from: None, to: Some(version) });
         });
     }
 

@@ -72,8 +72,8 @@ pub enum SessionEvent {
         /// What is placed on it.
         instances: BTreeSet<InstanceKey>,
     },
-    /// A batch is durable.
-    Answered(Seq),
+    /// A batch of a run is durable.
+    Answered(RunId, Seq),
     /// Rows have changed.
     Changed(Vec<InstanceKey>),
 }
@@ -209,7 +209,7 @@ impl Fleet {
                 | Answer::Killed { .. }
                 | Answer::Cancelled
                 | Answer::DelayReset
-                | Answer::Refused(_) => SessionEvent::Answered(*seq),
+                | Answer::Refused(_) => SessionEvent::Answered(*run, *seq),
             };
             // A session that has just ended says so by itself.
             let _ended = session.events.send(event);

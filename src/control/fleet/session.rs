@@ -111,7 +111,7 @@ impl Session {
 fn take(link: &mut LeaderLink, event: SessionEvent) {
     match event {
         SessionEvent::Attached { key, instances } => link.attached(key, instances),
-        SessionEvent::Answered(seq) => link.answered(seq),
+        SessionEvent::Answered(run, seq) => link.answered(run, seq),
         SessionEvent::Changed(keys) => link.changed(keys),
     }
 }
