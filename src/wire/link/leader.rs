@@ -152,7 +152,7 @@ impl LeaderLink {
                 self.introduced = true;
                 let ticket = self.ticket(ATTACH);
                 let (agent, run) = (self.agent, self.run);
-                self.facts.push(Fact::Attached { ticket, agent, run, inventory });
+                self.facts.push(Fact::Attached { ticket, agent, run, inventory: *inventory });
             }
             Up::Have(seq, haves) => self.take_batch(seq, haves),
             Up::NeedSpec(spec) => {

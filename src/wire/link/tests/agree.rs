@@ -187,7 +187,9 @@ impl Rig {
             match fact {
                 Fact::Attached { ticket, .. } => self.answer(ticket),
                 Fact::Has { ticket, haves, .. } => {
-                    haves.into_iter().for_each(|have| self.know(have));
+                    for have in haves {
+                        self.know(have);
+                    }
                     self.answer(ticket);
                 }
                 Fact::Synced { instances, .. } => self.synced = Some(instances),
