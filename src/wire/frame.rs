@@ -47,7 +47,7 @@ impl Decoder {
     ///
     /// # Errors
     /// When the frame is too long or is no `T`. The stream is of no use afterwards.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
+    pub fn take<T: DeserializeOwned>(&mut self) -> Result<Option<T>, FrameError> {
         let Some(prefix) = self.buffer.first_chunk::<PREFIX>() else {
             return Ok(None);
         };
@@ -108,7 +108,7 @@ mod tests {
             let mut read = Vec::new();
             for piece in stream.chunks(size) {
                 decoder.push(piece);
-                while let Some(frame) = decoder.next::<Down>().expect("frames") {
+                while let Some(frame) = decoder.take::<Down>().expect("frames") {
                     read.push(frame);
                 }
             }
@@ -122,15 +122,15 @@ mod tests {
         let mut decoder = Decoder::default();
         decoder.push(&u32::MAX.to_le_bytes());
         let length = usize::try_from(u32::MAX).expect("64 bits");
-        assert_eq!(decoder.next::<Down>(), Err(FrameError::TooLong(length)));
+        assert_eq!(decoder.take::<Down>(), Err(FrameError::TooLong(length)));
 
         let mut decoder = Decoder::default();
         decoder.push(&[1, 0, 0, 0, 99]);
-        assert!(matches!(decoder.next::<Down>(), Err(FrameError::Malformed(_))));
+        assert!(matches!(decoder.take::<Down>(), Err(FrameError::Malformed(_))));
 
         let mut decoder = Decoder::default();
         decoder.push(&[9, 0, 0, 0, 1]);
-        assert_eq!(decoder.next::<Down>(), Ok(None));
+        assert_eq!(decoder.take::<Down>(), Ok(None));
         assert_eq!(decoder.finish(), Err(FrameError::Torn));
 
         let long = Bytes::from(vec![0; MAX_FRAME + 1]);
@@ -141,6 +141,6 @@ mod tests {
     fn what_a_newer_program_added_is_skipped() {
         let mut decoder = Decoder::default();
         decoder.push(&encode(&(5_u8, "new")).expect("short"));
-        assert_eq!(decoder.next::<u8>(), Ok(Some(5)));
+        assert_eq!(decoder.take::<u8>(), Ok(Some(5)));
     }
 }

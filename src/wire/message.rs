@@ -78,7 +78,7 @@ pub enum Down {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Up {
     /// What the agent offers and allows; first in a session, and again whenever it changes.
-    Inventory(Inventory),
+    Inventory(Box<Inventory>),
     /// What instances are.
     Have(Seq, Vec<Have>),
     /// A want names a definition that the agent lacks.

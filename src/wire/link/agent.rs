@@ -308,7 +308,7 @@ impl AgentLink {
     fn next_frame(&mut self, limit: usize) -> Option<Up> {
         let live = self.live.as_mut()?;
         if std::mem::take(&mut live.inventory_due) {
-            return Some(Up::Inventory(self.inventory.clone()));
+            return Some(Up::Inventory(Box::new(self.inventory.clone())));
         }
         if let Some(key) = live.needs.pop_first() {
             return Some(Up::NeedSpec(key));

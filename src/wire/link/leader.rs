@@ -152,7 +152,7 @@ impl LeaderLink {
                 self.introduced = true;
                 let ticket = self.ticket(ATTACH);
                 let (agent, run) = (self.agent, self.run);
-                self.facts.push(Fact::Attached { ticket, agent, run, inventory });
+                self.facts.push(Fact::Attached { ticket, agent, run, inventory: *inventory });
             }
             Up::Have(seq, haves) => self.take_batch(seq, haves),
             Up::NeedSpec(spec) => {
@@ -182,9 +182,11 @@ impl LeaderLink {
         }
     }
 
-    /// The facts of this batch are durable.
-    pub fn answered(&mut self, seq: Seq) {
-        self.acks.owed.remove(&seq);
+    /// The facts of this batch are durable. Runs count their batches each from 1, so an answer names the run too.
+    pub fn answered(&mut self, run: RunId, seq: Seq) {
+        if run == self.run {
+            self.acks.owed.remove(&seq);
+        }
     }
 
     /// What the core is to be told. Ask after everything that was said either way.

@@ -100,7 +100,7 @@ impl<T: DeserializeOwned> FrameReceiver<T> {
     /// When the stream is cut, or what comes is not understood.
     pub async fn recv(&mut self) -> Result<Option<T>, StreamError> {
         loop {
-            if let Some(message) = self.decoder.next()? {
+            if let Some(message) = self.decoder.take()? {
                 return Ok(Some(message));
             }
             match self.body.frame().await {

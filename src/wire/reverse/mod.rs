@@ -11,6 +11,7 @@
 mod frames;
 mod peer;
 mod serve;
+mod tasks;
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,7 @@ use crate::wire::frame::FrameError;
 use crate::wire::logs::{LogRequest, NoLog};
 use crate::wire::message::{Down, Hello, Open, Refused, Up};
 use crate::wire::reverse::frames::{Body, FrameReceiver, FrameSender, frames, whole};
+use crate::wire::reverse::tasks::Tasks;
 use crate::wire::reverse::{CONNECTION_WINDOW, DEADLINE, MAX_LOGS, SEND_BUFFER, STREAM_WINDOW};
 
 /// The longest answer that is read as a whole.
@@ -83,15 +84,15 @@ pub async fn accept<S>(stream: S) -> Result<Peer, CallError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let handshake = http2::Builder::new(TokioExecutor::new())
+    let connection =
+        Connection { hang_up: CancellationToken::new(), gone: CancellationToken::new() };
+    let (hang_up, gone) = (connection.hang_up.clone(), connection.gone.clone());
+    let handshake = http2::Builder::new(Tasks { hang_up: hang_up.clone() })
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
         .handshake(TokioIo::new(stream));
     let (requests, driver) = in_time(handshake).await?.map_err(CallError::Gone)?;
-    let connection =
-        Connection { hang_up: CancellationToken::new(), gone: CancellationToken::new() };
-    let (hang_up, gone) = (connection.hang_up.clone(), connection.gone.clone());
     tokio::spawn(async move {
         let _gone = gone.drop_guard();
         if let Some(Err(error)) = hang_up.run_until_cancelled(driver).await {

@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::wire::logs::{LogRequest, NoLog};
 use crate::wire::message::{Down, Hello, Open, Refused, Up};
 use crate::wire::reverse::frames::{Body, FrameReceiver, FrameSender, frames, pieces, whole};
+use crate::wire::reverse::tasks::Tasks;
 use crate::wire::reverse::{CONNECTION_WINDOW, DEADLINE, MAX_STREAMS, SEND_BUFFER, STREAM_WINDOW};
 
 /// Takes the bytes of a log; dropping it ends the log. Waits while nobody reads.
@@ -67,11 +68,12 @@ where
     E: Endpoints,
 {
     let hang_up = CancellationToken::new();
+    let _ends_tasks = hang_up.clone().drop_guard();
     let service = service_fn(|request| {
         let (endpoints, hang_up) = (endpoints.clone(), hang_up.clone());
         async move { Ok::<_, Infallible>(answer(request, endpoints.as_ref(), hang_up).await) }
     });
-    let connection = http2::Builder::new(TokioExecutor::new())
+    let connection = http2::Builder::new(Tasks { hang_up: hang_up.clone() })
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(MAX_STREAMS)

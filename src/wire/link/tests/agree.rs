@@ -187,7 +187,9 @@ impl Rig {
             match fact {
                 Fact::Attached { ticket, .. } => self.answer(ticket),
                 Fact::Has { ticket, haves, .. } => {
-                    haves.into_iter().for_each(|have| self.know(have));
+                    for have in haves {
+                        self.know(have);
+                    }
                     self.answer(ticket);
                 }
                 Fact::Synced { instances, .. } => self.synced = Some(instances),
@@ -267,13 +269,16 @@ impl Rig {
         self.step(Step::Cut);
         self.step(Step::Connect);
         for _ in 0..400 {
-            for down in [true, false] {
-                self.step(Step::Say(down, 64 * 1024));
-                self.step(Step::Arrive(down, false));
+            self.step(Step::Say(true, 64 * 1024));
+            self.step(Step::Say(false, 64 * 1024));
+            if self.up.is_empty() && self.down.is_empty() && self.waiting.is_empty() {
+                return;
             }
+            self.step(Step::Arrive(true, false));
+            self.step(Step::Arrive(false, false));
             self.step(Step::Commit);
         }
-        assert!(self.up.is_empty() && self.down.is_empty(), "they come to rest");
+        panic!("they do not come to rest")
     }
 
     fn assert_agreed(&self) {

@@ -39,7 +39,7 @@ fn pull_all(agent: &mut AgentLink, session: Session) -> Vec<Up> {
 /// A leader's link that has its key.
 fn attached(world: &crate::model::world::World) -> LeaderLink {
     let mut leader = LeaderLink::new(AGENT, RUN, at(0));
-    leader.up(at(0), Up::Inventory(rig::inventory()));
+    leader.up(at(0), Up::Inventory(Box::new(rig::inventory())));
     leader.attached(KEY, world.instances.iter().map(|(key, _)| *key).collect());
     leader.facts();
     leader
@@ -324,7 +324,7 @@ fn an_outbox_is_read_when_it_is_sent() {
 fn haves_are_acknowledged_when_they_are_durable_and_not_before() {
     let world = world().rows;
     let mut leader = LeaderLink::new(AGENT, RUN, at(0));
-    leader.up(at(0), Up::Inventory(rig::inventory()));
+    leader.up(at(0), Up::Inventory(Box::new(rig::inventory())));
     leader.up(at(0), Up::Have(Seq(7), vec![running(1, 1)]));
     leader.up(at(0), Up::Have(Seq(8), vec![running(2, 1)]));
     let facts = leader.facts();
@@ -380,7 +380,7 @@ fn a_doubled_batch_changes_nothing_and_a_hole_ends_the_session() {
 #[test]
 fn an_agent_that_does_not_wait_is_cut_off() {
     let mut leader = LeaderLink::new(AGENT, RUN, at(0));
-    leader.up(at(0), Up::Inventory(rig::inventory()));
+    leader.up(at(0), Up::Inventory(Box::new(rig::inventory())));
     for seq in 1..1_000 {
         leader.up(at(0), Up::Have(Seq(seq), Vec::new()));
     }
