@@ -103,7 +103,7 @@ pub fn read_updates_array(
 pub fn read_task_ids(value: &Value) -> Result<Vec<String>, Fault> {
     let options = Options::default();
     let mut reader = Reader::new(&options);
-    let read = reader.object(At::root(value)).and_then(|mut fields| {
+    let read = reader.object(&At::root(value)).and_then(|mut fields| {
         fields.need_plain("ids", |reader, at| reader.list(at, Reader::string))
     });
     reader.finish()?;
@@ -134,7 +134,7 @@ fn read_draft(
 ) -> Result<(Draft, Findings), Fault> {
     let mut reader = Reader::new(options);
     let mut draft = Draft::default();
-    if let Some(mut fields) = reader.constrained(At::root(value)) {
+    if let Some(mut fields) = reader.constrained(&At::root(value)) {
         let id =
             if names_itself { fields.need("id", fields::id) } else { fields.opt("id", fields::id) };
         draft = Draft { id, ..fields::members(&mut fields) };

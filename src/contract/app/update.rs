@@ -34,7 +34,7 @@ pub struct AppUpdate {
 /// As [`super::read_update`].
 pub fn read(value: &Value, options: &Options) -> Result<Read<(Option<String>, Update)>, Fault> {
     let mut reader = Reader::new(options);
-    let mut object = reader.lenient(At::root(value));
+    let mut object = reader.lenient(&At::root(value));
     let id = object.opt("id", fields::id);
     let version = object.opt("version", fields::version);
     let draft = fields::members(&mut object);

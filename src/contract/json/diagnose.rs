@@ -22,7 +22,7 @@ pub fn syntax(text: &[u8], error: &serde_json::Error) -> SyntaxFault {
     let before = &text[..found.offset.min(text.len())];
     let start_of_line = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
     SyntaxFault {
-        line: before.iter().filter(|&&byte| byte == b'\n').count() + 1,
+        line: line_of(before),
         column: String::from_utf8_lossy(&before[start_of_line..]).chars().count() + 1,
         near: near(text, &found),
         details: found.details,
@@ -260,7 +260,7 @@ impl Scan<'_> {
 
     fn unclosed(&self, kind: &str, open: usize) -> String {
         let before = &self.text[..open];
-        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let line = line_of(before);
         let column =
             open - before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1) + 1;
         format!("expected close marker for {kind} (start marker at line: {line}, column: {column})")
@@ -354,6 +354,11 @@ fn near(text: &[u8], found: &Found) -> String {
     let lead = if skipped > 0 { "…" } else { "" };
     let rest = if after.len() > right.len() { "…" } else { "" };
     format!("{lead}{left}▶{right}{rest}")
+}
+
+/// The line, from 1, that begins or goes on after `before`.
+fn line_of(before: &[u8]) -> usize {
+    before.split(|&byte| byte == b'\n').count()
 }
 
 fn is_break(char: char) -> bool {
