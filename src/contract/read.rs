@@ -11,13 +11,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::contract::fault::{Fault, Options, Problem, Warning};
+use crate::contract::fault::{Fault, Options, Problem, Warning, shortened};
 
 /// The most faults, and the most broken rules, that one answer tells; a body of nothing but faults must not be answered
 /// by something many times its size.
 pub const MOST_PROBLEMS: usize = 1_000;
 /// The most that is told beside a good answer, which travels in a header.
-const MOST_WARNINGS: usize = 32;
+pub const MOST_WARNINGS: usize = 32;
 const LAST_WARNING: usize = MOST_WARNINGS - 1;
 
 /// Collects what is wrong or odd while values are read.
@@ -79,7 +79,7 @@ impl<'v> At<'v> {
     fn members(&self) -> Option<impl Iterator<Item = (&'v str, At<'v>)> + use<'v>> {
         let path = self.path.clone();
         let place = move |(key, value): (&'v String, &'v Value)| {
-            (key.as_str(), At { value, path: format!("{path}/{key}") })
+            (key.as_str(), At { value, path: format!("{path}/{}", shortened(key)) })
         };
         Some(self.value.as_object()?.iter().map(place))
     }
@@ -399,11 +399,11 @@ impl<'o, 'v> Fields<'_, 'o, 'v> {
             if self.reader.told_all() {
                 return;
             }
-            let path = format!("{}/{key}", self.path);
+            let path = format!("{}/{}", self.path, shortened(key));
             let guess = suggest::nearest(key, &self.asked)
                 .map_or(String::new(), |name| format!(", did you mean \"{name}\"?"));
             if self.reader.strict() {
-                self.reader.fault(&path, format!("unknown field \"{key}\"{guess}"));
+                self.reader.fault(&path, format!("unknown field \"{}\"{guess}", shortened(key)));
             } else {
                 self.reader.warn(format!("unknown {path} ignored{guess}"));
             }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::draft::Draft;
 use super::{check, constraint, container, network};
+use crate::contract::fault::shortened;
 use crate::contract::read::{At, Fields, Reader};
 use crate::model::path::{AppPath, PathError};
 use crate::model::spec::{
@@ -275,7 +276,8 @@ fn residency(reader: &mut Reader<'_>, at: &At<'_>) -> Option<()> {
 fn unreachable(reader: &mut Reader<'_>, at: &At<'_>) -> Option<UnreachableStrategy> {
     if let Value::String(text) = at.value {
         if text != "disabled" {
-            reader.warn(format!("{} \"{text}\" taken as \"disabled\"", at.path));
+            let shown = shortened(text);
+            reader.warn(format!("{} \"{shown}\" taken as \"disabled\"", at.path));
         }
         return Some(UnreachableStrategy::Disabled);
     }

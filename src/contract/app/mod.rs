@@ -28,9 +28,13 @@ pub use update::{AppUpdate, Update};
 use self::draft::Draft;
 use self::normal::Setting;
 use crate::contract::fault::{Fault, Options, Problem, Read};
-use crate::contract::read::{At, Findings, Reader};
+use crate::contract::read::{At, Findings, MOST_PROBLEMS, MOST_WARNINGS, Reader};
 use crate::model::path::AppPath;
 use crate::model::spec::Spec;
+
+/// The most apps that one array may hold.
+const MOST_ITEMS: usize = 100_000;
+const NO_ID: &str = "requirement failed: App Update must have app id set";
 
 /// Reads a whole app that names itself, as seen from the group `base`.
 ///
@@ -86,14 +90,13 @@ pub fn read_updates_array(
     value: &Value,
     options: &Options,
 ) -> Result<Read<Vec<(AppPath, Update)>>, Fault> {
-    let read = each(value, |item| update::read(item, options))?;
-    let named = read.value.into_iter().map(|(id, update)| {
-        let path = id.and_then(|id| AppPath::parse(&id).ok());
-        path.map(|path| (path, update)).ok_or_else(|| {
-            Fault::Illegal("requirement failed: App Update must have app id set".into())
-        })
-    });
-    Ok(Read { value: named.collect::<Result<_, _>>()?, warnings: read.warnings })
+    each(value, |item| {
+        let Read { value: (id, update), warnings } = update::read(item, options)?;
+        match id.and_then(|id| AppPath::parse(&id).ok()) {
+            Some(path) => Ok(Read { value: (path, update), warnings }),
+            None => Err(Fault::Illegal(NO_ID.into())),
+        }
+    })
 }
 
 /// Reads `{"ids": [task id, …]}`, each once.
@@ -178,6 +181,9 @@ fn each<T>(
     let Some(items) = value.as_array() else {
         return Err(Fault::Type(vec![Problem::new("", "error.expected.jsarray")]));
     };
+    if items.len() > MOST_ITEMS {
+        return Err(Fault::Illegal(format!("an array has more than {MOST_ITEMS} apps")));
+    }
     let mut all = Read { value: Vec::new(), warnings: Vec::new() };
     let (mut types, mut invalid) = (Vec::new(), Vec::new());
     let place = |index: usize, problems: Vec<Problem>| {
@@ -195,6 +201,11 @@ fn each<T>(
                 return Err(other);
             }
         }
+        if types.len() >= MOST_PROBLEMS {
+            break;
+        }
+        invalid.truncate(MOST_PROBLEMS);
+        all.warnings.truncate(MOST_WARNINGS);
     }
     if !types.is_empty() {
         return Err(Fault::Type(types));

@@ -3,7 +3,7 @@
 //! Runs only after serde_json has refused a text, and finds the first byte at which no JSON can go on. serde_json's own
 //! position is used where the two disagree.
 
-use crate::contract::fault::SyntaxFault;
+use crate::contract::fault::{SyntaxFault, shortened};
 
 /// The deepest nesting that is read.
 const MAX_DEPTH: usize = 127;
@@ -92,6 +92,7 @@ impl Scan<'_> {
             let key_at = self.at;
             self.key(open)?;
             let key = String::from_utf8_lossy(&self.text[key_at..self.at]).into_owned();
+            let key = shortened(&key);
             self.space();
             if !self.take(b':') {
                 return Err(self
@@ -245,7 +246,8 @@ impl Scan<'_> {
         if matches!(word.as_str(), "null" | "true" | "false") {
             return Ok(());
         }
-        let details = format!("Unrecognized token '{word}': was expecting ({VALUES})");
+        let shown = shortened(&word);
+        let details = format!("Unrecognized token '{shown}': was expecting ({VALUES})");
         Err(Found::new(start, details).hint(word_hint(&word)))
     }
 
