@@ -15,6 +15,7 @@ mod legacy;
 mod network;
 mod normal;
 mod rules;
+mod stages;
 mod update;
 mod uri;
 mod volume;
@@ -25,10 +26,10 @@ use serde_json::Value;
 
 pub use update::{AppUpdate, Update};
 
-use self::draft::Draft;
 use self::normal::Setting;
+use self::stages::{read_draft, whole};
 use crate::contract::fault::{Fault, Options, Problem, Read};
-use crate::contract::read::{At, Findings, MOST_PROBLEMS, MOST_WARNINGS, Reader};
+use crate::contract::read::{At, MOST_PROBLEMS, MOST_WARNINGS, Reader};
 use crate::model::path::AppPath;
 use crate::model::spec::Spec;
 
@@ -127,50 +128,6 @@ fn read_at(
     let (draft, findings) = read_draft(value, false, options)?;
     let root = AppPath::root();
     whole(draft, findings, &Setting { id: path.as_str(), base: &root, options, current })
-}
-
-/// The type stage of a whole app.
-fn read_draft(
-    value: &Value,
-    names_itself: bool,
-    options: &Options,
-) -> Result<(Draft, Findings), Fault> {
-    let mut reader = Reader::new(options);
-    let mut draft = Draft::default();
-    if let Some(mut fields) = reader.constrained(&At::root(value)) {
-        let id =
-            if names_itself { fields.need("id", fields::id) } else { fields.opt("id", fields::id) };
-        draft = Draft { id, ..fields::members(&mut fields) };
-        fields.opt("version", fields::version);
-        fields.done();
-    }
-    Ok((draft, reader.finish()?))
-}
-
-/// The stages after the type stage, for an app that stands alone.
-fn whole(mut draft: Draft, findings: Findings, setting: &Setting<'_>) -> Result<Read<Spec>, Fault> {
-    let broken = legacy::problems(&draft);
-    if !broken.is_empty() {
-        return Err(Fault::Invalid(broken));
-    }
-    let mut problems = findings.breaches;
-    problems.extend(legacy::port_problems(&draft));
-    legacy::translate(&mut draft)?;
-    let spec = canonical(draft, problems, setting)?;
-    Ok(Read { value: spec, warnings: findings.warnings })
-}
-
-/// The last two stages: defaults, then all rules.
-fn canonical(
-    draft: Draft,
-    mut problems: Vec<Problem>,
-    setting: &Setting<'_>,
-) -> Result<Spec, Fault> {
-    let checks = draft.health_checks.clone().unwrap_or_default();
-    let said_resident = draft.residency.is_some();
-    let spec = normal::spec(draft, setting, &mut problems);
-    problems.extend(rules::problems(&spec, &checks, said_resident, setting));
-    if problems.is_empty() { Ok(spec) } else { Err(Fault::Invalid(problems)) }
 }
 
 /// Reads every item of an array by `read`, and tells all faults of one kind with the item's place.

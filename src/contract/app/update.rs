@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::draft::{Draft, DraftContainer};
 use super::normal::Setting;
-use super::{canonical, fields, legacy, whole};
+use super::stages::{canonical, whole};
+use super::{fields, legacy};
 use crate::contract::fault::{Fault, Options, Problem, Read};
 use crate::contract::read::{At, Findings, Reader};
 use crate::model::path::AppPath;
