@@ -2,8 +2,12 @@
 //!
 //! How a fault becomes a status and JSON is not decided here.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+
+/// How many characters of a name or a text are repeated in an answer.
+const MOST_SHOWN: usize = 128;
 
 /// Why a body is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -130,6 +134,14 @@ pub fn grouped(problems: &[Problem]) -> Vec<(String, Vec<String>)> {
         }
     }
     groups
+}
+
+/// A text of the user's as it is repeated in an answer: cut where nobody would read on.
+pub fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(MOST_SHOWN) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
 }
 
 fn list(problems: &[Problem]) -> String {

@@ -12,14 +12,14 @@ const IS_TEXT: &str = "IS only supports Mesos text and float values (see http://
 const MAX_EXPRESSION: usize = 1 << 20;
 
 /// Reads `[[field, OPERATOR, value?], …]`; an operator in any case is taken (PL-17).
-pub fn constraints(reader: &mut Reader<'_>, at: At<'_>) -> Option<BTreeSet<Constraint>> {
-    let path = at.path.clone();
+pub fn constraints(reader: &mut Reader<'_>, at: &At<'_>) -> Option<BTreeSet<Constraint>> {
+    let path = &at.path;
     let rows = reader.list(at, |reader, at| reader.list(at, Reader::string))?;
     let mut constraints = BTreeSet::new();
     for row in rows {
         match constraint(&row) {
             Ok(constraint) => _ = constraints.insert(constraint),
-            Err(error) => reader.breach(&path, error),
+            Err(error) => reader.breach(path, error),
         }
     }
     Some(constraints)

@@ -74,3 +74,17 @@ fn task_ids_are_texts_each_once() {
         assert_eq!(told(problems), set(&[expected]), "{body}");
     }
 }
+
+#[test]
+fn long_arrays_are_refused_before_they_grow() {
+    let items = vec![json!({"id": "/a"}); 100_001];
+    assert_eq!(
+        read_updates_array(&json!(items), &Options::default()),
+        Err(Fault::Illegal("an array has more than 100000 apps".into()))
+    );
+    let wrong = vec![json!({"id": "/a", "instances": "x"}); 2_000];
+    let Err(Fault::Type(problems)) = read_apps_array(&json!(wrong), &Options::default()) else {
+        panic!("it is taken")
+    };
+    assert_eq!(problems.len(), 1_000);
+}

@@ -1,5 +1,7 @@
 //! The rules of the last stage (contract 13.3–13.9).
 
+#![expect(clippy::too_many_lines, clippy::needless_pass_by_value, reason = "tables of literals")]
+
 use serde_json::{Value, json};
 
 use super::{app, broken_rules, docker, set, spec};

@@ -1,5 +1,7 @@
 //! The type stage (contract 4).
 
+#![expect(clippy::too_many_lines, reason = "a table")]
+
 use serde_json::json;
 
 use super::{app, docker, read, set, spec, type_faults};

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{read, read_update};
+use super::{app, broken_rules, docker, read, read_update, type_faults};
 use crate::contract::app::Update;
 use crate::contract::fault::Options;
 
@@ -125,7 +125,7 @@ fn object(inner: impl Strategy<Value = Value>) -> impl Strategy<Value = Map<Stri
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn whatever_is_sent_is_read_or_refused(body in value(), members in object(value())) {
@@ -147,4 +147,20 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn an_answer_is_no_larger_than_a_person_can_read() {
+    let wrong: Vec<u32> = vec![0; 5_000];
+    assert_eq!(type_faults(&app(json!({"args": wrong}))).len(), 1_000);
+    let volume = json!({"containerPath": "/t", "hostPath": "~", "mode": "RW"});
+    let volumes = vec![volume; 5_000];
+    assert_eq!(broken_rules(&docker(json!({"volumes": volumes}), json!({}))).len(), 1_000);
+    let strangers: Map<String, Value> =
+        (0..5_000).map(|n| (format!("stranger{n}"), json!(1))).collect();
+    let warnings = read(&app(Value::Object(strangers))).expect("an app").warnings;
+    assert_eq!((warnings.len(), warnings[31].0.as_str()), (32, "and more"));
+    let long = json!({ "x".repeat(10_000): 1 });
+    let warnings = read(&app(long)).expect("an app").warnings;
+    assert!(warnings[0].0.chars().count() < 200, "{}", warnings[0].0);
 }
