@@ -1,4 +1,5 @@
 //! What runs things on a host: a pure mind, and its hands.
 
+pub mod fetch;
 pub mod logs;
 pub mod runtime;
