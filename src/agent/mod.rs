@@ -2,4 +2,5 @@
 
 pub mod fetch;
 pub mod logs;
+pub mod process;
 pub mod runtime;
