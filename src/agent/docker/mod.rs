@@ -363,4 +363,6 @@ fn stranger_in_the_way(name: &str, stranger: &Seen) -> RuntimeError {
 }
 
 #[cfg(test)]
+mod rig;
+#[cfg(test)]
 mod tests;
