@@ -9,6 +9,7 @@ use bollard::models::{SystemInfo, SystemVersion};
 use tokio::net::UnixStream;
 
 use crate::agent::docker::call::{CallError, Caller, Deadlines};
+use crate::agent::docker::limits;
 use crate::agent::docker::version::ApiVersion;
 use crate::model::agent::Engine;
 
@@ -38,6 +39,8 @@ pub struct EngineFacts {
     pub storage: Option<String>,
     /// Names of its security options: `seccomp`, `rootless` …
     pub security: Vec<String>,
+    /// The highest limit of open files that it can give a container.
+    pub nofile: i64,
     /// What it cannot do on this host, in its own words.
     pub warnings: Vec<String>,
 }
@@ -166,6 +169,7 @@ impl EngineFacts {
             live_restore: info.live_restore_enabled,
             storage: info.driver,
             security: security.iter().map(|option| security_name(option).to_owned()).collect(),
+            nofile: limits::NOFILE,
             warnings: info.warnings.unwrap_or_default(),
         }
     }
@@ -187,6 +191,9 @@ impl fmt::Display for EngineFacts {
         if self.is_rootless() {
             write!(f, ", rootless")?;
         }
+        if self.nofile < limits::NOFILE {
+            write!(f, ", at most {} open files", self.nofile)?;
+        }
         if self.live_restore == Some(false) {
             write!(f, ", live-restore off: containers end when the engine restarts")?;
         }
@@ -195,16 +202,18 @@ impl fmt::Display for EngineFacts {
 }
 
 async fn open(socket: &Path, deadlines: Deadlines) -> Result<Connection, ConnectError> {
-    match tokio::time::timeout(deadlines.read, UnixStream::connect(socket)).await {
-        Ok(Ok(_)) => {}
+    let stream = match tokio::time::timeout(deadlines.read, UnixStream::connect(socket)).await {
+        Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(refused(socket, &error)),
         Err(_) => return Err(silent(socket, "the connection is not accepted")),
-    }
+    };
+    let process = stream.peer_cred().ok().and_then(|peer| peer.pid());
     let caller =
         Caller::new(socket.to_owned(), deadlines).map_err(|error| silent(socket, error))?;
     let (api, version) = caller.negotiate().await.map_err(|error| silent(socket, error))?;
-    let info = info(&caller).await;
-    Ok(Connection { facts: EngineFacts::new(socket, api, version, info), caller })
+    let mut facts = EngineFacts::new(socket, api, version, info(&caller).await);
+    facts.nofile = limits::nofile_of(process);
+    Ok(Connection { facts, caller })
 }
 
 /// An engine whose facts cannot be read is still one.
@@ -223,7 +232,7 @@ fn security_name(option: &str) -> &str {
     first.strip_prefix("name=").unwrap_or(first)
 }
 
-fn refused(socket: &Path, error: &io::Error) -> ConnectError {
+pub(super) fn refused(socket: &Path, error: &io::Error) -> ConnectError {
     match error.kind() {
         io::ErrorKind::NotFound => ConnectError::NoSocket { tried: vec![shown_one(socket)] },
         io::ErrorKind::PermissionDenied => no_rights(socket),

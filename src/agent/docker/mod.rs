@@ -12,6 +12,7 @@ pub mod found;
 pub mod gpu;
 pub mod image;
 pub mod labels;
+pub mod limits;
 pub mod logs;
 pub mod parameters;
 pub mod ports;
@@ -258,7 +259,7 @@ impl Runtime for DockerRuntime {
 
     async fn prepare(&self, launch: &Launch, progress: &Progress) -> Result<(), RuntimeError> {
         self.check_policy(&launch.spec)?;
-        let body = spec::create_body(launch).map_err(RuntimeError::Refused)?;
+        let body = spec::create_body(launch, self.facts.nofile).map_err(RuntimeError::Refused)?;
         let image = body.image.clone().unwrap_or_default();
         let is_forced = launch.spec.container().image().is_some_and(|image| image.force_pull);
         if is_forced {

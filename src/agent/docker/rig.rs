@@ -15,7 +15,7 @@ use super::auth::Keyring;
 use super::call::Deadlines;
 use super::connect::{self, Search};
 use super::labels::{self, Owner};
-use crate::agent::runtime::{Launch, Runtime, Running, SandboxId};
+use crate::agent::runtime::{Launch, Running, Runtime, SandboxId};
 use crate::model::have::{End, SpecKey};
 use crate::model::id::{
     AgentId, AgentKey, AppKey, ClusterId, Incarnation, InstanceId, InstanceKey, Version,
@@ -192,7 +192,7 @@ impl Rig {
         self.runtime.ended(launch.id).await.expect("it ends").1
     }
 
-    /// Removes what the test left. A test that fails leaves its containers to be looked at.
+    /// Removes what the test left.
     pub async fn clear(self) {
         let marks = vec![format!("{}={}", labels::CLUSTER, self.owner.cluster)];
         let filters = [("label".to_owned(), marks)].into();
@@ -201,8 +201,20 @@ impl Rig {
             let id = container.id.expect("an id");
             remove(&self.engine, &id).await;
         }
-        for dir in self.dirs.into_inner().expect("not poisoned") {
+    }
+}
+
+impl Drop for Rig {
+    /// Sandboxes go always; the containers of a test that failed go by the engine's own client, since nothing can be
+    /// awaited here.
+    fn drop(&mut self) {
+        for dir in self.dirs.get_mut().map(std::mem::take).unwrap_or_default() {
             let _ = std::fs::remove_dir_all(dir);
+        }
+        if std::thread::panicking() {
+            let mark = format!("label={}={}", labels::CLUSTER, self.owner.cluster);
+            let list = format!("docker ps -aq --filter {mark} | xargs -r docker rm -fv");
+            let _ = std::process::Command::new("sh").args(["-c", &list]).output();
         }
     }
 }
@@ -283,7 +295,10 @@ impl FalseEngine {
         FalseEngine { socket, asked, _dir: dir }
     }
 
-    pub async fn connect(&self, deadlines: Deadlines) -> Result<connect::Connection, connect::ConnectError> {
+    pub async fn connect(
+        &self,
+        deadlines: Deadlines,
+    ) -> Result<connect::Connection, connect::ConnectError> {
         let docker_host = Some(format!("unix://{}", self.socket.display()));
         connect::find(&Search { docker_host, ..Search::default() }, deadlines).await
     }

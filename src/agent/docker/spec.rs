@@ -13,6 +13,7 @@ use bollard::models::{
 
 use crate::agent::docker::{gpu, labels, parameters, ports};
 use crate::agent::runtime::{Launch, SandboxId};
+use crate::model::instance::Place;
 use crate::model::network::{Network, NetworkMode};
 use crate::model::reason::Reason;
 use crate::model::spec::{Container, ContainerKind, DockerImage, Limit, ResourceLimits};
@@ -46,17 +47,17 @@ pub fn container_name(id: SandboxId) -> String {
     format!("stayer-{id}")
 }
 
-/// The engine's create body for a launch.
+/// The engine's create body for a launch, on an engine that can give so many open files.
 ///
 /// # Errors
 /// When the definition asks for what the engine cannot do, or names a parameter that is not known.
-pub fn create_body(launch: &Launch) -> Result<ContainerCreateBody, Reason> {
+pub fn create_body(launch: &Launch, nofile: i64) -> Result<ContainerCreateBody, Reason> {
     let container = launch.spec.container();
     let image = container.image().ok_or_else(|| start("the app has no image"))?;
     let mut draft = Draft::default();
     draft.command(container, image);
     draft.environment(launch);
-    draft.limits(container, launch.place.cpus, launch.place.mem);
+    draft.limits(container, &launch.place, nofile);
     draft.network(&launch.spec.networks)?;
     draft.volumes(container, &launch.dir)?;
     draft.ports(launch);
@@ -103,21 +104,21 @@ impl Draft {
     }
 
     /// CT-10, and what burst limits change in it.
-    fn limits(&mut self, container: &Container, cpus: Cpus, mem: Mem) {
+    fn limits(&mut self, container: &Container, place: &Place, nofile: i64) {
         let limits = container.limits.as_ref();
-        self.host.cpu_shares = Some(cpu_shares(cpus));
+        self.host.cpu_shares = Some(cpu_shares(place.cpus));
         if let Some(Limit::At(most)) = limits.and_then(|limits| limits.cpus) {
             self.host.nano_cpus = i64::try_from(most.as_micro().saturating_mul(1_000)).ok();
         }
-        let most = memory_limit(limits, mem);
+        let most = memory_limit(limits, place.mem);
         self.host.memory = most;
         // Equal to the limit means no swap.
         self.host.memory_swap = most;
         if limits.is_some_and(|limits| limits.mem.is_some()) {
-            self.host.memory_reservation = Some(memory_bytes(mem));
+            self.host.memory_reservation = Some(memory_bytes(place.mem));
         }
         // Fresh hosts hand out a soft limit of 1,024, by which databases and proxies die (engines.md §1).
-        self.ulimits.insert("nofile".to_owned(), (65_536, 1_048_576));
+        self.ulimits.insert("nofile".to_owned(), (nofile.min(65_536), nofile));
         self.host.init = Some(true);
     }
 

@@ -49,7 +49,7 @@ async fn waited(caller: &Caller, id: &str, limit: Duration) -> Result<(), CallEr
     deprecated,
     reason = "an OwnedFd keeps its descriptor, and the constructor that takes this one's place is unsafe"
 )]
-fn handle(pid: i32, id: &str) -> Option<AsyncFd<OwnedFd>> {
+pub(super) fn handle(pid: i32, id: &str) -> Option<AsyncFd<OwnedFd>> {
     let handle = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
     let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
     if !groups.contains(id) {

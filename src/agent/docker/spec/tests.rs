@@ -3,6 +3,7 @@
 use bollard::models::{ContainerCreateBody, HostConfig};
 
 use super::{SANDBOX, create_body};
+use crate::agent::docker::limits::NOFILE;
 use crate::agent::docker::rig::{docker, launch, only, owner, parameters, sandbox, spec};
 use crate::agent::runtime::Launch;
 use crate::model::agent::DeviceId;
@@ -13,7 +14,7 @@ use crate::model::unit::{Cpus, Mem};
 use crate::model::volume::{Volume, VolumeMode};
 
 fn body_of(launch: &Launch) -> ContainerCreateBody {
-    create_body(launch).unwrap_or_else(|reason| panic!("{reason}"))
+    create_body(launch, NOFILE).unwrap_or_else(|reason| panic!("{reason}"))
 }
 
 fn body(change: impl FnOnce(&mut Spec)) -> ContainerCreateBody {
@@ -29,7 +30,7 @@ fn host(change: impl FnOnce(&mut Spec)) -> HostConfig {
 fn refused(change: impl FnOnce(&mut Spec)) -> String {
     let mut spec = spec("redis");
     change(&mut spec);
-    match create_body(&launch(owner(), spec, Vec::new())) {
+    match create_body(&launch(owner(), spec, Vec::new()), NOFILE) {
         Err(Reason::Start { detail }) => detail,
         other => panic!("{other:?}"),
     }
@@ -103,7 +104,8 @@ fn shares_and_memory_follow_the_formula() {
 
 #[test]
 fn burst_limits_lie_above_the_request() {
-    let limits = |cpus, mem| host(move |spec| only(spec).limits = Some(ResourceLimits { cpus, mem }));
+    let limits =
+        |cpus, mem| host(move |spec| only(spec).limits = Some(ResourceLimits { cpus, mem }));
     let bounded = limits(Some(Limit::At(Cpus::micro(1_500_000))), Some(Limit::At(Mem::whole(64))));
     assert_eq!(bounded.nano_cpus, Some(1_500_000_000));
     assert_eq!((bounded.memory, bounded.memory_reservation), (Some(64 << 20), Some(32 << 20)));
@@ -121,6 +123,9 @@ fn what_every_container_gets() {
     assert_eq!(host.privileged, Some(false));
     let ulimits = host.ulimits.expect("ulimits");
     assert_eq!((ulimits[0].soft, ulimits[0].hard), (Some(65_536), Some(1_048_576)));
+    let poor = create_body(&launch(owner(), spec("redis"), Vec::new()), 20_000).expect("a body");
+    let ulimits = poor.host_config.and_then(|host| host.ulimits).expect("ulimits");
+    assert_eq!((ulimits[0].soft, ulimits[0].hard), (Some(20_000), Some(20_000)));
     let log = host.log_config.expect("a log");
     assert_eq!(log.typ.as_deref(), Some("json-file"));
     assert_eq!(log.config.expect("options")["max-size"], "50m");
@@ -135,21 +140,18 @@ fn names_and_marks_come_back_as_the_life_they_name() {
     assert_eq!(super::container_name(launch.id), format!("stayer-{}", launch.id));
     let given = body_of(&launch).labels.expect("labels");
     let us = crate::agent::docker::labels::Owner { cluster: launch.cluster, agent: launch.agent };
-    let read = |us| {
-        crate::agent::docker::labels::read(us, |name| given.get(name).map(String::as_str))
-    };
+    let read =
+        |us| crate::agent::docker::labels::read(us, |name| given.get(name).map(String::as_str));
     let identity = read(us).expect("ours");
     assert_eq!(
         (identity.id, identity.key, identity.spec_key),
         (launch.id, launch.key, launch.spec_key)
     );
     assert_eq!(read(owner()), None, "another cluster's");
-    assert_eq!(
-        given["MESOS_TASK_ID"],
-        format!("test_app.instance-{}._app.1", launch.id.instance)
-    );
+    assert_eq!(given["MESOS_TASK_ID"], format!("test_app.instance-{}._app.1", launch.id.instance));
     // No parameter changes a mark.
-    let forged = with(&[("label", "stayer.cluster=x"), ("label", "mine=1")]).labels.expect("labels");
+    let forged =
+        with(&[("label", "stayer.cluster=x"), ("label", "mine=1")]).labels.expect("labels");
     assert_ne!(forged["stayer.cluster"], "x");
     assert_eq!(forged["mine"], "1");
 }
@@ -159,7 +161,8 @@ fn networks_translate() {
     // NW-5.
     let mode = |mode, name: Option<&str>| {
         host(move |spec| {
-            spec.networks = vec![Network { mode, name: name.map(str::to_owned), ..Network::host() }];
+            spec.networks =
+                vec![Network { mode, name: name.map(str::to_owned), ..Network::host() }];
         })
         .network_mode
     };
@@ -267,8 +270,12 @@ fn parameters_are_docker_run_s_in_order_and_may_repeat() {
     assert_eq!(body.hostname.as_deref(), Some("here"));
     assert_eq!(body.working_dir.as_deref(), Some("/work"));
     let host = body.host_config.expect("a host part");
-    let ulimits: Vec<_> =
-        host.ulimits.expect("ulimits").into_iter().map(|one| (one.name, one.soft, one.hard)).collect();
+    let ulimits: Vec<_> = host
+        .ulimits
+        .expect("ulimits")
+        .into_iter()
+        .map(|one| (one.name, one.soft, one.hard))
+        .collect();
     assert_eq!(
         ulimits,
         [
@@ -304,7 +311,8 @@ fn the_log_is_rotated_unless_a_parameter_says_otherwise() {
     let log = |pairs: &[(&str, &str)]| {
         let host = with(pairs).host_config.expect("a host part");
         let config = host.log_config.expect("a log");
-        let options: std::collections::BTreeMap<_, _> = config.config.unwrap_or_default().into_iter().collect();
+        let options: std::collections::BTreeMap<_, _> =
+            config.config.unwrap_or_default().into_iter().collect();
         (config.typ.unwrap_or_default(), options)
     };
     let (driver, options) = log(&[("log-opt", "max-size=1m")]);
@@ -327,12 +335,17 @@ fn an_entrypoint_parameter_replaces_the_entrypoint_alone() {
 
 #[test]
 fn an_unknown_or_broken_parameter_is_refused_by_name() {
-    let refusal = |key, value| refused(move |spec| docker(spec).parameters = parameters(&[(key, value)]));
+    let refusal =
+        |key, value| refused(move |spec| docker(spec).parameters = parameters(&[(key, value)]));
     let unknown = refusal("memroy", "1");
     assert!(unknown.contains("memroy is not known") && unknown.contains("ulimit"), "{unknown}");
-    for (key, value) in
-        [("memory", "1g"), ("publish", "80:80"), ("name", "x"), ("rm", "true"), ("restart", "always")]
-    {
+    for (key, value) in [
+        ("memory", "1g"),
+        ("publish", "80:80"),
+        ("name", "x"),
+        ("rm", "true"),
+        ("restart", "always"),
+    ] {
         assert!(refusal(key, value).contains("not known"), "{key} goes round the agent");
     }
     assert!(refusal("shm-size", "lots").contains("shm-size=lots: expected a size"));
@@ -352,7 +365,10 @@ fn devices_are_named_by_id_and_others_see_none() {
         (visible, body.host_config.and_then(|host| host.device_requests))
     };
     assert_eq!(with_devices(&[]), ("NVIDIA_VISIBLE_DEVICES=void".to_owned(), None));
-    assert_eq!(with_devices(&["fake-0", "fake-1"]), ("NVIDIA_VISIBLE_DEVICES=fake-0,fake-1".to_owned(), None));
+    assert_eq!(
+        with_devices(&["fake-0", "fake-1"]),
+        ("NVIDIA_VISIBLE_DEVICES=fake-0,fake-1".to_owned(), None)
+    );
     let (visible, requests) = with_devices(&["GPU-11", "MIG-22"]);
     assert_eq!(visible, "NVIDIA_VISIBLE_DEVICES=GPU-11,MIG-22");
     let request = &requests.expect("a request")[0];
