@@ -10,15 +10,17 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::errors::Error;
-use bollard::models::SystemVersion;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
+use crate::agent::docker::raw::{self, Failure};
 use crate::agent::docker::version::{self, ApiVersion, Spoken};
 use crate::agent::runtime::RuntimeError;
 
 /// How long each kind of call may take (reliability §4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
-    /// To ask.
+    /// To ask, and to send a signal.
     pub read: Duration,
     /// To create, start and remove.
     pub change: Duration,
@@ -45,6 +47,29 @@ pub enum CallError {
         /// What came instead of an answer.
         detail: String,
     },
+}
+
+/// What an engine says of itself when asked for its version.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct VersionFacts {
+    /// Its own version.
+    pub version: Option<String>,
+    /// The newest API that it speaks.
+    pub api_version: Option<String>,
+    /// The oldest.
+    #[serde(rename = "MinAPIVersion")]
+    pub min_api_version: Option<String>,
+    /// What it is made of.
+    pub components: Option<Vec<Component>>,
+}
+
+/// A part of an engine.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct Component {
+    /// Its name.
+    pub name: Option<String>,
 }
 
 /// Makes calls to one engine.
@@ -125,17 +150,17 @@ impl Caller {
         self.deadlines
     }
 
-    /// A question.
+    /// A question, answered with JSON.
     ///
     /// # Errors
     /// [`CallError`].
-    pub async fn read<T>(
+    pub async fn get<T: DeserializeOwned>(
         &self,
         what: &'static str,
-        call: impl Future<Output = Result<T, Error>> + Send,
+        path: &str,
     ) -> Result<T, CallError> {
-        self.ready().await?;
-        self.bounded(what, self.deadlines.read, call).await
+        let path = version::prefixed(self.ready().await?, path);
+        self.get_as_is(what, &path).await
     }
 
     /// A change.
@@ -148,7 +173,12 @@ impl Caller {
         call: impl Future<Output = Result<T, Error>> + Send,
     ) -> Result<T, CallError> {
         self.ready().await?;
-        self.bounded(what, self.deadlines.change, call).await
+        let deadline = self.deadlines.change;
+        let outcome = match tokio::time::timeout(deadline, call).await {
+            Ok(answer) => answer.map_err(|error| CallError::from_client(what, error)),
+            Err(_) => Err(CallError::silent(what, deadline)),
+        };
+        outcome.map_err(|error| self.noted(error))
     }
 
     /// The version that is spoken, negotiated if none is.
@@ -166,10 +196,10 @@ impl Caller {
     ///
     /// # Errors
     /// As [`Caller::ready`].
-    pub async fn negotiate(&self) -> Result<(ApiVersion, SystemVersion), CallError> {
+    pub async fn negotiate(&self) -> Result<(ApiVersion, VersionFacts), CallError> {
         const WHAT: &str = "ask the engine for its version";
         self.spoken.set(None);
-        let facts = self.bounded(WHAT, self.deadlines.read, self.docker.version()).await?;
+        let facts: VersionFacts = self.get_as_is(WHAT, "/version").await?;
         let version =
             version::negotiate(facts.api_version.as_deref(), facts.min_api_version.as_deref())
                 .map_err(|error| CallError::Lost { what: WHAT, detail: error.to_string() })?;
@@ -185,17 +215,20 @@ impl Caller {
         error
     }
 
-    async fn bounded<T>(
+    async fn get_as_is<T: DeserializeOwned>(
         &self,
         what: &'static str,
-        deadline: Duration,
-        call: impl Future<Output = Result<T, Error>> + Send,
+        path: &str,
     ) -> Result<T, CallError> {
-        match tokio::time::timeout(deadline, call).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(self.noted(CallError::from_client(what, error))),
-            Err(_) => Err(self.noted(CallError::silent(what, deadline))),
-        }
+        let deadline = self.deadlines.read;
+        let outcome = match tokio::time::timeout(deadline, raw::get(&self.socket, path)).await {
+            Ok(answer) => answer.map_err(|failure| match failure {
+                Failure::Status { status, message } => CallError::answered(what, status, &message),
+                Failure::Broken(detail) => CallError::Lost { what, detail },
+            }),
+            Err(_) => Err(CallError::silent(what, deadline)),
+        };
+        outcome.map_err(|error| self.noted(error))
     }
 }
 
@@ -209,10 +242,14 @@ impl CallError {
         CallError::judged(what, status, message, passes)
     }
 
-    /// The answer to a pull, which repeats what a registry said: that one was slow or away is certain.
-    pub fn pulled(what: &'static str, status: u16, message: &str) -> CallError {
-        let passes = says(message, &GOING_AWAY);
-        CallError::judged(what, status, message, passes)
+    /// The failure of a pull. It repeats what a registry said, and that one was slow or away is certain.
+    pub fn pulled(what: &'static str, failure: Failure) -> CallError {
+        match failure {
+            Failure::Status { status, message } => {
+                CallError::judged(what, status, &message, says(&message, &GOING_AWAY))
+            }
+            Failure::Broken(detail) => CallError::Lost { what, detail },
+        }
     }
 
     fn judged(what: &'static str, status: u16, message: &str, passes: bool) -> CallError {

@@ -5,10 +5,10 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use bollard::models::{SystemInfo, SystemVersion};
+use serde::Deserialize;
 use tokio::net::UnixStream;
 
-use crate::agent::docker::call::{CallError, Caller, Deadlines};
+use crate::agent::docker::call::{Caller, Deadlines, VersionFacts};
 use crate::agent::docker::limits;
 use crate::agent::docker::version::ApiVersion;
 use crate::model::agent::Engine;
@@ -43,6 +43,17 @@ pub struct EngineFacts {
     pub nofile: i64,
     /// What it cannot do on this host, in its own words.
     pub warnings: Vec<String>,
+}
+
+/// What is read of an engine's facts.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Info {
+    cgroup_version: Option<String>,
+    live_restore_enabled: Option<bool>,
+    driver: Option<String>,
+    security_options: Option<Vec<String>>,
+    warnings: Option<Vec<String>>,
 }
 
 /// An engine that answers.
@@ -149,14 +160,11 @@ impl Search {
 // === impl EngineFacts ===
 
 impl EngineFacts {
-    fn new(
-        socket: &Path,
-        api: ApiVersion,
-        version: SystemVersion,
-        info: SystemInfo,
-    ) -> EngineFacts {
+    fn new(socket: &Path, api: ApiVersion, version: VersionFacts, info: Info) -> EngineFacts {
         let components = version.components.unwrap_or_default();
-        let is_podman = components.iter().any(|part| part.name.contains("Podman"));
+        let is_podman = components
+            .iter()
+            .any(|part| part.name.as_deref().is_some_and(|name| name.contains("Podman")));
         let security = info.security_options.unwrap_or_default();
         EngineFacts {
             engine: Engine {
@@ -165,7 +173,7 @@ impl EngineFacts {
                 api: api.to_string(),
             },
             socket: socket.to_owned(),
-            cgroup_version: info.cgroup_version.and_then(|text| text.to_string().parse().ok()),
+            cgroup_version: info.cgroup_version.and_then(|text| text.parse().ok()),
             live_restore: info.live_restore_enabled,
             storage: info.driver,
             security: security.iter().map(|option| security_name(option).to_owned()).collect(),
@@ -217,12 +225,10 @@ async fn open(socket: &Path, deadlines: Deadlines) -> Result<Connection, Connect
 }
 
 /// An engine whose facts cannot be read is still one.
-async fn info(caller: &Caller) -> SystemInfo {
-    let answer: Result<SystemInfo, CallError> =
-        caller.read("ask the engine for its facts", caller.docker().info()).await;
-    answer.unwrap_or_else(|error| {
+async fn info(caller: &Caller) -> Info {
+    caller.get("ask the engine for its facts", "/info").await.unwrap_or_else(|error| {
         tracing::warn!(%error, "the engine's facts are not known");
-        SystemInfo::default()
+        Info::default()
     })
 }
 

@@ -5,14 +5,22 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use bollard::models::{
-    ContainerInspectResponse, ContainerState, ContainerStateStatusEnum, EndpointSettings,
-};
+use serde::Deserialize;
 
 use crate::agent::docker::labels::{self, Identity, Owner};
 use crate::agent::runtime::{Found, FoundState, Running};
 use crate::model::have::End;
 use crate::model::time::Timestamp;
+
+/// What is read of an inspection.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct Inspection {
+    id: Option<String>,
+    state: Option<State>,
+    config: Option<Config>,
+    network_settings: Option<NetworkSettings>,
+}
 
 /// A container as an inspection shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +41,44 @@ pub struct Seen {
     pub stop_signal: String,
 }
 
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct State {
+    status: Option<String>,
+    running: Option<bool>,
+    #[serde(rename = "OOMKilled")]
+    oom_killed: Option<bool>,
+    pid: Option<i64>,
+    exit_code: Option<i64>,
+    started_at: Option<String>,
+    finished_at: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Config {
+    image: Option<String>,
+    labels: Option<BTreeMap<String, String>>,
+    stop_signal: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct NetworkSettings {
+    networks: Option<BTreeMap<String, Endpoint>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct Endpoint {
+    #[serde(rename = "IPAddress")]
+    v4: Option<String>,
+    #[serde(rename = "GlobalIPv6Address")]
+    v6: Option<String>,
+}
+
 /// What an inspection says of a container, seen by `owner`.
-pub fn seen(inspected: ContainerInspectResponse, owner: Owner) -> Seen {
+pub fn seen(inspected: Inspection, owner: Owner) -> Seen {
     let config = inspected.config.unwrap_or_default();
     let given = config.labels.unwrap_or_default();
     let state = inspected.state.unwrap_or_default();
@@ -42,7 +86,7 @@ pub fn seen(inspected: ContainerInspectResponse, owner: Owner) -> Seen {
     let id = inspected.id.unwrap_or_default();
     let running = Running {
         at: time(state.started_at.as_deref()).unwrap_or_default(),
-        ips: addresses(networks.into_iter().collect()),
+        ips: addresses(networks),
         handle: id.clone(),
     };
     Seen {
@@ -69,18 +113,12 @@ impl Seen {
     }
 }
 
-/// One that was made and never ran has no start time, whatever its last attempt to start left in it.
-fn state_of(state: &ContainerState, running: &Running) -> FoundState {
-    use ContainerStateStatusEnum as Status;
-    let started = time(state.started_at.as_deref());
-    let is_alive = match state.status {
-        Some(Status::RUNNING | Status::PAUSED | Status::RESTARTING | Status::STOPPING) => true,
-        Some(
-            Status::CREATED | Status::REMOVING | Status::EXITED | Status::DEAD | Status::EMPTY,
-        ) => false,
-        None => state.running == Some(true),
-    };
-    match (is_alive, started) {
+/// One that was made and never ran has no start time, whatever its last attempt to start left in it. Whether it runs is
+/// `Running`'s to say: paused ones, and ones in a state of years to come, do too.
+fn state_of(state: &State, running: &Running) -> FoundState {
+    let says_so = matches!(state.status.as_deref(), Some("running" | "paused"));
+    let is_alive = state.running.unwrap_or(says_so);
+    match (is_alive, time(state.started_at.as_deref())) {
         (true, _) => FoundState::Running(running.clone()),
         (false, None) => FoundState::Prepared,
         (false, Some(started)) => FoundState::Exited {
@@ -91,7 +129,7 @@ fn state_of(state: &ContainerState, running: &Running) -> FoundState {
 }
 
 /// CT-13. A shell's and an engine's way to say "by signal n" is 128 + n.
-fn end_of(state: &ContainerState) -> End {
+fn end_of(state: &State) -> End {
     let code = state.exit_code.and_then(|code| i32::try_from(code).ok()).unwrap_or(-1);
     match code {
         // A child may have been killed for memory while the task ended in its own way.
@@ -108,10 +146,10 @@ fn time(text: Option<&str>) -> Option<Timestamp> {
 }
 
 /// The newest engines name addresses by network alone.
-fn addresses(networks: BTreeMap<String, EndpointSettings>) -> Vec<IpAddr> {
+fn addresses(networks: BTreeMap<String, Endpoint>) -> Vec<IpAddr> {
     networks
         .into_values()
-        .flat_map(|network| [network.ip_address, network.global_ipv6_address])
+        .flat_map(|network| [network.v4, network.v6])
         .filter_map(|address| address?.parse().ok())
         .collect()
 }
@@ -122,7 +160,7 @@ mod tests {
     use crate::model::id::{AgentId, ClusterId};
     use serde_json::json;
 
-    fn state(value: serde_json::Value) -> FoundState {
+    fn state(value: &serde_json::Value) -> FoundState {
         let owner =
             Owner { cluster: ClusterId(uuid::Uuid::nil()), agent: AgentId(uuid::Uuid::nil()) };
         let inspected = serde_json::from_value(json!({"State": value})).expect("an inspection");
@@ -132,7 +170,7 @@ mod tests {
     fn exited(code: i64, oom: bool) -> End {
         let at = "2026-05-07T21:09:36.123456789Z";
         let value = json!({"Status": "exited", "ExitCode": code, "OOMKilled": oom, "StartedAt": at, "FinishedAt": at});
-        match state(value) {
+        match state(&value) {
             FoundState::Exited { at, end } => {
                 assert_eq!(at.to_string(), "2026-05-07T21:09:36.123Z");
                 end
@@ -159,12 +197,18 @@ mod tests {
         let never = "0001-01-01T00:00:00Z";
         let value =
             json!({"Status": "created", "ExitCode": 128, "StartedAt": never, "FinishedAt": never});
-        assert_eq!(state(value), FoundState::Prepared);
+        assert_eq!(state(&value), FoundState::Prepared);
     }
 
     #[test]
-    fn a_paused_one_runs() {
-        let value = json!({"Status": "paused", "StartedAt": "2026-05-07T21:09:36Z"});
-        assert!(matches!(state(value), FoundState::Running(_)));
+    fn a_paused_one_runs_and_one_in_a_state_of_years_to_come() {
+        let at = "2026-05-07T21:09:36Z";
+        for value in [
+            json!({"Status": "paused", "Running": true, "StartedAt": at}),
+            json!({"Status": "dozing", "Running": true, "StartedAt": at}),
+            json!({"Status": "running", "StartedAt": at}),
+        ] {
+            assert!(matches!(state(&value), FoundState::Running(_)), "{value}");
+        }
     }
 }

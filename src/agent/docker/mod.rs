@@ -20,17 +20,17 @@ pub mod pull;
 pub mod spec;
 pub mod version;
 
-mod stream;
+mod raw;
 mod watch;
 
 use std::fmt;
 
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder,
-    RemoveContainerOptionsBuilder,
+    CreateContainerOptionsBuilder, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
 };
 use futures::stream::TryStreamExt;
+use serde::Deserialize;
 
 use crate::agent::docker::auth::Keyring;
 use crate::agent::docker::call::{CallError, Caller};
@@ -68,6 +68,23 @@ enum Created {
     NoImage(CallError),
 }
 
+/// What is read of a list of containers.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    id: String,
+    names: Option<Vec<String>>,
+    image: Option<String>,
+    ports: Option<Vec<Published>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Published {
+    public_port: Option<u16>,
+}
+
+const LIST: &str = "list the containers";
 /// Containers looked at side by side when all are listed.
 const LOOKS_AT_ONCE: usize = 16;
 
@@ -125,8 +142,8 @@ impl DockerRuntime {
 
     /// What bears the name, ours or not.
     async fn look(&self, name: &str) -> Result<Option<Seen>, RuntimeError> {
-        let call = self.caller.docker().inspect_container(name, None);
-        match self.caller.read("look at the container", call).await {
+        let path = format!("/containers/{name}/json");
+        match self.caller.get("look at the container", &path).await {
             Ok(inspected) => Ok(Some(found::seen(inspected, self.owner))),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error.into_unknown()),
@@ -193,9 +210,8 @@ impl DockerRuntime {
 
     /// The container that publishes a port, for people.
     async fn publisher(&self, port: u16) -> Option<String> {
-        let call = self.caller.docker().list_containers(None);
-        let containers = self.caller.read("list containers", call).await.ok()?;
-        let holder = containers.into_iter().find(|container| {
+        let running: Vec<Listed> = self.caller.get(LIST, "/containers/json").await.ok()?;
+        let holder = running.into_iter().find(|container| {
             let ports = container.ports.as_deref().unwrap_or_default();
             ports.iter().any(|published| published.public_port == Some(port))
         })?;
@@ -216,7 +232,7 @@ impl DockerRuntime {
         }
         let options = KillContainerOptionsBuilder::default().signal(&signal(&seen)).build();
         let call = self.caller.docker().kill_container(&seen.id, Some(options));
-        match self.caller.read("signal the container", call).await {
+        match self.caller.change("signal the container", call).await {
             Ok(()) => Ok(()),
             // It ended in between.
             Err(error) if error.is_not_found() || error.is_conflict() => Ok(()),
@@ -237,19 +253,15 @@ impl fmt::Debug for DockerRuntime {
 
 impl Runtime for DockerRuntime {
     async fn list(&self) -> Result<Vec<Found>, RuntimeError> {
-        let marks = vec![
+        let marks = [
             format!("{}={}", labels::CLUSTER, self.owner.cluster),
             format!("{}={}", labels::AGENT, self.owner.agent),
         ];
-        let filters = [("label".to_owned(), marks)].into();
-        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-        let call = self.caller.docker().list_containers(Some(options));
-        let listed = self.caller.read("list containers", call).await;
-        let ids = listed
-            .map_err(CallError::into_unknown)?
-            .into_iter()
-            .filter_map(|container| container.id)
-            .map(Ok);
+        let filters = serde_json::json!({ "label": marks }).to_string();
+        let path = format!("/containers/json?all=1&filters={}", raw::escaped(&filters));
+        let listed: Vec<Listed> =
+            self.caller.get(LIST, &path).await.map_err(CallError::into_unknown)?;
+        let ids = listed.into_iter().map(|container| Ok(container.id));
         let looks = futures::stream::iter(ids)
             .map_ok(|id| async move { self.look(&id).await })
             .try_buffer_unordered(LOOKS_AT_ONCE);

@@ -6,10 +6,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
 use crate::agent::docker::auth::Keyring;
 use crate::agent::docker::call::{CallError, Caller};
 use crate::agent::docker::image::ImageRef;
-use crate::agent::docker::stream::{Lines, PullLine};
+use crate::agent::docker::raw::{Failure, Lines, escaped};
 use crate::agent::docker::version;
 use crate::agent::runtime::{Progress, RuntimeError};
 use crate::model::reason::Reason;
@@ -20,6 +23,30 @@ pub struct Puller {
     keyring: Keyring,
     /// Who pulls an image holds its lock.
     underway: Mutex<BTreeMap<String, Weak<tokio::sync::Mutex<()>>>>,
+}
+
+/// One line of a pull's answer.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct PullLine {
+    /// The layer.
+    id: String,
+    /// What happens to it.
+    status: String,
+    /// How far it is.
+    progress_detail: Detail,
+    /// The failure, as older engines say it.
+    error: String,
+    /// The failure, as newer engines say it.
+    error_detail: Detail,
+}
+
+/// Parts of a line.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Detail {
+    current: u64,
+    message: String,
 }
 
 /// Bytes of each layer so far.
@@ -81,6 +108,19 @@ impl Puller {
     }
 }
 
+// === impl PullLine ===
+
+impl PullLine {
+    fn or_failure(self) -> Result<PullLine, Failure> {
+        let told =
+            [&self.error_detail.message, &self.error].into_iter().find(|text| !text.is_empty());
+        match told {
+            Some(message) => Err(Failure::Status { status: 500, message: message.clone() }),
+            None => Ok(self),
+        }
+    }
+}
+
 // === impl Tally ===
 
 impl Tally {
@@ -95,7 +135,8 @@ impl Tally {
 }
 
 async fn is_present(caller: &Caller, image: &str) -> Result<bool, RuntimeError> {
-    match caller.read("look for the image", caller.docker().inspect_image(image)).await {
+    let path = format!("/images/{}/json", escaped(image));
+    match caller.get::<IgnoredAny>("look for the image", &path).await {
         Ok(_) => Ok(true),
         Err(error) if error.is_not_found() => Ok(false),
         Err(error) => {
@@ -104,32 +145,35 @@ async fn is_present(caller: &Caller, image: &str) -> Result<bool, RuntimeError> 
     }
 }
 
-/// The deadline is on silence, not on the whole: an image may be large (reliability §4.3).
 async fn fetch(
     caller: &Caller,
     image: ImageRef<'_>,
     auth: Option<&str>,
     progress: &Progress,
 ) -> Result<(), CallError> {
-    let silence = caller.deadlines().silence;
     let api = caller.ready().await?;
     let (name, tag) = (escaped(image.name), escaped(image.version()));
     let path = version::prefixed(api, &format!("/images/create?fromImage={name}&tag={tag}"));
-    let mut lines = tokio::time::timeout(silence, Lines::post(caller.socket(), &path, auth))
-        .await
-        .map_err(|_| CallError::silent(WHAT, silence))??;
+    let mut lines = alive(caller, Lines::post(caller.socket(), &path, auth)).await?;
     let mut tally = Tally::default();
-    loop {
-        let line = tokio::time::timeout(silence, lines.next())
-            .await
-            .map_err(|_| CallError::silent(WHAT, silence))??;
-        let Some(line) = line else { return Ok(()) };
-        if let Some(failure) = line.failure() {
-            return Err(CallError::pulled(WHAT, 500, failure));
-        }
+    while let Some(line) = alive(caller, lines.next::<PullLine>()).await? {
+        let line = line.or_failure().map_err(|failure| CallError::pulled(WHAT, failure))?;
         if let Some(bytes) = tally.add(&line) {
             progress.send_replace(bytes);
         }
+    }
+    Ok(())
+}
+
+/// The deadline is on silence, not on the whole: an image may be large (reliability §4.3).
+async fn alive<T>(
+    caller: &Caller,
+    sign: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, CallError> {
+    let silence = caller.deadlines().silence;
+    match tokio::time::timeout(silence, sign).await {
+        Ok(outcome) => outcome.map_err(|failure| CallError::pulled(WHAT, failure)),
+        Err(_) => Err(CallError::silent(WHAT, silence)),
     }
 }
 
@@ -148,18 +192,4 @@ fn explained(text: String, image: ImageRef<'_>, trouble: Option<&str>) -> String
         detail = format!("{detail} (asked without credentials: {trouble})");
     }
     detail
-}
-
-/// For a query: everything but the characters that mean nothing there.
-fn escaped(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/:".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }

@@ -10,7 +10,9 @@ use bollard::query_parameters::CreateContainerOptionsBuilder;
 use futures::TryStreamExt;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::rig::{PATIENCE, Rig, docker, only, owner, progress, remove, runtime, sandbox, spec};
+use super::rig::{
+    PATIENCE, Rig, docker, only, owner, parameters, progress, remove, runtime, sandbox, spec,
+};
 use super::spec::container_name;
 use crate::agent::docker::auth::Keyring;
 use crate::agent::runtime::{
@@ -39,12 +41,16 @@ async fn only_found(rig: &Rig) -> Found {
 }
 
 async fn text(rig: &Rig, id: SandboxId, stream: LogStream) -> String {
-    let logs = rig.runtime.logs(id, stream, None, false).await.expect("logs");
+    tail(rig, id, stream, None).await
+}
+
+async fn tail(rig: &Rig, id: SandboxId, stream: LogStream, lines: Option<u32>) -> String {
+    let logs = rig.runtime.logs(id, stream, lines, false).await.expect("logs");
     let bytes: Vec<_> = logs.try_collect().await.expect("bytes");
     String::from_utf8(bytes.concat()).expect("text")
 }
 
-async fn bridged(rig: &Rig, image: &str, container_port: u16, host_port: u16) -> Launch {
+fn bridged(rig: &Rig, image: &str, container_port: u16, host_port: u16) -> Launch {
     let mut spec = spec(image);
     spec.networks = vec![Network { mode: NetworkMode::Bridge, ..Network::host() }];
     let mapping =
@@ -221,9 +227,6 @@ async fn both_outputs_are_kept_apart_and_can_be_followed() {
     rig.end_of(&launch).await;
     assert_eq!(text(&rig, launch.id, LogStream::Stdout).await, "one\ntwo\nthree\n");
     assert_eq!(text(&rig, launch.id, LogStream::Stderr).await, "bad\n");
-    let tail = rig.runtime.logs(launch.id, LogStream::Stdout, Some(1), false).await.expect("logs");
-    assert_eq!(tail.try_collect::<Vec<_>>().await.expect("bytes").concat(), b"three\n");
-
     let talker = rig.shell("echo first; read gate < /mnt/mesos/sandbox/gate; echo $gate");
     std::fs::create_dir_all(&talker.dir).expect("the sandbox");
     let gate = talker.dir.join("gate");
@@ -254,6 +257,24 @@ async fn both_outputs_are_kept_apart_and_can_be_followed() {
 }
 
 #[tokio::test]
+async fn the_last_lines_of_a_quiet_output_are_found_behind_a_talkative_one() {
+    let rig = Rig::new().await;
+    let launch = rig.shell(
+        "for i in 1 2 3 4; do echo out$i; done; i=0; while [ $i -lt 50 ]; do echo err$i >&2; i=$((i+1)); done",
+    );
+    rig.end_of(&launch).await;
+    for (lines, expected) in
+        [(0, ""), (1, "out4\n"), (3, "out2\nout3\nout4\n"), (9, "out1\nout2\nout3\nout4\n")]
+    {
+        let told = tail(&rig, launch.id, LogStream::Stdout, Some(lines)).await;
+        assert_eq!(told, expected, "{lines}");
+    }
+    let errors = tail(&rig, launch.id, LogStream::Stderr, Some(2)).await;
+    assert_eq!(errors, "err48\nerr49\n");
+    rig.clear().await;
+}
+
+#[tokio::test]
 async fn a_terminal_s_output_is_the_standard_one() {
     let rig = Rig::new().await;
     let mut spec = spec("busybox:local");
@@ -270,14 +291,14 @@ async fn a_bridged_container_has_an_address_and_its_published_port_answers() {
     // NW-5, CT-11.
     let rig = Rig::new().await;
     let port = free_port().await;
-    let launch = bridged(&rig, "redis", 6379, port).await;
+    let launch = bridged(&rig, "redis", 6379, port);
     let running = rig.run(&launch).await;
     assert_eq!(running.ips.len(), 1, "{running:?}");
     assert!(running.ips[0].is_ipv4());
     let answer = tokio::time::timeout(PATIENCE, ask(port)).await.expect("in time");
     assert_eq!(answer, "+PONG\r\n");
 
-    let second = bridged(&rig, "redis", 6379, port).await;
+    let second = bridged(&rig, "redis", 6379, port);
     rig.runtime.prepare(&second, &progress()).await.expect("prepared");
     let reason = refusal(rig.runtime.start(&second).await);
     let holder = container_name(launch.id);
@@ -309,7 +330,7 @@ async fn a_port_that_a_process_holds_is_named() {
     let rig = Rig::new().await;
     let listener = TcpListener::bind("0.0.0.0:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
-    let launch = bridged(&rig, "redis", 6379, port).await;
+    let launch = bridged(&rig, "redis", 6379, port);
     rig.runtime.prepare(&launch, &progress()).await.expect("prepared");
     let reason = refusal(rig.runtime.start(&launch).await);
     assert!(
@@ -360,6 +381,8 @@ async fn what_the_engine_cannot_start_is_refused_in_its_own_words() {
     let rig = Rig::new().await;
     let mut broken = spec("busybox:local");
     only(&mut broken).args = vec!["no-such-program".to_owned()];
+    assert_eq!(rig.end_of(&rig.launch(broken.clone())).await, End::Code(127), "init's answer");
+    docker(&mut broken).parameters = parameters(&[("init", "false")]);
     let launch = rig.launch(broken);
     rig.runtime.prepare(&launch, &progress()).await.expect("prepared");
     let reason = refusal(rig.runtime.start(&launch).await).to_string();

@@ -45,6 +45,7 @@ fn variable(body: &ContainerCreateBody, name: &str) -> Vec<String> {
     all.into_iter().filter(|text| text.split('=').next() == Some(name)).collect()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "compared with what the body has")]
 fn words(list: &[&str]) -> Option<Vec<String>> {
     Some(list.iter().map(|word| (*word).to_owned()).collect())
 }

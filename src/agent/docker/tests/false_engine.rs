@@ -9,7 +9,7 @@ use crate::agent::docker::connect::{ConnectError, Search, find};
 use crate::agent::docker::rig::{
     Answer, FalseEngine, docker, impatient, launch, owner, progress, spec,
 };
-use crate::agent::runtime::{FoundState, Runtime, RuntimeError};
+use crate::agent::runtime::{Runtime, RuntimeError};
 use crate::model::reason::Reason;
 
 fn say(body: &str) -> Answer {
@@ -189,11 +189,6 @@ async fn a_create_whose_answer_was_lost_is_adopted() {
     assert_eq!(runtime.prepare(&launch, &progress()).await, Ok(()));
     let ended = runtime.ended(launch.id).await;
     assert!(matches!(ended, Err(RuntimeError::Unknown(_))), "made is not ended: {ended:?}");
-    let found = crate::agent::docker::found::seen(
-        runtime.caller.docker().inspect_container("x", None).await.expect("an inspection"),
-        owner,
-    );
-    assert_eq!(found.found().map(|found| found.state), Some(FoundState::Prepared));
 }
 
 #[tokio::test]

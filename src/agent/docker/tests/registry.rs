@@ -18,7 +18,9 @@ use crate::model::reason::Reason;
 type Asked = Arc<Mutex<Vec<(String, Option<String>)>>>;
 
 /// A registry that answers what `answer` says, and keeps what it was asked.
-async fn registry(answer: fn(&str) -> Response) -> (String, Asked) {
+async fn registry(
+    answer: impl Fn(&str) -> Response + Clone + Send + Sync + 'static,
+) -> (String, Asked) {
     let asked = Asked::default();
     let log = Arc::clone(&asked);
     let app = Router::new().fallback(move |request: Request| {
@@ -140,5 +142,108 @@ async fn an_image_that_is_there_is_pulled_only_when_forced() {
     assert!(!asked.lock().expect("not poisoned").is_empty(), "now it was");
     let options = RemoveImageOptionsBuilder::default().build();
     rig.engine.remove_image(&image, Some(options), None).await.expect("untagged");
+    rig.clear().await;
+}
+
+/// A blob with its digest.
+#[derive(Clone)]
+struct Blob {
+    digest: String,
+    bytes: Vec<u8>,
+}
+
+impl Blob {
+    fn new(bytes: Vec<u8>) -> Blob {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), &bytes).expect("written");
+        let summed = std::process::Command::new("sha256sum").arg(file.path()).output();
+        let text = String::from_utf8(summed.expect("sha256sum runs").stdout).expect("text");
+        let digest = format!("sha256:{}", text.split(' ').next().expect("a sum"));
+        Blob { digest, bytes }
+    }
+}
+
+/// The blobs of an image with one file: manifest, configuration, layer.
+fn image() -> [Blob; 3] {
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    // Incompressible, so that its bytes are worth telling.
+    let content = std::fs::read(std::env::current_exe().expect("this test")).expect("its bytes");
+    let content = &content[..content.len().min(1 << 20)];
+    header.set_size(content.len() as u64);
+    header.set_mode(0o644);
+    archive.append_data(&mut header, "file", content).expect("appended");
+    let plain = Blob::new(archive.into_inner().expect("an archive"));
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, &plain.bytes).expect("packed");
+    let layer = Blob::new(packed.finish().expect("packed"));
+    let json = |value: serde_json::Value| Blob::new(value.to_string().into_bytes());
+    let config = json(serde_json::json!({
+        "architecture": "amd64", "os": "linux", "config": {"Cmd": ["/file"]},
+        "rootfs": {"type": "layers", "diff_ids": [plain.digest]},
+    }));
+    let kind = |rest: &str| format!("application/vnd.docker.{rest}");
+    let manifest = json(serde_json::json!({
+        "schemaVersion": 2, "mediaType": kind("distribution.manifest.v2+json"),
+        "config": {
+            "mediaType": kind("container.image.v1+json"),
+            "size": config.bytes.len(), "digest": config.digest,
+        },
+        "layers": [{
+            "mediaType": kind("image.rootfs.diff.tar.gzip"),
+            "size": layer.bytes.len(), "digest": layer.digest,
+        }],
+    }));
+    [manifest, config, layer]
+}
+
+#[tokio::test]
+async fn instances_that_start_together_pull_their_image_once() {
+    let rig = Rig::new().await;
+    let blobs = image();
+    let digest = blobs[0].digest.clone();
+    let (address, asked) = registry(move |path| {
+        if path == "/v2/" {
+            return StatusCode::OK.into_response();
+        }
+        let found = blobs.iter().find(|blob| path.ends_with(&blob.digest));
+        let is_manifest = path.contains("/manifests/");
+        let Some(blob) = found.or(blobs.first().filter(|_| is_manifest)) else {
+            return fault(StatusCode::NOT_FOUND, "BLOB_UNKNOWN");
+        };
+        let kind = if is_manifest {
+            "application/vnd.docker.distribution.manifest.v2+json"
+        } else {
+            "application/octet-stream"
+        };
+        let headers = [("content-type", kind), ("docker-content-digest", &blob.digest)];
+        (headers, blob.bytes.clone()).into_response()
+    })
+    .await;
+    let image = format!("{address}/app");
+    let (one, two) = (rig.launch(spec(&image)), rig.launch(spec(&image)));
+    let (first, second) = (progress(), progress());
+    let (left, right) =
+        tokio::join!(rig.runtime.prepare(&one, &first), rig.runtime.prepare(&two, &second));
+    assert_eq!((left, right), (Ok(()), Ok(())));
+    let told = (*first.borrow()).max(*second.borrow());
+    assert!(told > 0, "the bytes were told");
+    let manifests = asked
+        .lock()
+        .expect("not poisoned")
+        .iter()
+        .filter(|(path, _)| path.ends_with("/manifests/latest"))
+        .count();
+    assert!(manifests <= 2, "asked for {manifests} times: a look and a pull at most");
+    assert_eq!(rig.runtime.list().await.expect("a list").len(), 2);
+
+    let pinned = format!("{image}@{digest}");
+    rig.runtime.prepare(&rig.launch(spec(&pinned)), &progress()).await.expect("by its digest");
+    let (runtime, engine) = (rig.runtime.list().await.expect("a list"), rig.engine.clone());
+    for found in runtime {
+        rig.runtime.remove(found.id).await.expect("removed");
+    }
+    let options = RemoveImageOptionsBuilder::default().force(true).build();
+    engine.remove_image(&image, Some(options), None).await.expect("removed");
     rig.clear().await;
 }
