@@ -163,7 +163,7 @@ impl Caller {
         self.get_as_is(what, &path).await
     }
 
-    /// A change.
+    /// A call through the client library, within the longer deadline.
     ///
     /// # Errors
     /// [`CallError`].

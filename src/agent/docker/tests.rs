@@ -2,6 +2,7 @@
 
 mod false_engine;
 mod registry;
+mod restart;
 
 use std::time::Duration;
 
