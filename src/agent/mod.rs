@@ -1,3 +1,6 @@
 //! What runs things on a host: a pure mind, and its hands.
 
+pub mod clock;
+pub mod fake;
+pub mod mind;
 pub mod runtime;
