@@ -77,8 +77,8 @@ impl FakeHost {
         self.advance(now);
         let found = |(id, it): (&SandboxId, &FakeBox)| {
             let ours = it.hand == hand && !it.foreign;
-            let state = it.state.clone();
-            ours.then(|| Found { id: *id, key: it.key, spec_key: it.spec_key, state })
+            let (key, spec_key) = (it.key, it.spec_key);
+            ours.then(|| Found { id: *id, key, spec_key, state: it.state.clone() })
         };
         self.call(hand, CrashPoint::BeforeList, CrashPoint::AfterList, |host| {
             Ok(host.boxes.iter().filter_map(found).collect())
@@ -271,8 +271,14 @@ impl FakeHost {
         self.advance(now);
     }
 
-    /// Somebody else ends one and removes all traces of it.
-    pub fn remove_from_outside(&mut self, id: SandboxId) {
+    /// Somebody else ends one and removes it; only the hand's own marks say that it was there.
+    pub fn remove_from_outside(&mut self, now: Timestamp, id: SandboxId) {
+        let detail = "it was removed".to_owned();
+        self.end_from_outside(now, id, End::Gone(Reason::Vanished { detail }));
+    }
+
+    /// All traces of one are lost.
+    pub fn lose(&mut self, id: SandboxId) {
         self.boxes.remove(&id);
     }
 

@@ -13,6 +13,10 @@ use crate::model::time::Timestamp;
 
 /// One life of one instance.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, all combinations occur"
+)]
 pub(super) struct Life {
     /// The instance's key.
     pub(super) key: InstanceKey,
@@ -114,20 +118,21 @@ impl Life {
         }
     }
 
-    /// Whether it runs, or may run for all that is known.
-    pub(super) fn may_live(&self) -> bool {
-        match &self.host {
-            Host::Running(_) => true,
-            Host::Nothing | Host::Partial | Host::Prepared => {
-                self.end.is_none() && (self.busy.is_some() || self.doubt || self.missing)
-            }
-            Host::Exited => false,
-        }
+    /// Whether it runs, or something could still make it run: as long as it is prepared, a call of an agent process
+    /// that died may be on its way to start it.
+    pub(super) fn is_alive(&self) -> bool {
+        self.end.is_none() || matches!(self.host, Host::Running(_))
     }
 
-    /// Whether nothing of it can run any more, now or later.
+    /// Whether nothing of it can run any more, and nothing is being done about it.
     pub(super) fn is_over(&self) -> bool {
-        self.end.is_some() && !matches!(self.host, Host::Running(_)) && self.busy.is_none()
+        !self.is_alive() && self.busy.is_none()
+    }
+
+    /// Whether it was never made, and nothing is on its way to make it.
+    pub(super) fn is_nothing(&self) -> bool {
+        let quiet = self.busy.is_none() && !self.doubt && !self.missing;
+        self.host == Host::Nothing && self.end.is_none() && quiet
     }
 
     /// Takes over what a list shows.

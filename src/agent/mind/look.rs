@@ -6,7 +6,7 @@ use crate::agent::mind::life::{Busy, Host, Life};
 use crate::agent::mind::{Hand, HandState, LaunchPlan, Mind, Step, Wish, lives_of};
 use crate::agent::runtime::SandboxId;
 use crate::model::have::{SpecKey, WantGoal};
-use crate::model::id::{InstanceId, InstanceKey};
+use crate::model::id::{InstanceId, InstanceKey, Rev};
 use crate::model::instance::Place;
 use crate::model::reason::Reason;
 use crate::model::spec::Spec;
@@ -113,7 +113,8 @@ impl Mind {
         Some(step)
     }
 
-    /// The plan of a launch, if its definition is here, its predecessors are gone and there is room.
+    /// The plan of a launch, if its definition is here and there is room; a start also waits until its predecessors are
+    /// gone. What is fetched, pulled and made before that takes nothing from them (core.md §7.6).
     fn launch(&mut self, id: SandboxId, act: Act) -> Option<LaunchPlan> {
         let wish = self.wishes.get(&id.instance)?;
         let (key, order) = (wish.want.key, wish.order);
@@ -121,11 +122,7 @@ impl Mind {
         let (place, after): (Place, Option<InstanceKey>) = (place.clone(), *after);
         let spec_key = SpecKey { app: key.app, version: *version };
         let spec = self.specs.get_for(spec_key, id.instance)?;
-        if !self.is_next_life(id) {
-            return None;
-        }
-        if let Some(after) = after.filter(|after| !self.is_gone(*after)) {
-            self.followers.entry(after).or_default().insert(id.instance);
+        if act == Act::Start && self.must_wait(id, after) {
             return None;
         }
         let hand = self.lives.get(&id)?.hand;
@@ -133,6 +130,15 @@ impl Mind {
         let lane = self.slots.lane(hand, image.map(|image| (&*image.image, image.force_pull)));
         let plan = LaunchPlan { id, key, spec_key, spec, place };
         self.slots.take(lane, id, order).then_some(plan)
+    }
+
+    /// Whether a life may not start yet.
+    fn must_wait(&mut self, id: SandboxId, after: Option<InstanceKey>) -> bool {
+        let Some(after) = after.filter(|after| !self.is_gone(*after)) else {
+            return !self.is_next_life(id);
+        };
+        self.followers.entry(after).or_default().insert(id.instance);
+        true
     }
 
     /// Whether every older life of the instance has ended here. A life is only ever started after this was true of it,
@@ -144,7 +150,7 @@ impl Mind {
             || older
                 .clone()
                 .any(|(at, life)| at.incarnation.next() == id.incarnation && life.is_over());
-        known && !older.any(|(_, life)| life.may_live())
+        known && !older.any(|(_, life)| life.is_alive())
     }
 
     /// Whether an instance has nothing here that runs or will run.
@@ -154,8 +160,7 @@ impl Mind {
             let over = self.lives.get(&wish.id()).is_some_and(Life::is_over);
             wish.spec().is_some() && !over
         });
-        let lives = self.lives.range(lives_of(*instance)).any(|(_, life)| life.may_live());
-        self.is_listed() && !runs_yet && !lives
+        self.is_listed() && !runs_yet && !self.has_alive(*instance)
     }
 
     fn wake_followers(&mut self, instance: InstanceId) {
@@ -182,7 +187,7 @@ impl Mind {
             Some(life) => life.is_over() && life.acked && !forget,
             None => wish.absent_acked,
         };
-        done && !self.lives.range(lives_of(id.instance)).any(|(_, life)| life.may_live())
+        done && !self.has_alive(id.instance)
     }
 
     /// What has ended and is acknowledged goes when there is too much of it.
@@ -213,7 +218,8 @@ impl Mind {
         if let Some(state) = self.hands.get_mut(&life.hand) {
             state.removed(id);
         }
-        self.graves.add(id.instance, crate::model::id::Rev::default(), id.incarnation);
+        self.graves.add(id.instance, Rev::default(), id.incarnation);
+        self.say_farewell(id, &life);
         self.forget_key(life.key, id.instance);
     }
 
@@ -237,6 +243,10 @@ impl Mind {
         }
     }
 
+    fn has_alive(&self, instance: InstanceId) -> bool {
+        self.lives.range(lives_of(instance)).any(|(_, life)| life.is_alive())
+    }
+
     fn is_ready(&self, id: SandboxId) -> bool {
         let hand = self.lives.get(&id).and_then(|life| self.hands.get(&life.hand));
         hand.is_some_and(HandState::is_ready)
@@ -246,11 +256,6 @@ impl Mind {
 // === impl Life ===
 
 impl Life {
-    /// Whether it was never made, and nothing is on its way to make it.
-    fn is_nothing(&self) -> bool {
-        self.host == Host::Nothing && self.end.is_none() && !self.may_live()
-    }
-
     fn begun(&mut self, act: Act, now: Timestamp) {
         self.busy = Some(match act {
             Act::Prepare => Busy::Prepare { cancelled: false },

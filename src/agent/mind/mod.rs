@@ -31,12 +31,14 @@ mod report;
 mod slots;
 mod specs;
 mod step;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::agent::runtime::SandboxId;
-use crate::model::have::{SpecKey, Want, WantGoal};
+use crate::model::have::{Have, SpecKey, Want, WantGoal};
 use crate::model::id::{Incarnation, InstanceId, InstanceKey};
 use crate::model::spec::Spec;
 use crate::model::time::Timestamp;
@@ -72,6 +74,8 @@ pub struct Mind {
     kept: Kept,
     /// Of which something new is to be said.
     changed: BTreeSet<SandboxId>,
+    /// Of what is gone and was not said yet.
+    farewells: Vec<Have>,
     /// Counts begins and ends of steps; tells what a list can know.
     tick: u64,
     /// Counts wants; earlier ones launch first.
@@ -111,6 +115,7 @@ impl Mind {
             slots: Slots::new(limits),
             kept: Kept::default(),
             changed: BTreeSet::new(),
+            farewells: Vec::new(),
             tick: 0,
             orders: 0,
         }
@@ -223,7 +228,8 @@ impl Mind {
     /// When to take steps again although nothing comes in.
     pub fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
         let lists = self.hands.values().filter_map(|hand| hand.next_wake(now));
-        lists.chain(self.alarms.next()).min()
+        let unseen = (!self.dirty.is_empty()).then_some(now);
+        lists.chain(self.alarms.next()).chain(unseen).min()
     }
 
     /// Whether every hand has shown all it has, so that all haves are known.

@@ -3,7 +3,7 @@
 use crate::agent::mind::life::Life;
 use crate::agent::mind::{Mind, Wish, lives_of};
 use crate::agent::runtime::SandboxId;
-use crate::model::have::{Have, Phase, TaskHave, WantGoal};
+use crate::model::have::{Have, Phase, SpecKey, TaskHave, WantGoal};
 use crate::model::id::{APP_TASK, InstanceId, InstanceKey, Rev};
 
 // === impl Mind ===
@@ -11,8 +11,10 @@ use crate::model::id::{APP_TASK, InstanceId, InstanceKey, Rev};
 impl Mind {
     /// What has changed since the last call.
     pub fn haves(&mut self) -> Vec<Have> {
+        let mut haves = std::mem::take(&mut self.farewells);
         let changed = std::mem::take(&mut self.changed);
-        changed.into_iter().filter_map(|id| self.have(id)).collect()
+        haves.extend(changed.into_iter().filter_map(|id| self.have(id)));
+        haves
     }
 
     /// What everything is; for a new session, once [`Mind::is_listed`].
@@ -57,6 +59,17 @@ impl Mind {
         }
     }
 
+    /// Says that nothing is left of a life that no want names, unless a newer one speaks for the instance.
+    pub(super) fn say_farewell(&mut self, id: SandboxId, life: &Life) {
+        let wanted = self.wishes.get(&id.instance).is_some_and(|wish| wish.id() >= id);
+        let newest = self.lives.range(lives_of(id.instance)).next_back().map(|(id, _)| *id);
+        if life.said.is_some() && !wanted && newest < Some(id) {
+            self.changed.remove(&id);
+            let names = self.names(Some(life.spec_key));
+            self.farewells.push(have(id, life.key, Rev::default(), names, &Phase::Absent));
+        }
+    }
+
     /// Whether nothing of what a wish names is here, now and later.
     fn is_absent(&self, wish: &Wish) -> bool {
         let id = wish.id();
@@ -66,7 +79,7 @@ impl Mind {
             WantGoal::Stop { .. } | WantGoal::Forget => used_up || self.is_listed(),
         };
         let forget = matches!(wish.want.goal, WantGoal::Forget);
-        let left = |(at, life): (&SandboxId, &Life)| at == &id || forget || life.may_live();
+        let left = |(at, life): (&SandboxId, &Life)| at == &id || forget || life.is_alive();
         never_here && !self.lives.range(lives_of(id.instance)).any(left)
     }
 
@@ -77,13 +90,14 @@ impl Mind {
             Some(life) => (life.key, life.said.clone()?, Some(life.spec_key)),
             None => (wish?.want.key, Phase::Absent, wish?.spec()),
         };
-        let names: Vec<String> = match spec.and_then(|key| self.specs.get(key)) {
+        Some(have(id, key, rev_seen, self.names(spec), &phase))
+    }
+
+    fn names(&self, spec: Option<SpecKey>) -> Vec<String> {
+        match spec.and_then(|key| self.specs.get(key)) {
             Some(spec) => spec.containers.iter().map(|container| container.name.clone()).collect(),
             None => vec![APP_TASK.to_owned()],
-        };
-        let task = |task| TaskHave { task, phase: phase.clone(), health: None, ready: None };
-        let tasks = names.into_iter().map(task).collect();
-        Some(Have { instance: id.instance, key, incarnation: id.incarnation, rev_seen, tasks })
+        }
     }
 }
 
@@ -94,4 +108,11 @@ impl Wish {
     pub(super) fn id(&self) -> SandboxId {
         SandboxId { instance: self.want.instance, incarnation: self.want.incarnation }
     }
+}
+
+/// All containers of a life share its phase: they live and end together.
+fn have(id: SandboxId, key: InstanceKey, rev_seen: Rev, names: Vec<String>, phase: &Phase) -> Have {
+    let task = |task| TaskHave { task, phase: phase.clone(), health: None, ready: None };
+    let tasks = names.into_iter().map(task).collect();
+    Have { instance: id.instance, key, incarnation: id.incarnation, rev_seen, tasks }
 }
