@@ -8,6 +8,7 @@
 pub mod auth;
 pub mod call;
 pub mod connect;
+pub mod escape;
 pub mod found;
 pub mod gpu;
 pub mod image;
@@ -272,6 +273,7 @@ impl Runtime for DockerRuntime {
     async fn prepare(&self, launch: &Launch, progress: &Progress) -> Result<(), RuntimeError> {
         self.check_policy(&launch.spec)?;
         let body = spec::create_body(launch, self.facts.nofile).map_err(RuntimeError::Refused)?;
+        escape::check(launch.spec.container(), &launch.dir).map_err(RuntimeError::Refused)?;
         let image = body.image.clone().unwrap_or_default();
         let is_forced = launch.spec.container().image().is_some_and(|image| image.force_pull);
         if is_forced {
