@@ -8,6 +8,8 @@ mod file;
 mod table;
 
 #[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
 mod tests;
 
 pub(super) use file::sync_dir;
