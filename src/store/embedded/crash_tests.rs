@@ -1,14 +1,13 @@
 //! A power cut at any moment (reliability 4.1): of what was written since the disk last said "durable", any part may be
 //! there, in any order, torn anywhere. Nothing that was acknowledged may be missing, and nothing half may be seen.
 
-use std::fs;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use redb::{Builder, StorageBackend};
 
-use super::{Embedded, Expect, FILE, OpenError, file, table};
+use super::{Embedded, Expect, OpenError, file, table};
 use crate::model::id::Position;
 use crate::model::world::World;
 use crate::store::codec::encode;
@@ -16,8 +15,8 @@ use crate::store::log::Bid;
 use crate::store::replay::load_world;
 use crate::store::testing::{cluster, commit, first_commit, wide_commit};
 
-const COMMITS: u64 = 24;
-const IMAGES_PER_SYNC: u64 = 6;
+const COMMITS: u64 = 16;
+const IMAGES_PER_SYNC: u64 = 5;
 
 /// A disk that remembers what it has not promised yet.
 #[derive(Clone, Debug, Default)]
@@ -61,9 +60,8 @@ fn a_power_cut_at_any_moment_loses_nothing_that_was_acknowledged() {
     let mut ahead = 0;
     for cut in cuts.iter().filter(|cut| cut.acknowledged > 0) {
         for _ in 0..IMAGES_PER_SYNC {
-            let dir = tempfile::tempdir().expect("a directory");
-            fs::write(dir.path().join(FILE), cut.image(&mut random)).expect("a file");
-            let store = Embedded::open(dir.path(), Expect::Of(cluster())).expect("the log");
+            let disk = Disk::holding(cut.image(&mut random));
+            let store = disk.open(Expect::Of(cluster()));
             let loaded = load_world(&store.load_blocking().expect("a log")).expect("a whole log");
             assert!(loaded.no.0 >= cut.acknowledged, "{} is missing", cut.acknowledged);
             assert!(loaded.no.0 <= cut.acknowledged + 1);
@@ -76,21 +74,14 @@ fn a_power_cut_at_any_moment_loses_nothing_that_was_acknowledged() {
 
 /// Commits to the disk; gives the world after each commit.
 fn fill(disk: &Disk) -> Vec<World> {
-    let backend = disk.clone();
-    let opener: file::Opener = Box::new(move || {
-        Builder::new()
-            .set_cache_size(64 * 1024)
-            .create_with_backend(backend.clone())
-            .map_err(|error| OpenError::Store(table::failed(error)))
-    });
-    let store = Embedded::open_with(opener, Expect::AnyOrNew(cluster())).expect("a log");
+    let store = disk.open(Expect::AnyOrNew(cluster()));
     let lead = store.lead_blocking(Bid::IfVacant).expect("nobody leads");
     let mut worlds = vec![World::default()];
     let mut next = Position(1);
     for no in 1..=COMMITS {
         let commit = match no {
             1 => first_commit(),
-            no if no % 8 == 0 => wide_commit(no),
+            12 => wide_commit(no),
             no => commit(no, 5),
         };
         let records = encode(&commit, lead.epoch, next).expect("rows that fit");
@@ -130,6 +121,24 @@ impl Cut {
 }
 
 // === impl Disk ===
+
+impl Disk {
+    fn holding(image: Vec<u8>) -> Disk {
+        let state = State { promised: image.clone(), now: image, ..State::default() };
+        Disk { state: Arc::new(Mutex::new(state)), ..Disk::default() }
+    }
+
+    fn open(&self, expect: Expect) -> Embedded {
+        let backend = self.clone();
+        let opener: file::Opener = Box::new(move || {
+            Builder::new()
+                .set_cache_size(64 * 1024)
+                .create_with_backend(backend.clone())
+                .map_err(|error| OpenError::Store(table::failed(error)))
+        });
+        Embedded::open_with(opener, expect).expect("a log")
+    }
+}
 
 impl StorageBackend for Disk {
     fn len(&self) -> Result<u64, io::Error> {
