@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::{Stream, StreamExt};
 
 use crate::model::id::{CommitNo, Epoch, Position};
+use crate::store::any::AnyStore;
 use crate::store::codec::{decode, encode};
 use crate::store::embedded::{Embedded, Expect};
 use crate::store::log::{AppendError, Bid, Lead, LeadError, Seen, Store, StoreError};
@@ -15,25 +16,23 @@ use crate::store::testing::{cluster, commit, first_commit, wide_commit};
 
 /// A disk on which a store can be opened again after its process has died.
 trait Disk {
-    type Store: Store;
-    fn open(&self) -> Self::Store;
+    fn open(&self) -> AnyStore;
 }
 
 struct InMemory(Memory);
 struct InFile(tempfile::TempDir);
 
 impl Disk for InMemory {
-    type Store = Memory;
-    fn open(&self) -> Memory {
+    fn open(&self) -> AnyStore {
         self.0.with(MemoryLog::lose);
-        self.0.clone()
+        AnyStore::Memory(self.0.clone())
     }
 }
 
 impl Disk for InFile {
-    type Store = Embedded;
-    fn open(&self) -> Embedded {
-        Embedded::open(self.0.path(), Expect::AnyOrNew(cluster())).expect("a log")
+    fn open(&self) -> AnyStore {
+        let store = Embedded::open(self.0.path(), Expect::AnyOrNew(cluster()));
+        AnyStore::Embedded(store.expect("a log"))
     }
 }
 

@@ -121,7 +121,11 @@ pub enum LeadError {
     Held(Epoch),
     /// The store failed.
     #[error("the store failed")]
-    Store(#[source] StoreError),
+    Store(
+        #[source]
+        #[from]
+        StoreError,
+    ),
 }
 
 /// Why nothing was appended.
@@ -176,7 +180,7 @@ pub enum StoreError {
     Failed(Arc<dyn Error + Send + Sync>),
 }
 
-// === impl Lead ===
+// === impl Head ===
 
 impl Head {
     /// The head of a new log.

@@ -8,6 +8,8 @@ mod file;
 mod table;
 
 #[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
 mod tests;
 
 pub(super) use file::sync_dir;
@@ -116,9 +118,17 @@ impl Embedded {
         self.shared.append(lead, records)
     }
 
-    async fn run<T: Send + 'static>(&self, act: impl FnOnce(&Shared) -> T + Send + 'static) -> T {
+    async fn run<T, E>(
+        &self,
+        act: impl FnOnce(&Shared) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         let shared = self.shared.clone();
-        tokio::task::spawn_blocking(move || act(&shared)).await.expect("the store does not panic")
+        let done = tokio::task::spawn_blocking(move || act(&shared)).await;
+        done.unwrap_or_else(|cut| Err(StoreError::Failed(Arc::new(cut)).into()))
     }
 }
 
@@ -167,7 +177,7 @@ impl Shared {
         if held.led && bid != Bid::Depose(held.epoch) {
             return Err(LeadError::Held(held.epoch));
         }
-        let (epoch, head) = held.on_disk(|db| table::lead(db, above)).map_err(LeadError::Store)?;
+        let (epoch, head) = held.on_disk(|database| table::lead(database, above))?;
         (held.epoch, held.head, held.led) = (epoch, head, true);
         self.news.send_modify(|news| news.epoch = epoch);
         Ok(Lead { epoch, head })

@@ -115,6 +115,22 @@ fn what_lies_below_the_head_goes_with_later_appends() {
     assert_eq!(stored(), Position(50), "and none at or above the head");
 }
 
+#[test]
+fn the_transaction_itself_refuses_an_older_epoch() {
+    let dir = dir();
+    let store = open(&dir);
+    let old = store.lead_blocking(Bid::IfVacant).expect("nobody leads");
+    let new = store.lead_blocking(Bid::Depose(old.epoch)).expect("it can be deposed");
+    let mut held = store.shared.held();
+    let (head, late) = (new.head, first(&old));
+    let appended = held.on_disk(|database| table::append(database, head, &old, &late));
+    assert!(matches!(appended, Ok(Err(AppendError::Deposed))), "{appended:?}");
+    let moved = held.on_disk(|database| table::move_head(database, &old, head));
+    assert!(matches!(moved, Ok(Err(AppendError::Deposed))), "{moved:?}");
+    drop(held);
+    assert!(store.load_blocking().expect("a log").records.is_empty());
+}
+
 /// A disk with a bound.
 #[derive(Debug)]
 struct Small {

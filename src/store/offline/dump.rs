@@ -45,13 +45,13 @@ fn lines(record: &Record) -> Vec<Value> {
         "bytes": record.bytes.len(),
     })];
     match decode(record) {
-        Ok(decoded) => contents(decoded, &mut lines),
+        Ok(decoded) => contents(&decoded, &mut lines),
         Err(damage) => lines.push(damaged(&damage)),
     }
     lines
 }
 
-fn contents(decoded: Decoded, lines: &mut Vec<Value>) {
+fn contents(decoded: &Decoded, lines: &mut Vec<Value>) {
     lines.extend(decoded.writes.iter().map(row));
     lines.extend(decoded.events.iter().map(|event| json!({ "event": event })));
     lines.extend(decoded.quarantined.iter().map(quarantined));
