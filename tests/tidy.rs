@@ -90,7 +90,10 @@ fn code(source: &Source) -> String {
 }
 
 fn is_test(name: &str) -> bool {
-    name.contains("tests") || name.ends_with("testing.rs") || name.ends_with("rig.rs") || name.ends_with("golden.rs")
+    name.contains("tests")
+        || name.ends_with("testing.rs")
+        || name.ends_with("rig.rs")
+        || name.ends_with("golden.rs")
 }
 
 fn fail_if_any(what: &str, faults: &[String]) {
@@ -114,7 +117,9 @@ fn files_are_small() {
     let faults: Vec<String> = sources("src")
         .iter()
         .filter(|source| !is_test(&source.name))
-        .map(|source| (source, source.text.split("\n#[cfg(test)]").next().unwrap_or_default().lines().count()))
+        .map(|source| {
+            (source, source.text.split("\n#[cfg(test)]").next().unwrap_or_default().lines().count())
+        })
         .filter(|(_, lines)| *lines > MAX_LINES)
         .map(|(source, lines)| format!("{}: {lines}", source.name))
         .collect();
@@ -144,7 +149,9 @@ fn imports(text: &str) -> BTreeSet<String> {
     let body = text.split("\n#[cfg(test)]").next().unwrap_or_default();
     let lines = body.lines().filter(|line| !line.trim_start().starts_with("//"));
     let names = lines.flat_map(|line| line.split("crate::").skip(1));
-    let word = |rest: &str| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let word = |rest: &str| {
+        rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()
+    };
     names.map(word).filter(|name| LAYERS.iter().any(|(folder, _)| folder == name)).collect()
 }
 
@@ -165,8 +172,10 @@ fn pure_folders_are_pure() {
 
 #[test]
 fn modules_do_not_import_each_other_in_a_circle() {
-    let all: Vec<Source> = sources("src").into_iter().filter(|source| !is_test(&source.name)).collect();
-    let modules: BTreeMap<String, &Source> = all.iter().map(|source| (module_of(&source.name), source)).collect();
+    let all: Vec<Source> =
+        sources("src").into_iter().filter(|source| !is_test(&source.name)).collect();
+    let modules: BTreeMap<String, &Source> =
+        all.iter().map(|source| (module_of(&source.name), source)).collect();
     let edges: BTreeMap<&str, BTreeSet<&str>> = modules
         .iter()
         .map(|(name, source)| (name.as_str(), edges_of(name, &code(source), &modules)))
@@ -187,14 +196,22 @@ fn module_of(name: &str) -> String {
 }
 
 /// The modules that a module names; a parent that only gathers its children is no edge.
-fn edges_of<'a>(own: &str, code: &str, modules: &'a BTreeMap<String, &Source>) -> BTreeSet<&'a str> {
+fn edges_of<'a>(
+    own: &str,
+    code: &str,
+    modules: &'a BTreeMap<String, &Source>,
+) -> BTreeSet<&'a str> {
     let mut edges = BTreeSet::new();
     for rest in code.split("crate::").skip(1) {
-        let path: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_' || *c == ':').collect();
+        let path: String =
+            rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_' || *c == ':').collect();
         let mut path = path.trim_end_matches(':').to_owned();
         while !path.is_empty() {
             if let Some((name, _)) = modules.get_key_value(&path) {
-                if name != own && !own.starts_with(&format!("{name}::")) && !name.starts_with(&format!("{own}::")) {
+                if name != own
+                    && !own.starts_with(&format!("{name}::"))
+                    && !name.starts_with(&format!("{own}::"))
+                {
                     edges.insert(name.as_str());
                 }
                 break;
@@ -229,7 +246,8 @@ fn way_back(start: &str, edges: &BTreeMap<&str, BTreeSet<&str>>) -> Option<Vec<S
 
 #[test]
 fn nothing_is_left_for_later() {
-    let words = ["TO".to_owned() + "DO", "FIX".to_owned() + "ME", "unimplemented".to_owned() + "!("];
+    let words =
+        ["TO".to_owned() + "DO", "FIX".to_owned() + "ME", "unimplemented".to_owned() + "!("];
     let mut faults = Vec::new();
     for source in sources("src").iter().chain(&sources("tests")) {
         for word in words.iter().filter(|word| source.text.contains(word.as_str())) {

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::model::have::{End, SpecKey};
+use crate::model::end::End;
+use crate::model::have::SpecKey;
 use crate::model::id::{AgentId, ClusterId, Incarnation, InstanceId, InstanceKey};
 use crate::model::instance::Place;
 use crate::model::reason::Reason;

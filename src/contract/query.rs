@@ -3,7 +3,8 @@
 //! Nothing here refuses anything: what Marathon does not know it ignores. The label selector, which may be refused, is
 //! [`selector`](crate::contract::selector)'s.
 
-use crate::model::instance::{Condition, Instance};
+use crate::model::condition::Condition;
+use crate::model::instance::Instance;
 
 /// The parameters of a request in their order, decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -21,7 +21,8 @@ use crate::logic::brain::{Brain, MAX_PENDING};
 use crate::logic::draft::Limits;
 use crate::model::fact::Fact;
 use crate::model::id::{AgentId, AgentKey, AppKey, ClusterId, Epoch};
-use crate::model::world::{Meta, World};
+use crate::model::meta::Meta;
+use crate::model::world::World;
 use crate::store::any::AnyStore;
 use crate::store::log::{Bid, LeadError, Store, StoreError};
 use crate::store::replay::{LoadError, load_world};
@@ -79,10 +80,16 @@ pub enum LeaderError {
 ///
 /// # Errors
 /// When somebody else leads or the log cannot be used; then nothing was changed.
-pub async fn lead(store: AnyStore, limits: Limits, listener: UnixListener) -> Result<Leader, LeaderError> {
+pub async fn lead(
+    store: AnyStore,
+    limits: Limits,
+    listener: UnixListener,
+) -> Result<Leader, LeaderError> {
     let lead = store.lead(Bid::IfVacant).await?;
     let log = store.load().await?;
-    let loaded = tokio::task::spawn_blocking(move || load_world(&log)).await.expect("a replay does not panic")?;
+    let loaded = tokio::task::spawn_blocking(move || load_world(&log))
+        .await
+        .expect("a replay does not panic")?;
     let cluster = lead.head.cluster;
     let gauges = Arc::new(Gauges::default());
     Gauges::set(&gauges.log_bytes, loaded.bytes.log);
@@ -91,7 +98,8 @@ pub async fn lead(store: AnyStore, limits: Limits, listener: UnixListener) -> Re
         tracing::error!(what = ?row.what, why = %row.why, "a row cannot be read; it is kept, and what it speaks of is left alone");
     }
     let clock = Clock::start(loaded.at);
-    let brain = Brain::load(with_meta(loaded.world, cluster), lead.epoch, loaded.no, loaded.at, limits);
+    let brain =
+        Brain::load(with_meta(loaded.world, cluster), lead.epoch, loaded.no, loaded.at, limits);
 
     let (facts, inbox) = mpsc::channel::<Fact>(MAX_WAITING_FACTS);
     let (commits, waiting) = mpsc::channel(MAX_PENDING);

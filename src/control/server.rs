@@ -92,7 +92,9 @@ impl Server {
     pub fn store_is_away(&self, why: &str) {
         self.shared.trouble.store(Some(Arc::new(why.to_owned())));
         for (_, sender) in std::mem::take(&mut *self.waiting()) {
-            let detail = format!("{why}; the change is made when the store takes it, look before you ask again");
+            let detail = format!(
+                "{why}; the change is made when the store takes it, look before you ask again"
+            );
             let _gone = sender.send(unavailable(&detail));
         }
     }

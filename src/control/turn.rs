@@ -13,9 +13,10 @@ use crate::control::fleet::Published;
 use crate::control::gauges::Gauges;
 use crate::control::server::Server;
 use crate::logic::brain::{Brain, MAX_PENDING, client_answers};
-use crate::model::commit::{Commit, Row};
+use crate::model::commit::Commit;
 use crate::model::fact::{Answer, Fact, Ticket};
 use crate::model::id::{AgentKey, CommitNo, InstanceKey};
+use crate::model::row::Row;
 
 /// The most facts taken at once.
 const TAKE: usize = 4_096;
@@ -65,7 +66,7 @@ pub struct Turn {
 impl Told {
     /// What is told of a commit.
     pub fn of(commit: &Commit) -> Told {
-        let place = |write: &crate::model::commit::Write| match &write.row {
+        let place = |write: &crate::model::row::Write| match &write.row {
             Some(Row::Instance(row)) => row.place.as_ref().map(|place| (place.agent, row.key)),
             Some(_) | None => None,
         };

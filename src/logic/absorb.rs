@@ -9,11 +9,13 @@ use crate::logic::change;
 use crate::logic::draft::Draft;
 use crate::logic::status::{self, Change};
 use crate::model::agent::{Agent, AgentState, Foreign, Inventory};
+use crate::model::condition::Condition;
+use crate::model::end::End;
 use crate::model::event::Event;
 use crate::model::fact::{Answer, Fact};
-use crate::model::have::{End, Have, Phase, TaskHave};
+use crate::model::have::{Have, Phase, TaskHave};
 use crate::model::id::{AgentId, AgentKey, InstanceKey, RunId};
-use crate::model::instance::{Condition, Goal, Instance, Task};
+use crate::model::instance::{Goal, Instance, Task};
 use crate::model::reason::Reason;
 use crate::model::time::Span;
 

@@ -9,16 +9,17 @@ use std::sync::Arc;
 use crate::logic::index::Index;
 use crate::model::agent::Agent;
 use crate::model::app::{App, AppVersion};
-use crate::model::commit::{Key, Row, Write};
 use crate::model::deployment::Deployment;
 use crate::model::event::Event;
 use crate::model::fact::{Answer, Ticket};
 use crate::model::id::{AgentKey, AppKey, CommitNo, DeploymentId, InstanceKey, time_uuid};
 use crate::model::instance::Instance;
+use crate::model::meta::Meta;
+use crate::model::row::{Key, Row, Write};
 use crate::model::table::Table;
 use crate::model::time::Timestamp;
 use crate::model::view::Verdict;
-use crate::model::world::{Meta, World};
+use crate::model::world::World;
 
 /// What must be looked at because something it depends on changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,12 +6,12 @@
 use crate::logic::decide::backoff;
 use crate::logic::draft::Draft;
 use crate::model::app::Failure;
-use crate::model::commit::Key;
+use crate::model::condition::Condition;
 use crate::model::event::{Event, StatusUpdate};
-use crate::model::have::StopWhy;
 use crate::model::id::{AgentId, InstanceKey};
-use crate::model::instance::{Condition, Goal, Instance, Task, Then};
+use crate::model::instance::{Goal, Instance, StopWhy, Task, Then};
 use crate::model::path::AppPath;
+use crate::model::row::Key;
 
 /// The longest message that is kept (SM-2).
 const MAX_MESSAGE: usize = 10_000;

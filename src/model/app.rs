@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::condition::Condition;
 use crate::model::id::{AgentId, AppKey, DeploymentId, Incarnation, InstanceId, Version};
-use crate::model::instance::Condition;
 use crate::model::path::AppPath;
 use crate::model::spec::Spec;
 use crate::model::time::{Span, Timestamp};

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::model::app::Action;
+use crate::model::condition::Condition;
 use crate::model::id::{AgentId, AppKey, DeploymentId, Incarnation, InstanceId, Version};
-use crate::model::instance::Condition;
 use crate::model::path::AppPath;
 
 /// Something that happened (contract 11.2).

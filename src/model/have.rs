@@ -7,11 +7,10 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::end::End;
 use crate::model::id::{AppKey, Incarnation, InstanceId, InstanceKey, Rev, Version};
-use crate::model::instance::Place;
-use crate::model::reason::Reason;
+use crate::model::instance::{Place, StopWhy};
 use crate::model::time::{Span, Timestamp};
-use crate::model::unit::Mem;
 
 /// What an instance shall be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,27 +50,6 @@ pub enum WantGoal {
     },
     /// Ended, and nothing of it kept.
     Forget,
-}
-
-/// Why an instance is stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum StopWhy {
-    /// Somebody asked for it; it is launched again.
-    Killed,
-    /// There are more than wanted.
-    Surplus,
-    /// A newer configuration takes its place.
-    Upgrade,
-    /// Its app is removed.
-    Removed,
-    /// It is to be forgotten with all it has.
-    Wiped,
-    /// A health check failed.
-    Unhealthy,
-    /// Its launch took too long.
-    Overdue,
-    /// Its agent was lost for too long and it has been replaced.
-    Replaced,
 }
 
 /// What an instance is on its agent.
@@ -137,24 +115,6 @@ pub enum Phase {
     Absent,
 }
 
-/// How a container ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum End {
-    /// With this exit code.
-    Code(i32),
-    /// By this signal.
-    Signal(i32),
-    /// The kernel killed it for its memory.
-    Oom {
-        /// The most it used, if known.
-        peak: Option<Mem>,
-    },
-    /// It never started.
-    Refused(Reason),
-    /// It was there and is not any more, and nothing says how it ended.
-    Gone(Reason),
-}
-
 /// Which definition a message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SpecKey {
@@ -162,38 +122,4 @@ pub struct SpecKey {
     pub app: AppKey,
     /// Which of its definitions.
     pub version: Version,
-}
-
-// === impl End ===
-
-impl End {
-    /// For people, with Mesos' words where it had some (CT-13).
-    pub fn message(&self) -> String {
-        match self {
-            End::Code(code) => format!("Container exited with status {code}"),
-            End::Signal(signal) => {
-                format!("Container terminated with signal {}", signal_name(*signal))
-            }
-            End::Oom { peak: Some(peak) } => {
-                format!("Memory limit exceeded: killed by the kernel, peak {peak} MiB")
-            }
-            End::Oom { peak: None } => "Memory limit exceeded: killed by the kernel".to_owned(),
-            End::Refused(reason) | End::Gone(reason) => reason.to_string(),
-        }
-    }
-}
-
-fn signal_name(signal: i32) -> String {
-    let name = match signal {
-        1 => "Hangup",
-        2 => "Interrupt",
-        3 => "Quit",
-        6 => "Aborted",
-        9 => "Killed",
-        11 => "Segmentation fault",
-        13 => "Broken pipe",
-        15 => "Terminated",
-        other => return other.to_string(),
-    };
-    format!("{signal} ({name})")
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::instance::Condition;
+use crate::model::condition::Condition;
 use crate::model::time::Span;
 use crate::model::unit::{Cpus, Disk, Mem};
 

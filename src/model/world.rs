@@ -5,17 +5,16 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::model::agent::Agent;
 use crate::model::app::{App, AppVersion};
-use crate::model::commit::{Key, Row, Write};
 use crate::model::deployment::Deployment;
 use crate::model::id::{
-    AgentId, AgentKey, AppKey, ClusterId, DeploymentId, InstanceId, InstanceKey, TaskRef, Version,
+    AgentId, AgentKey, AppKey, DeploymentId, InstanceId, InstanceKey, TaskRef, Version,
 };
 use crate::model::instance::Instance;
+use crate::model::meta::Meta;
 use crate::model::path::AppPath;
+use crate::model::row::{Key, Row, Write};
 use crate::model::table::{Start, Table};
 
 /// The stored rows.
@@ -37,19 +36,6 @@ pub struct World {
     pub paths: Table<AppPath, AppKey>,
     /// Derived: agents by identity.
     pub agent_ids: Table<AgentId, AgentKey>,
-}
-
-/// Counters and identity of a cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Meta {
-    /// Which cluster.
-    pub cluster: ClusterId,
-    /// The key of the next app.
-    pub next_app: AppKey,
-    /// The key of the next agent.
-    pub next_agent: AgentKey,
-    /// The counter of the next id; see [`time_uuid`](crate::model::id::time_uuid).
-    pub next_id: u64,
 }
 
 const FIRST_DEPLOYMENT: DeploymentId = DeploymentId(uuid::Uuid::nil());

@@ -224,7 +224,7 @@ async fn the_head_moves_and_nothing_live_is_lost(disk: impl Disk) {
     let before = load(&store).await;
 
     let writes =
-        before.world.rows().map(|(key, row)| crate::model::commit::Write { key, row: Some(row) });
+        before.world.rows().map(|(key, row)| crate::model::row::Write { key, row: Some(row) });
     let sweep = crate::store::testing::commit_of(51, writes.collect());
     let records = encode(&sweep, lead.epoch, before.next).expect("small rows");
     store.append(&lead, &records).await.expect("room");

@@ -3,8 +3,9 @@
 //! Plain data, so that the simulator keeps the same books. The brain knows commits and no positions; the log knows
 //! positions and no rows; this is where they meet.
 
-use crate::model::commit::{Commit, Key};
+use crate::model::commit::Commit;
 use crate::model::id::{CommitNo, Epoch, Position};
+use crate::model::row::Key;
 use crate::model::world::World;
 use crate::store::codec::{EncodeError, Item, Raw, encode, items};
 use crate::store::record::Record;

@@ -6,27 +6,30 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::model::agent::{
-    Agent, AgentState, Foreign, AttributeValue, Device, DeviceId, Inventory, PortRange,
+    Agent, AgentState, AttributeValue, Device, DeviceId, Foreign, Inventory, PortRange,
 };
 use crate::model::app::{Action, App, AppVersion, Backoff, Part};
-use crate::model::commit::{Commit, Key, Row, Write};
+use crate::model::commit::Commit;
+use crate::model::condition::Condition;
 use crate::model::deployment::Deployment;
+use crate::model::end::End;
 use crate::model::event::{Event, Plan, PlanAction, PlanStep, StatusUpdate};
-use crate::model::have::End;
 use crate::model::id::{
     AgentId, AgentKey, AppKey, ClusterId, CommitNo, DeploymentId, Incarnation, InstanceId,
     InstanceKey, RunId, Version,
 };
-use crate::model::instance::{Condition, Goal, Instance, Place, Task};
+use crate::model::instance::{Goal, Instance, Place, Task};
+use crate::model::meta::Meta;
 use crate::model::network::Network;
 use crate::model::path::AppPath;
 use crate::model::reason::Reason;
+use crate::model::row::{Key, Row, Write};
 use crate::model::spec::{
     BackoffSpec, Container, KillSelection, Restart, Spec, UnreachableStrategy, UpgradeStrategy,
 };
 use crate::model::time::{Span, Timestamp};
 use crate::model::unit::{Cpus, Disk, Mem, Ratio};
-use crate::model::world::{Meta, World};
+use crate::model::world::World;
 
 pub const AT: Timestamp = Timestamp::from_millis(1_600_000_000_000);
 
@@ -39,12 +42,7 @@ pub fn path(no: u32) -> AppPath {
 }
 
 pub fn meta() -> Meta {
-    Meta {
-        cluster: cluster(),
-        next_app: AppKey(300),
-        next_agent: AgentKey(2),
-        next_id: 70_000,
-    }
+    Meta { cluster: cluster(), next_app: AppKey(300), next_agent: AgentKey(2), next_id: 70_000 }
 }
 
 pub fn agent(key: u32) -> Agent {
@@ -52,10 +50,7 @@ pub fn agent(key: u32) -> Agent {
         key: AgentKey(key),
         id: AgentId(Uuid::from_u128(0xA0 + u128::from(key))),
         run: RunId(Uuid::from_u128(0xB0)),
-        foreign: BTreeMap::from([(
-            8_080,
-            Foreign { holder: "nginx".into(), until: AT },
-        )]),
+        foreign: BTreeMap::from([(8_080, Foreign { holder: "nginx".into(), until: AT })]),
         state: AgentState::Lost { since: AT },
         inventory: Inventory {
             hostname: "host".into(),

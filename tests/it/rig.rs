@@ -49,7 +49,10 @@ impl Reply {
 
     /// A header as text, empty when absent.
     pub fn header(&self, name: &str) -> String {
-        self.headers.get(name).map(|value| value.to_str().expect("ASCII").to_owned()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .map(|value| value.to_str().expect("ASCII").to_owned())
+            .unwrap_or_default()
     }
 
     /// The same, if the status is this.
@@ -78,7 +81,12 @@ impl Stayer {
         let (child, banner, url) = spawn(data.path(), &args, &envs);
         let client = Client::builder().timeout(PATIENCE).build().expect("a client");
         let stayer = Stayer { url, data, banner, child, args, envs, client };
-        stayer.until("the server answers", |stayer| async move { stayer.get("/ping").await.status == 200 }).await;
+        stayer
+            .until(
+                "the server answers",
+                |stayer| async move { stayer.get("/ping").await.status == 200 },
+            )
+            .await;
         stayer
     }
 
@@ -92,7 +100,10 @@ impl Stayer {
     pub async fn restart(&mut self) {
         let (child, banner, url) = spawn(self.data.path(), &self.args, &self.envs);
         (self.child, self.banner, self.url) = (child, banner, url);
-        self.until("the server answers", |stayer| async move { stayer.get("/ping").await.status == 200 }).await;
+        self.until("the server answers", |stayer| async move {
+            stayer.get("/ping").await.status == 200
+        })
+        .await;
     }
 
     /// One request with a JSON body or none.
@@ -178,7 +189,9 @@ impl Stayer {
 
     async fn diagnose(&self) -> String {
         let mut text = String::new();
-        for path in ["/v2/apps?embed=apps.tasks&embed=apps.lastTaskFailure", "/v2/queue", "/v2/deployments"] {
+        for path in
+            ["/v2/apps?embed=apps.tasks&embed=apps.lastTaskFailure", "/v2/queue", "/v2/deployments"]
+        {
             text += &format!("{path}: {}\n", self.get(path).await.text);
         }
         text
@@ -225,9 +238,13 @@ impl Drop for Stayer {
 /// Starts the binary and reads what it says until it names its address.
 fn spawn(data: &Path, args: &[String], envs: &[(String, String)]) -> (Child, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stayer"));
-    command.args(["dev", "--listen", "127.0.0.1:0", "--stop-tasks", "--data-dir"]).arg(data).args(args);
+    command
+        .args(["dev", "--listen", "127.0.0.1:0", "--stop-tasks", "--data-dir"])
+        .arg(data)
+        .args(args);
     command.envs(envs.iter().map(|(name, value)| (name, value)));
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("the binary starts");
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("the binary starts");
     let stdout = child.stdout.take().expect("piped");
     let (lines, received) = mpsc::channel();
     std::thread::spawn(move || {
@@ -238,11 +255,13 @@ fn spawn(data: &Path, args: &[String], envs: &[(String, String)]) -> (Child, Str
     });
     let mut banner = String::new();
     loop {
-        let line = received.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no address in: {banner}"));
+        let line =
+            received.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no address in: {banner}"));
         banner.push_str(&line);
         banner.push('\n');
         if let Some(rest) = line.split("http://").nth(1) {
-            let address: String = rest.chars().take_while(|c| !c.is_whitespace() && *c != '/').collect();
+            let address: String =
+                rest.chars().take_while(|c| !c.is_whitespace() && *c != '/').collect();
             return (child, banner, format!("http://{address}"));
         }
     }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::agent::docker::labels::{self, Identity, Owner};
 use crate::agent::runtime::{Found, FoundState, Running};
-use crate::model::have::End;
+use crate::model::end::End;
 use crate::model::time::Timestamp;
 
 /// What is read of an inspection.

@@ -44,7 +44,7 @@ use crate::agent::docker::spec::container_name;
 use crate::agent::runtime::{
     Found, FoundState, Launch, LogStream, Progress, Running, Runtime, RuntimeError, SandboxId,
 };
-use crate::model::have::End;
+use crate::model::end::End;
 use crate::model::reason::Reason;
 use crate::model::spec::Spec;
 use crate::model::time::Timestamp;

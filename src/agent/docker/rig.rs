@@ -16,7 +16,8 @@ use super::call::Deadlines;
 use super::connect::{self, Search};
 use super::labels::{self, Owner};
 use crate::agent::runtime::{Launch, Running, Runtime, SandboxId};
-use crate::model::have::{End, SpecKey};
+use crate::model::end::End;
+use crate::model::have::SpecKey;
 use crate::model::id::{
     AgentId, AgentKey, AppKey, ClusterId, Incarnation, InstanceId, InstanceKey, Version,
 };

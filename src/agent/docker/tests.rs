@@ -19,7 +19,7 @@ use crate::agent::docker::auth::Keyring;
 use crate::agent::runtime::{
     Found, FoundState, Launch, LogStream, Runtime, RuntimeError, SandboxId,
 };
-use crate::model::have::End;
+use crate::model::end::End;
 use crate::model::id::Incarnation;
 use crate::model::network::{Network, NetworkMode, PortMapping};
 use crate::model::reason::Reason;

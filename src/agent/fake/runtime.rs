@@ -9,7 +9,7 @@ use crate::agent::clock::Clock;
 use crate::agent::fake::{Call, FakeHost};
 use crate::agent::mind::{Hand, LaunchPlan};
 use crate::agent::runtime::{Found, Launch, Progress, Running, Runtime, RuntimeError, SandboxId};
-use crate::model::have::End;
+use crate::model::end::End;
 use crate::model::time::Timestamp;
 
 /// One hand of a shared fake host.

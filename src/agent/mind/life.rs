@@ -6,7 +6,8 @@
 use crate::agent::mind::backoff::Backoff;
 use crate::agent::mind::step::Hand;
 use crate::agent::runtime::{FoundState, Running};
-use crate::model::have::{End, Phase, SpecKey};
+use crate::model::end::End;
+use crate::model::have::{Phase, SpecKey};
 use crate::model::id::InstanceKey;
 use crate::model::reason::Reason;
 use crate::model::time::Timestamp;

@@ -111,7 +111,7 @@ impl Mind {
         &mut self,
         now: Timestamp,
         id: SandboxId,
-        outcome: Result<(Timestamp, crate::model::have::End), RuntimeError>,
+        outcome: Result<(Timestamp, crate::model::end::End), RuntimeError>,
     ) {
         let Some(life) = self.lives.get_mut(&id) else { return };
         self.tick += 1;

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use crate::agent::runtime::{Found, Running, RuntimeError, SandboxId};
-use crate::model::have::{End, SpecKey};
+use crate::model::end::End;
+use crate::model::have::SpecKey;
 use crate::model::id::InstanceKey;
 use crate::model::instance::Place;
 use crate::model::spec::Spec;

@@ -1,6 +1,6 @@
 //! How a process ended, from what the shell wrote, what was asked for and what the kernel counted. Pure.
 
-use crate::model::have::End;
+use crate::model::end::End;
 use crate::model::reason::Reason;
 use crate::model::unit::Mem;
 

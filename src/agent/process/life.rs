@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use rustix::fs::OFlags;
 
 use crate::agent::process::proc::{Holder, Stat};
-use crate::model::have::End;
+use crate::model::end::End;
 use crate::model::time::Timestamp;
 
 /// Where one life is written.

@@ -50,7 +50,7 @@ use crate::agent::process::life::Life;
 use crate::agent::process::proc::Holder;
 use crate::agent::process::sandbox::{Shared, unknown, within};
 use crate::agent::runtime::{Found, Launch, Progress, Running, Runtime, RuntimeError, SandboxId};
-use crate::model::have::End;
+use crate::model::end::End;
 use crate::model::time::Timestamp;
 
 /// How often a request to end is repeated, a millisecond apart, to a shell that has no child yet.

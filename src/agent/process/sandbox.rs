@@ -24,7 +24,7 @@ use crate::agent::process::sweep::Traces;
 use crate::agent::runtime::{
     Found, FoundState, Launch, LogStream, Running, RuntimeError, SandboxId,
 };
-use crate::model::have::End;
+use crate::model::end::End;
 use crate::model::id::AgentId;
 use crate::model::reason::Reason;
 use crate::model::time::Timestamp;

@@ -5,8 +5,9 @@
 
 use crate::contract::show::task;
 use crate::contract::show::text::Object;
+use crate::model::condition::Condition;
 use crate::model::id::AppKey;
-use crate::model::instance::{Condition, Instance};
+use crate::model::instance::Instance;
 use crate::model::world::World;
 
 /// Tasks by state. A task that starts, is ending or is out of reach is in none of the first two.
@@ -82,7 +83,7 @@ pub(super) fn is_counted(instance: &Instance) -> bool {
 mod tests {
     use super::*;
     use crate::contract::show::rig::Rig;
-    use crate::model::have::StopWhy;
+    use crate::model::instance::StopWhy;
 
     fn counts(rig: &Rig) -> [u32; 4] {
         let counts = Counts::of(&rig.world, rig.app().key);

@@ -6,8 +6,9 @@
 use crate::contract::show::text::{self, Object};
 use crate::model::agent::{Agent, AttributeValue, PortRange};
 use crate::model::app::{App, Backoff};
+use crate::model::condition::Condition;
 use crate::model::id::Version;
-use crate::model::instance::{Condition, Instance};
+use crate::model::instance::Instance;
 use crate::model::reason::{Funnel, Reason};
 use crate::model::time::{Span, Timestamp};
 use crate::model::unit::{Cpus, Disk, Mem};

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use crate::model::agent::{Agent, AgentState, AttributeValue, Inventory};
 use crate::model::app::{Action, App, AppVersion, Backoff, Failure, Part};
+use crate::model::condition::Condition;
 use crate::model::deployment::Deployment;
-use crate::model::have::StopWhy;
 use crate::model::id::{
     APP_TASK, AgentId, AgentKey, AppKey, CommitNo, DeploymentId, Incarnation, InstanceId,
     InstanceKey, RunId, Version,
 };
-use crate::model::instance::{Condition, Goal, Instance, Place, Task};
+use crate::model::instance::{Goal, Instance, Place, StopWhy, Task};
 use crate::model::network::{Network, PortDefinition};
 use crate::model::path::AppPath;
 use crate::model::spec::{
@@ -287,7 +287,8 @@ impl Rig {
 
     pub(crate) fn stop(&mut self, no: u32, why: StopWhy) {
         self.change(no, |instance| {
-            instance.goal = Goal::Stop { then: crate::model::instance::Then::Leave, why, since: at(3_000) };
+            instance.goal =
+                Goal::Stop { then: crate::model::instance::Then::Leave, why, since: at(3_000) };
         });
     }
 
@@ -329,7 +330,8 @@ impl Rig {
         };
         self.world.deployments.put(deployment, Arc::new(row));
         self.change_app(|app| {
-            app.part = Some(Part { deployment, step, action, done: false, from: None, to: Some(version) });
+            app.part =
+                Some(Part { deployment, step, action, done: false, from: None, to: Some(version) });
         });
     }
 

@@ -84,8 +84,8 @@ fn seconds(millis: u64) -> String {
 mod tests {
     use super::*;
     use crate::contract::show::rig::{Rig, at};
+    use crate::model::condition::Condition;
     use crate::model::id::Version;
-    use crate::model::instance::Condition;
 
     #[test]
     fn a_bucket_without_tasks_is_absent_and_the_median_lies_in_the_middle() {

@@ -9,9 +9,8 @@ use crate::contract::query::TaskFilter;
 use crate::contract::show::text::{self, Object};
 use crate::model::agent::{Agent, AttributeValue};
 use crate::model::app::App;
-use crate::model::have::StopWhy;
 use crate::model::id::{AgentId, InstanceKey};
-use crate::model::instance::{Goal, Instance, Task};
+use crate::model::instance::{Goal, Instance, StopWhy, Task};
 use crate::model::spec::Spec;
 use crate::model::world::World;
 

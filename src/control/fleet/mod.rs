@@ -202,7 +202,10 @@ impl Fleet {
             let event = match answer {
                 Answer::Attached(key) => {
                     self.keys.insert(*key, *agent);
-                    SessionEvent::Attached { key: *key, instances: placed_on(&published.view, *key) }
+                    SessionEvent::Attached {
+                        key: *key,
+                        instances: placed_on(&published.view, *key),
+                    }
                 }
                 Answer::Noted
                 | Answer::Deployed { .. }
@@ -254,6 +257,7 @@ impl Fleet {
 
 fn placed_on(view: &View, agent: AgentKey) -> BTreeSet<InstanceKey> {
     let instances = view.world.instances.iter().map(|(_, instance)| instance);
-    let there = instances.filter(|row| row.place.as_ref().is_some_and(|place| place.agent == agent));
+    let there =
+        instances.filter(|row| row.place.as_ref().is_some_and(|place| place.agent == agent));
     there.map(|instance| instance.key).collect()
 }

@@ -52,12 +52,18 @@ impl Session {
             tracing::info!(agent = %self.agent, %over, "a session with an agent is over");
         }
         self.peer.hang_up();
-        let ended = FleetEvent::Ended { agent: self.agent, number: self.number, liveness: link.closed() };
+        let ended =
+            FleetEvent::Ended { agent: self.agent, number: self.number, liveness: link.closed() };
         // The fleet is gone only when the server ends.
         let _over = self.fleet.send(ended).await;
     }
 
-    async fn talk(&mut self, link: &mut LeaderLink, sender: FrameSender<Down>, mut receiver: FrameReceiver<Up>) {
+    async fn talk(
+        &mut self,
+        link: &mut LeaderLink,
+        sender: FrameSender<Down>,
+        mut receiver: FrameReceiver<Up>,
+    ) {
         loop {
             if !self.say(link, &sender).await || !self.tell(link).await || link.over().is_some() {
                 return;
@@ -89,7 +95,9 @@ impl Session {
         loop {
             let Ok(permit) = sender.reserve().await else { return false };
             let view = self.server.view();
-            let Some(frame) = link.pull(self.clock.now(), &view.world, MAX_BATCH) else { return true };
+            let Some(frame) = link.pull(self.clock.now(), &view.world, MAX_BATCH) else {
+                return true;
+            };
             if let Err(error) = permit.send(&frame) {
                 tracing::error!(agent = %self.agent, %error, "a message is too long");
                 return false;

@@ -7,10 +7,10 @@ use crate::logic::change::put;
 use crate::logic::draft::Draft;
 use crate::logic::status;
 use crate::model::app::App;
+use crate::model::condition::Condition;
 use crate::model::fact::{Answer, KillHow, Refusal};
-use crate::model::have::StopWhy;
 use crate::model::id::{AppKey, InstanceKey};
-use crate::model::instance::{Condition, Goal, Then};
+use crate::model::instance::{Goal, StopWhy, Then};
 use crate::model::path::AppPath;
 
 /// Ends instances; unknown ones are skipped.

@@ -6,12 +6,12 @@ use crate::logic::change::dependencies::Graph;
 use crate::logic::decide::deployment as running;
 use crate::logic::draft::Draft;
 use crate::model::app::{Action, App, AppVersion, MAX_VERSIONS, Part};
-use crate::model::commit::Key;
 use crate::model::deployment::Deployment;
 use crate::model::event::{Event, Plan, PlanAction};
 use crate::model::fact::{Answer, Refusal};
 use crate::model::id::{DeploymentId, Version};
 use crate::model::path::AppPath;
+use crate::model::row::Key;
 use crate::model::spec::Spec;
 use crate::model::time::Span;
 

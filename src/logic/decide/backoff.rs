@@ -3,8 +3,9 @@
 
 use crate::logic::draft::Draft;
 use crate::model::app::{App, Backoff};
+use crate::model::condition::Condition;
 use crate::model::id::{AppKey, Version};
-use crate::model::instance::{Condition, Goal, Instance};
+use crate::model::instance::{Goal, Instance};
 use crate::model::spec::BackoffSpec;
 use crate::model::time::{Span, Timestamp};
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::logic::draft::Draft;
 use crate::model::app::{Action, App};
-use crate::model::commit::Key;
 use crate::model::deployment::Deployment;
 use crate::model::event::{Event, Plan, PlanAction, PlanStep};
 use crate::model::id::{AppKey, DeploymentId};
 use crate::model::path::AppPath;
+use crate::model::row::Key;
 use crate::model::world::World;
 
 /// Removed apps whose definitions are kept, so that a group can be put back; the longest removed go first.

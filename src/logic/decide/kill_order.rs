@@ -3,8 +3,9 @@
 
 use std::cmp::Reverse;
 
+use crate::model::condition::Condition;
 use crate::model::id::Version;
-use crate::model::instance::{Condition, Instance};
+use crate::model::instance::Instance;
 use crate::model::spec::KillSelection;
 use crate::model::time::Timestamp;
 

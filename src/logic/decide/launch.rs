@@ -9,8 +9,9 @@ use crate::logic::place::need::Need;
 use crate::logic::place::{Placed, place};
 use crate::logic::status;
 use crate::model::app::AppVersion;
+use crate::model::condition::Condition;
 use crate::model::id::{AgentKey, AppKey, InstanceId, InstanceKey, Version};
-use crate::model::instance::{Condition, Place, Task};
+use crate::model::instance::{Place, Task};
 use crate::model::view::Verdict;
 
 /// Tries what waits on agents where something became free, in the order in which apps are served.

@@ -5,8 +5,9 @@
 //! ended only while enough healthy ones remain (RU-8, BETTER).
 
 use crate::logic::decide::kill_order;
+use crate::model::condition::Condition;
 use crate::model::id::{InstanceKey, Version};
-use crate::model::instance::{Condition, Instance};
+use crate::model::instance::Instance;
 use crate::model::spec::{KillSelection, UpgradeStrategy};
 use crate::model::unit::Ratio;
 

@@ -14,7 +14,7 @@ use crate::logic::index::apps::AppUses;
 use crate::logic::index::plans::Plans;
 use crate::logic::index::pool::Pool;
 use crate::logic::index::timers::Timers;
-use crate::model::commit::{Key, Row};
+use crate::model::row::{Key, Row};
 use crate::model::world::{Broken, World};
 
 /// What follows from the rows.

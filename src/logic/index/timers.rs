@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::commit::{Key, Row};
-use crate::model::instance::{Condition, Goal, Instance};
+use crate::model::condition::Condition;
+use crate::model::instance::{Goal, Instance};
+use crate::model::row::{Key, Row};
 use crate::model::spec::UnreachableStrategy;
 use crate::model::time::{Span, Timestamp};
 use crate::model::world::World;

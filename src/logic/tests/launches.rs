@@ -2,8 +2,9 @@
 
 use crate::logic::place::explain::explain;
 use crate::logic::tests::rig::{Rig, app, path};
+use crate::model::end::End;
 use crate::model::fact::{Answer, Change, Fact, Loss, Refusal};
-use crate::model::have::{End, Phase};
+use crate::model::have::Phase;
 use crate::model::network::PortDefinition;
 use crate::model::reason::Reason;
 use crate::model::time::Span;

@@ -7,13 +7,15 @@ use uuid::Uuid;
 use crate::logic::brain::Brain;
 use crate::logic::draft::Limits;
 use crate::model::agent::{Engine, Inventory, PortRange};
+use crate::model::end::End;
 use crate::model::event::Event;
 use crate::model::fact::{Announce, Answer, Caller, Change, Expect, Fact, Put, Ticket};
-use crate::model::have::{End, Have, Phase, TaskHave};
+use crate::model::have::{Have, Phase, TaskHave};
 use crate::model::id::{
     APP_TASK, AgentId, AgentKey, ClusterId, CommitNo, DeploymentId, Epoch, RunId, Seq,
 };
 use crate::model::instance::{Goal, Instance};
+use crate::model::meta::Meta;
 use crate::model::network::{Network, PortDefinition};
 use crate::model::path::AppPath;
 use crate::model::spec::{
@@ -21,7 +23,7 @@ use crate::model::spec::{
 };
 use crate::model::time::{Span, Timestamp};
 use crate::model::unit::{Cpus, Disk, Mem, Ratio};
-use crate::model::world::{Meta, World};
+use crate::model::world::World;
 
 /// A brain, its clock, and what came of its steps.
 pub struct Rig {

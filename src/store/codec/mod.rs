@@ -14,9 +14,10 @@ mod tests;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::model::commit::{Commit, Key, Write};
+use crate::model::commit::Commit;
 use crate::model::event::Event;
 use crate::model::id::{CommitNo, Epoch, Position};
+use crate::model::row::{Key, Write};
 use crate::model::time::Timestamp;
 use crate::store::record::{Damage, HEADER_BYTES, Record};
 

@@ -10,11 +10,11 @@ use serde::de::DeserializeOwned;
 
 use crate::model::agent::Agent;
 use crate::model::app::{App, AppVersion};
-use crate::model::commit::{Key, Row};
 use crate::model::deployment::Deployment;
 use crate::model::event::Event;
 use crate::model::instance::Instance;
-use crate::model::world::Meta;
+use crate::model::meta::Meta;
+use crate::model::row::{Key, Row};
 
 /// Why a row cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -7,8 +7,9 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 
 use super::{EncodeError, RECORD_BYTES_MAX, ROW_RECORD_BYTES_MAX, What, decode, encode, row};
 use crate::model::app::AppVersion;
-use crate::model::commit::{Commit, Key, Row, Write};
+use crate::model::commit::Commit;
 use crate::model::id::{AppKey, CommitNo, Epoch, InstanceKey, Position, Version};
+use crate::model::row::{Key, Row, Write};
 use crate::store::record::{Damage, HEADER_BYTES, Record};
 use crate::store::testing::{
     AT, commit, commit_of, event, every_row, first_commit, instance, instance_row, version,

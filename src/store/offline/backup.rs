@@ -3,14 +3,15 @@
 //! Also the way from one format of the log to another, since it depends on none.
 
 use std::fs;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::commit::{self, Commit, Key};
+use crate::model::commit::Commit;
 use crate::model::id::{ClusterId, CommitNo, Epoch};
+use crate::model::row::{Key, Write};
 use crate::model::time::Timestamp;
 use crate::model::view::View;
 use crate::model::world::World;
@@ -51,7 +52,7 @@ pub struct Backup {
     /// Its header.
     pub header: BackupHeader,
     /// Its rows, in the order of keys.
-    pub writes: Vec<commit::Write>,
+    pub writes: Vec<Write>,
 }
 
 /// Why a backup was not made, read or restored.
@@ -116,7 +117,7 @@ struct Summed<W> {
 ///
 /// # Errors
 /// When it cannot be written, or there is nothing to write.
-pub fn backup(view: &View, out: impl Write) -> Result<BackupHeader, BackupError> {
+pub fn backup(view: &View, out: impl io::Write) -> Result<BackupHeader, BackupError> {
     let cluster = view.world.meta.as_ref().ok_or(BackupError::Nothing)?.cluster;
     let header = BackupHeader {
         stayer_backup: FORMAT,
@@ -187,7 +188,7 @@ pub fn restore(input: impl BufRead, dir: &Path) -> Result<BackupHeader, BackupEr
     Ok(header)
 }
 
-fn whole(header: BackupHeader, writes: Vec<commit::Write>) -> Commit {
+fn whole(header: BackupHeader, writes: Vec<Write>) -> Commit {
     Commit {
         no: header.commit,
         at: header.at,
@@ -236,19 +237,19 @@ impl<R: BufRead> Lines<R> {
         Ok(Some(text))
     }
 
-    fn row(&self, text: &str) -> Result<commit::Write, BackupError> {
+    fn row(&self, text: &str) -> Result<Write, BackupError> {
         let line = self.number;
         let refused = |why: Unreadable| BackupError::Row { line, why: why.to_string() };
         let Line::<Value> { key, row } =
             serde_json::from_str(text).map_err(|why| refused(why.into()))?;
         let row = from_json(&key, row).map_err(refused)?;
-        Ok(commit::Write { key, row: Some(row) })
+        Ok(Write { key, row: Some(row) })
     }
 }
 
 // === impl Summed ===
 
-impl<W: Write> Summed<W> {
+impl<W: io::Write> Summed<W> {
     fn line(&mut self, value: &impl Serialize) -> Result<(), BackupError> {
         let mut text = serde_json::to_vec(value).map_err(io::Error::from)?;
         text.push(b'\n');

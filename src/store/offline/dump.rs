@@ -1,12 +1,12 @@
 //! A store for people: one line of JSON for each record, and one for each row and event in it.
 
 use std::fmt::Write as _;
-use std::io::Write;
+use std::io;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::model::commit;
+use crate::model::row::Write;
 use crate::store::codec::{Decoded, Quarantined, What, decode, json::to_json};
 use crate::store::embedded::{Embedded, Expect};
 use crate::store::log::Head;
@@ -17,7 +17,7 @@ use crate::store::record::{Damage, Record};
 ///
 /// # Errors
 /// When the store cannot be opened, or the output cannot be written.
-pub fn dump(dir: &Path, out: &mut impl Write) -> Result<(), OfflineError> {
+pub fn dump(dir: &Path, out: &mut impl io::Write) -> Result<(), OfflineError> {
     let store = Embedded::open(dir, Expect::Any)?;
     let Head { start, schema, cluster } = store.head();
     let epoch = store.epoch();
@@ -30,7 +30,7 @@ pub fn dump(dir: &Path, out: &mut impl Write) -> Result<(), OfflineError> {
     Ok(out.flush()?)
 }
 
-fn line(out: &mut impl Write, value: &Value) -> Result<(), OfflineError> {
+fn line(out: &mut impl io::Write, value: &Value) -> Result<(), OfflineError> {
     Ok(writeln!(out, "{value}")?)
 }
 
@@ -57,7 +57,7 @@ fn contents(decoded: &Decoded, lines: &mut Vec<Value>) {
     lines.extend(decoded.quarantined.iter().map(quarantined));
 }
 
-fn row(write: &commit::Write) -> Value {
+fn row(write: &Write) -> Value {
     let row = write.row.as_ref().map(to_json).transpose();
     match row {
         Ok(row) => json!({ "key": write.key, "row": row }),

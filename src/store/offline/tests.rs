@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use super::{BackupError, OfflineError, backup, check, dump, read_backup, restore};
-use crate::model::commit::{Commit, Write};
+use crate::model::commit::Commit;
 use crate::model::id::{CommitNo, Epoch, Position};
+use crate::model::row::Write;
 use crate::model::view::View;
 use crate::store::codec::{Item, Raw, encode};
 use crate::store::embedded::{Embedded, Expect, FILE, OpenError};

@@ -3,8 +3,8 @@
 use std::num::NonZero;
 use std::thread;
 
-use crate::model::commit::{Key, Row};
 use crate::model::id::CommitNo;
+use crate::model::row::{Key, Row};
 use crate::model::time::Timestamp;
 use crate::store::codec::{Item, Quarantined, Raw, What, items, row};
 use crate::store::record::Record;

@@ -11,9 +11,9 @@ mod fold;
 #[cfg(test)]
 mod tests;
 
-use crate::model::commit::Write;
 use crate::model::event::Event;
 use crate::model::id::{ClusterId, CommitNo, Epoch, Position};
+use crate::model::row::Write;
 use crate::model::time::Timestamp;
 use crate::model::world::World;
 use crate::store::codec::Quarantined;

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::{EVENTS_KEPT, Happened, LoadError, load_world};
-use crate::model::commit::{Commit, Key, Row, Write};
+use crate::model::commit::Commit;
 use crate::model::event::Event;
 use crate::model::id::{AppKey, ClusterId, CommitNo, Epoch, InstanceKey, Position};
-use crate::model::world::{Meta, World};
+use crate::model::meta::Meta;
+use crate::model::row::{Key, Row, Write};
+use crate::model::world::World;
 use crate::store::codec::{Item, Raw, What, encode};
 use crate::store::log::{Head, Log};
 use crate::store::record::{Damage, Record};

@@ -12,7 +12,7 @@ use bollard::query_parameters::{RemoveImageOptionsBuilder, TagImageOptionsBuilde
 use crate::agent::docker::auth::Keyring;
 use crate::agent::docker::rig::{Rig, docker, only, progress, runtime, spec};
 use crate::agent::runtime::{Runtime, RuntimeError};
-use crate::model::have::End;
+use crate::model::end::End;
 use crate::model::reason::Reason;
 
 type Asked = Arc<Mutex<Vec<(String, Option<String>)>>>;

@@ -14,7 +14,7 @@ use crate::agent::docker::connect::{self, Connection, Search};
 use crate::agent::docker::labels::Owner;
 use crate::agent::docker::rig::{PATIENCE, launch, only, owner, progress, spec};
 use crate::agent::runtime::{FoundState, Launch, Runtime, RuntimeError};
-use crate::model::have::End;
+use crate::model::end::End;
 
 /// A dockerd with a root of its own and no bridge.
 struct OwnEngine {

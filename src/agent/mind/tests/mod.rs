@@ -7,7 +7,8 @@ use self::rig::{GRACE, Rig, id, key, place, run, run_after, spec, spec_key, stop
 use crate::agent::fake::{Behaviour, CrashPoint, Fault};
 use crate::agent::mind::{Hand, LaunchPlan, Limits, Mind, Sight, Step};
 use crate::agent::runtime::{FoundState, SandboxId};
-use crate::model::have::{End, Phase, WantGoal};
+use crate::model::end::End;
+use crate::model::have::{Phase, WantGoal};
 use crate::model::id::AppKey;
 use crate::model::reason::Reason;
 use crate::model::time::Span;

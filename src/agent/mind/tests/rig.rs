@@ -300,7 +300,7 @@ pub(super) fn run_after(
 }
 
 pub(super) fn stop(key: InstanceKey, incarnation: u32, rev: u64) -> Want {
-    let goal = WantGoal::Stop { grace: GRACE, why: crate::model::have::StopWhy::Killed };
+    let goal = WantGoal::Stop { grace: GRACE, why: crate::model::instance::StopWhy::Killed };
     want(key, incarnation, rev, goal)
 }
 

@@ -5,8 +5,8 @@ use crate::contract::query::Embed;
 use crate::contract::show::rig::{self, DEPLOYMENT, Rig, UUID, at};
 use crate::model::app::Action;
 use crate::model::check::{AppCheck, CheckProbe, HealthCheck, HealthProtocol, ReadinessCheck};
+use crate::model::condition::Condition;
 use crate::model::constraint::{Constraint, Operator};
-use crate::model::instance::Condition;
 use crate::model::network::{PortMapping, Protocol};
 use crate::model::path::AppPath;
 use crate::model::spec::{

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::contract::show::rig::{Rig, at};
-use crate::model::have::StopWhy;
+use crate::model::instance::StopWhy;
 use serde_json::{Value, json};
 
 fn shown(rig: &Rig, now: Timestamp) -> Option<Value> {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::contract::query::Query;
 use crate::contract::show::rig::{AGENT, Rig, UUID};
-use crate::model::instance::Condition;
+use crate::model::condition::Condition;
 use serde_json::{Value, json};
 
 fn tasks(rig: &Rig) -> Value {

@@ -9,9 +9,9 @@ use super::rig::{
     world,
 };
 use crate::model::fact::{Fact, Ticket};
-use crate::model::have::{Have, Phase, StopWhy, Want};
+use crate::model::have::{Have, Phase, Want};
 use crate::model::id::{Incarnation, InstanceId, InstanceKey};
-use crate::model::instance::Goal;
+use crate::model::instance::{Goal, StopWhy};
 use crate::model::time::{Span, Timestamp};
 use crate::wire::link::agent::{AgentLink, Session};
 use crate::wire::link::leader::{ATTACH, LeaderLink};
@@ -115,7 +115,11 @@ impl Rig {
 
     fn change_row(&mut self, no: u32) {
         let mut row = self.rows.rows.instances.get(&key(no)).cloned().unwrap_or(instance(no, 1));
-        let stop = Goal::Stop { then: crate::model::instance::Then::Leave, why: StopWhy::Killed, since: self.now };
+        let stop = Goal::Stop {
+            then: crate::model::instance::Then::Leave,
+            why: StopWhy::Killed,
+            since: self.now,
+        };
         if row.is_wanted() {
             row.goal = stop;
         } else {

@@ -5,10 +5,11 @@ mod rig;
 
 use std::collections::BTreeSet;
 
+use crate::model::condition::Condition;
 use crate::model::fact::{Fact, Loss, Ticket};
-use crate::model::have::{SpecKey, StopWhy, WantGoal};
+use crate::model::have::{SpecKey, WantGoal};
 use crate::model::id::{ClusterId, Epoch, Incarnation, Rev, RunId, Seq};
-use crate::model::instance::{Condition, Goal};
+use crate::model::instance::{Goal, StopWhy};
 use crate::model::time::{Span, Timestamp};
 use crate::wire::link::agent::{AgentLink, Session};
 use crate::wire::link::leader::{ATTACH, LeaderLink, Over, open_for};
@@ -247,7 +248,11 @@ fn wants_follow_from_rows() {
     assert!(matches!(want.goal, WantGoal::Run { version: wanted, .. } if wanted == version(5)));
     assert_eq!(want_of(&row, grace, crate::model::id::AgentKey(8)), None, "on another agent");
 
-    row.goal = Goal::Stop { then: crate::model::instance::Then::Leave, why: StopWhy::Upgrade, since: at(0) };
+    row.goal = Goal::Stop {
+        then: crate::model::instance::Then::Leave,
+        why: StopWhy::Upgrade,
+        since: at(0),
+    };
     let want = want_of(&row, grace, KEY).expect("it lives");
     assert_eq!(want.goal, WantGoal::Stop { grace, why: StopWhy::Upgrade });
     row.tasks[0].condition = Condition::UnreachableInactive;
@@ -312,7 +317,11 @@ fn an_outbox_is_read_when_it_is_sent() {
     send_all(&mut leader, &world.rows);
     leader.changed([key(1), key(2)]);
     let mut row = instance(1, 1);
-    row.goal = Goal::Stop { then: crate::model::instance::Then::Leave, why: StopWhy::Killed, since: at(0) };
+    row.goal = Goal::Stop {
+        then: crate::model::instance::Then::Leave,
+        why: StopWhy::Killed,
+        since: at(0),
+    };
     world.put(row);
     leader.changed([key(1)]);
     let said = send_all(&mut leader, &world.rows);

@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use crate::model::agent::Inventory;
 use crate::model::app::AppVersion;
-use crate::model::commit::{Key, Row, Write};
-use crate::model::have::{End, Have, Phase, TaskHave};
+use crate::model::condition::Condition;
+use crate::model::end::End;
+use crate::model::have::{Have, Phase, TaskHave};
 use crate::model::id::{
     APP_TASK, AgentId, AgentKey, AppKey, ClusterId, CommitNo, Epoch, Incarnation, InstanceId,
     InstanceKey, Rev, RunId, Version,
 };
-use crate::model::instance::{Condition, Goal, Instance, Place, Task};
+use crate::model::instance::{Goal, Instance, Place, Task};
 use crate::model::network::{Network, NetworkMode};
 use crate::model::path::AppPath;
+use crate::model::row::{Key, Row, Write};
 use crate::model::spec::{
     BackoffSpec, KillSelection, Restart, Spec, UnreachableStrategy, UpgradeStrategy,
 };
