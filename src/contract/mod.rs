@@ -2,8 +2,14 @@
 //!
 //! The reading half turns a body into a [`Spec`](crate::model::spec::Spec) or a [`fault::Fault`] that names *every*
 //! fault of a stage at once: text ([`json`]) → types ([`app`] over the shared reader) → legacy forms → defaults → rules.
+//! The writing half ([`show`], [`error`]) makes Marathon's texts from rows and faults.
 
 pub mod app;
+pub mod env;
+pub mod error;
 pub mod fault;
 pub mod json;
+pub mod query;
 mod read;
+pub mod selector;
+pub mod show;

@@ -1,0 +1,149 @@
+//! Running deployments (contract 9.1) and what a write answers.
+//!
+//! What a deployment does lies in its apps' rows; a plan is put together from them when somebody asks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::contract::show::text::{self, Object};
+use crate::model::app::{Action, App, Part};
+use crate::model::deployment::Deployment;
+use crate::model::event::PlanAction;
+use crate::model::id::{DeploymentId, Version};
+use crate::model::path::AppPath;
+use crate::model::world::World;
+
+/// Steps of apps with Marathon's word for what is done to each, each step in the order of paths.
+type Steps<'a> = Vec<BTreeSet<(&'a AppPath, &'static str)>>;
+
+/// The items of `GET /v2/deployments`, oldest first.
+pub fn deployments(world: &World) -> String {
+    let mut out = String::new();
+    let apps = apps_by_deployment(world);
+    let mut rows: Vec<&Deployment> = world.deployments.iter().map(|(_, row)| row).collect();
+    rows.sort_by_key(|row| (row.since, row.id));
+    text::list(&mut out, rows, |out, row| {
+        let touched = apps.get(&row.id).map_or(&[][..], Vec::as_slice);
+        text::object(out, |object| members(object, row, touched));
+    });
+    out
+}
+
+/// `DeploymentResult`, what an accepted write answers.
+pub fn result(deployment: DeploymentId, version: Version) -> String {
+    text::object_text(|object| {
+        object.plain("version", version);
+        object.plain("deploymentId", deployment);
+    })
+}
+
+/// One pass over the apps for all deployments; an app that is being removed has its part still.
+fn apps_by_deployment(world: &World) -> BTreeMap<DeploymentId, Vec<(&App, &Part)>> {
+    let mut apps: BTreeMap<DeploymentId, Vec<(&App, &Part)>> = BTreeMap::new();
+    if world.deployments.is_empty() {
+        return apps;
+    }
+    for (_, app) in world.apps.iter() {
+        if let Some(part) = &app.part {
+            apps.entry(part.deployment).or_default().push((app, part));
+        }
+    }
+    apps
+}
+
+fn members(out: &mut Object<'_>, row: &Deployment, touched: &[(&App, &Part)]) {
+    let steps = steps(row, touched);
+    let paths: BTreeSet<&AppPath> = touched.iter().map(|(app, _)| &app.path).collect();
+    out.plain("id", row.id);
+    out.plain("version", row.version);
+    out.texts("affectedApps", paths.into_iter().map(AppPath::as_str));
+    out.raw("affectedPods", "[]");
+    out.objects("steps", &steps, |object, step| {
+        object.objects("actions", step, |object, action| action_members(object, *action));
+    });
+    let begun = row.announced || row.step > 0;
+    let current = steps.get(row.step as usize).filter(|_| begun);
+    out.objects("currentActions", current.into_iter().flatten(), |object, action| {
+        action_members(object, *action);
+        object.raw("readinessCheckResults", "[]");
+    });
+    out.raw("currentStep", if begun { (row.step + 1).min(row.steps) } else { 0 });
+    out.raw("totalSteps", row.steps);
+}
+
+fn action_members(out: &mut Object<'_>, (path, action): (&AppPath, &str)) {
+    out.plain("action", action);
+    out.plain("app", path);
+}
+
+/// A new app appears twice: it starts with nothing in one step and is scaled in another (DP-6).
+fn steps<'a>(row: &Deployment, touched: &[(&'a App, &Part)]) -> Steps<'a> {
+    let mut steps: Steps<'a> = vec![BTreeSet::new(); row.steps as usize];
+    let mut put = |step: u32, path: &'a AppPath, action: PlanAction| {
+        if let Some(step) = steps.get_mut(step as usize) {
+            step.insert((path, action.as_str()));
+        }
+    };
+    for (app, part) in touched {
+        if let (Action::Create, Some(start)) = (part.action, row.start_step) {
+            put(start, &app.path, PlanAction::Start);
+        }
+        put(part.step, &app.path, PlanAction::from(part.action));
+    }
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::show::rig::{DEPLOYMENT, Rig};
+
+    fn item(rig: &Rig) -> serde_json::Value {
+        serde_json::from_str(&deployments(&rig.world)).expect("JSON")
+    }
+
+    #[test]
+    fn the_create_of_19_4() {
+        let mut rig = Rig::new();
+        assert_eq!(deployments(&rig.world), "[]");
+        rig.deploy(Action::Create, 1, 2, Some(0));
+        rig.change_deployment(|row| (row.step, row.announced) = (1, true));
+        assert_eq!(
+            deployments(&rig.world),
+            format!(
+                r#"[{{"id":"{DEPLOYMENT}","version":"2021-07-01T10:00:00.123Z","affectedApps":["/web"],"affectedPods":[],"steps":[{{"actions":[{{"action":"StartApplication","app":"/web"}}]}},{{"actions":[{{"action":"ScaleApplication","app":"/web"}}]}}],"currentActions":[{{"action":"ScaleApplication","app":"/web","readinessCheckResults":[]}}],"currentStep":2,"totalSteps":2}}]"#
+            )
+        );
+    }
+
+    #[test]
+    fn right_after_acceptance_no_step_is_current() {
+        let mut rig = Rig::new();
+        rig.deploy(Action::Restart, 0, 1, None);
+        let value = item(&rig);
+        assert_eq!(value[0]["currentStep"], 0);
+        assert_eq!(value[0]["currentActions"], serde_json::json!([]));
+        assert_eq!(value[0]["steps"][0]["actions"][0]["action"], "RestartApplication");
+        rig.change_deployment(|row| row.announced = true);
+        assert_eq!(item(&rig)[0]["currentStep"], 1);
+        assert_eq!(item(&rig)[0]["currentActions"][0]["action"], "RestartApplication");
+    }
+
+    #[test]
+    fn a_removed_app_is_still_part_of_its_deployment() {
+        let mut rig = Rig::new();
+        rig.deploy(Action::Stop, 0, 1, None);
+        rig.change_app(|app| app.removed = Some(crate::contract::show::rig::at(0)));
+        let value = item(&rig);
+        assert_eq!(value[0]["affectedApps"], serde_json::json!(["/web"]));
+        assert_eq!(value[0]["steps"][0]["actions"][0]["action"], "StopApplication");
+    }
+
+    #[test]
+    fn a_write_answers_version_and_id() {
+        let rig = Rig::new();
+        assert_eq!(
+            result(Rig::deployment_id(), rig.app().version),
+            format!(r#"{{"version":"2021-07-01T10:00:00.123Z","deploymentId":"{DEPLOYMENT}"}}"#)
+        );
+    }
+}

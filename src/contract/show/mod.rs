@@ -1,0 +1,21 @@
+//! What Marathon's API answers, written from rows: one file per kind of object.
+//!
+//! Texts are written key by key in Marathon's order, without a tree of values: lists of ten thousand apps are joins of
+//! cached definitions and a few numbers. Reading requests is not here.
+
+pub mod app;
+mod checks;
+mod container;
+pub mod counts;
+pub mod deployment;
+pub mod extras;
+pub mod failure;
+pub mod info;
+pub mod queue;
+#[cfg(test)]
+pub(crate) mod rig;
+mod stats;
+pub mod task;
+pub mod task_lines;
+pub mod text;
+pub mod version;
