@@ -100,7 +100,7 @@ fn definitions(
         let before = made.get(path).map(|put| &put.spec);
         let before: Option<&Spec> = before.or_else(|| app.map(|app| read::current(view, app)));
         let spec = match (item, before, app) {
-            (Item::Whole(spec), _, _) => spec.clone(),
+            (Item::Whole(spec), _, _) => Spec::clone(spec),
             (Item::Update(_, Update::Change(update)), Some(before), _) => {
                 body.merge(update, before)?
             }

@@ -1,7 +1,7 @@
 //! `/v2/deployments`: what is on its way, and taking it back (contract 3.8).
 
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use uuid::Uuid;
 
 use crate::api::call::{Api, Call};
@@ -21,11 +21,11 @@ use crate::model::id::DeploymentId;
     tag = "deployments",
     responses((status = 200, description = "running deployments, oldest first", body = Vec<crate::api::schema::Deployment>)),
 )]
-pub fn list(api: &Api, call: &Call) -> Outcome {
+pub fn list(api: &Api, call: &Call) -> Response {
     let text = match call.scope {
         Scope::Everything => show::deployment::deployments(&api.view().world),
     };
-    Ok(reply::json_text(text))
+    reply::json_text(text)
 }
 
 /// Takes a deployment back by a new one, or with `force` ends it half-way.

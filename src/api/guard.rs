@@ -98,9 +98,8 @@ fn host_of(host: &str) -> &str {
 
 /// Whether an origin is the very host and port that were asked.
 fn is_own_origin(origin: &str, host: Option<&str>) -> bool {
-    let (scheme, rest) = match origin.split_once("://") {
-        Some((scheme @ ("http" | "https"), rest)) => (scheme, rest),
-        Some(_) | None => return false,
+    let Some((scheme @ ("http" | "https"), rest)) = origin.split_once("://") else {
+        return false;
     };
     let port = if scheme == "https" { ":443" } else { ":80" };
     host.is_some_and(|host| {

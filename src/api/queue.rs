@@ -1,6 +1,7 @@
 //! `/v2/queue`: what waits to be launched and why, and launching it without further delay (contract 3.9, 10).
 
 use axum::http::StatusCode;
+use axum::response::Response;
 
 use crate::api::call::{Api, Call};
 use crate::api::change::{self, Done};
@@ -21,7 +22,7 @@ use crate::model::view::View;
     params(("embed" = Option<String>, Query, description = "`lastUnusedOffers` adds what each agent lacks")),
     responses((status = 200, description = "apps of which something waits", body = crate::api::schema::Queue)),
 )]
-pub fn list(api: &Api, call: &Call) -> Outcome {
+pub fn list(api: &Api, call: &Call) -> Response {
     let (view, now) = (api.view(), api.now());
     let waiting: Vec<&App> = call
         .scope
@@ -40,7 +41,7 @@ pub fn list(api: &Api, call: &Call) -> Outcome {
         let unused = with_offers.then(|| offers.next().unwrap_or_default());
         queue::item(&view, app, &text, unused, now)
     });
-    Ok(reply::json_text(queue::queue(items)))
+    reply::json_text(queue::queue(items))
 }
 
 fn unused_offers(

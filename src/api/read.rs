@@ -29,7 +29,7 @@ pub struct Json {
 #[derive(Clone, Debug)]
 pub enum Item {
     /// A whole app.
-    Whole(Spec),
+    Whole(Box<Spec>),
     /// An update of the app of this id.
     Update(AppPath, app::Update),
 }
@@ -83,7 +83,7 @@ impl Json {
             return Ok(Read { value: items.collect(), warnings: read.warnings });
         }
         let read = told(app::read_apps_array(value, options))?;
-        let items = read.value.into_iter().map(Item::Whole);
+        let items = read.value.into_iter().map(|spec| Item::Whole(Box::new(spec)));
         Ok(Read { value: items.collect(), warnings: read.warnings })
     }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::api::accept;
 use crate::api::call::{Api, Call};
-use crate::api::reply::{self, Outcome};
+use crate::api::reply;
 use crate::contract::show::info::{self, Info};
 
 /// What clients choose their features by.
@@ -17,7 +17,7 @@ use crate::contract::show::info::{self, Info};
     tag = "server",
     responses((status = 200, description = "version and settings", body = crate::api::schema::Info)),
 )]
-pub fn info(api: &Api) -> Outcome {
+pub fn info(api: &Api) -> Response {
     let view = api.view();
     let leader = &api.config().leader;
     let (host, port) = leader.rsplit_once(':').unwrap_or((leader, ""));
@@ -32,7 +32,7 @@ pub fn info(api: &Api) -> Outcome {
         https_port: None,
         logs_url: None,
     });
-    Ok(reply::json_text(text))
+    reply::json_text(text)
 }
 
 /// Who leads.
@@ -43,8 +43,8 @@ pub fn info(api: &Api) -> Outcome {
     tag = "server",
     responses((status = 200, description = "`host:port`", body = crate::api::schema::Leader)),
 )]
-pub fn leader(api: &Api) -> Outcome {
-    Ok(reply::json_text(json!({ "leader": api.config().leader }).to_string()))
+pub fn leader(api: &Api) -> Response {
+    reply::json_text(json!({ "leader": api.config().leader }).to_string())
 }
 
 /// Whether the server lives (contract 12.6).
@@ -58,12 +58,12 @@ pub fn leader(api: &Api) -> Outcome {
         (status = 204, description = "for those who accept none of the forms"),
     ),
 )]
-pub fn ping(call: &Call) -> Outcome {
-    Ok(match accept::choose(&call.headers, &[accept::TEXT, accept::HTML, accept::JSON]) {
+pub fn ping(call: &Call) -> Response {
+    match accept::choose(&call.headers, &[accept::TEXT, accept::HTML, accept::JSON]) {
         Some(accept::JSON) => reply::json_text("\"pong\""),
         Some(media) => reply::with_type(StatusCode::OK, media, "pong"),
         None => reply::empty(StatusCode::NO_CONTENT),
-    })
+    }
 }
 
 /// The page of the server is its UI.

@@ -1,6 +1,7 @@
 //! Reading tasks: of one app, of those below a group, of all (contract 3.3, 3.7).
 
 use axum::http::StatusCode;
+use axum::response::Response;
 
 use crate::api::accept;
 use crate::api::call::{Api, Call};
@@ -61,14 +62,14 @@ pub fn below(api: &Api, call: &Call, group: &AppId) -> Outcome {
     ),
     responses((status = 200, description = "the tasks with service ports; one line each app and service port for `text/plain`", body = crate::api::schema::Tasks)),
 )]
-pub fn list(api: &Api, call: &Call) -> Outcome {
+pub fn list(api: &Api, call: &Call) -> Response {
     let view = api.view();
     if wants_text(call) {
         let apps: Vec<&App> = call.scope.apps(&view).collect();
-        return Ok(lines(call, &view, &apps));
+        return lines(call, &view, &apps);
     }
     let filter = call.query.task_filter();
-    Ok(reply::json_text(task::of_all(&view.world, call.scope.apps(&view), filter)))
+    reply::json_text(task::of_all(&view.world, call.scope.apps(&view), filter))
 }
 
 fn wants_text(call: &Call) -> bool {
@@ -76,7 +77,7 @@ fn wants_text(call: &Call) -> bool {
 }
 
 /// The list that Marathon gave up and old balancer scripts read (contract 18.4).
-fn lines(call: &Call, view: &View, apps: &[&App]) -> axum::response::Response {
+fn lines(call: &Call, view: &View, apps: &[&App]) -> Response {
     let networks: Vec<&str> =
         call.query.all("containerNetworks").flat_map(|value| value.split(',')).collect();
     let text = task_lines::task_lines(&view.world, apps.iter().copied(), &networks);
