@@ -16,6 +16,7 @@ mod call;
 mod change;
 mod deployments;
 mod explain;
+mod exposition;
 mod fragments;
 pub mod gauges;
 mod guard;

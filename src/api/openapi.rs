@@ -3,7 +3,8 @@
 use utoipa::OpenApi;
 
 use crate::api::{
-    apps, batch, deployments, explain, kill, logs, metrics, queue, system, tasks, versions, write,
+    apps, batch, deployments, explain, exposition, kill, logs, queue, system, tasks, versions,
+    write,
 };
 
 /// Collects the handlers.
@@ -42,8 +43,8 @@ use crate::api::{
         system::info,
         system::leader,
         system::ping,
-        metrics::get,
-        metrics::prometheus,
+        exposition::get,
+        exposition::prometheus,
     )
 )]
 struct Document;

@@ -14,7 +14,7 @@ use crate::api::path::{Route, Verb};
 use crate::api::reply::Outcome;
 use crate::api::scope::Scope;
 use crate::api::{
-    accept, apps, batch, deployments, explain, guard, kill, logs, metrics, queue, reply, system,
+    accept, apps, batch, deployments, explain, exposition, guard, kill, logs, queue, reply, system,
     tasks, versions, write,
 };
 use crate::contract::error::Reply;
@@ -99,8 +99,8 @@ async fn handle(api: &Api, call: &Call, route: Route, verb: Verb) -> Outcome {
         (Route::Info, _) => Ok(system::info(api)),
         (Route::Leader, _) => Ok(system::leader(api)),
         (Route::Ping, _) => Ok(system::ping(call)),
-        (Route::Metrics, _) => metrics::get(api, call),
-        (Route::MetricsPrometheus, _) => metrics::prometheus(api),
+        (Route::Metrics, _) => exposition::get(api, call),
+        (Route::MetricsPrometheus, _) => exposition::prometheus(api),
         (Route::Root, _) => Ok(system::root()),
     }
 }
