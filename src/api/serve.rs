@@ -4,7 +4,6 @@
 //! (reliability §4.4).
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,15 +22,20 @@ use tower::ServiceExt;
 const MAX_CONNECTIONS: usize = 10_000;
 /// The most connections from one address other than loopback.
 const MAX_PER_ADDRESS: usize = 256;
-/// The longest time that a request's headers may take, an idle connection included.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest time that running requests get after the server was asked to end.
-const DRAIN: Duration = Duration::from_secs(5);
 /// After an error of `accept`, such as no free descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The most streams of one HTTP/2 connection, and the most resets that wait.
 const MAX_STREAMS: u32 = 256;
 const MAX_RESETS: usize = 32;
+
+/// How long things may take.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// A request's headers, the time before them on a kept connection included.
+    headers: Duration,
+    /// Running requests after the server was asked to end.
+    drain: Duration,
+}
 
 /// How many connections there are, and from where.
 #[derive(Clone)]
@@ -44,6 +48,13 @@ struct Doors {
 struct Admission {
     _one_of_all: OwnedSemaphorePermit,
     counted: Option<(Doors, IpAddr)>,
+}
+
+// === impl Patience ===
+
+impl Patience {
+    const USUAL: Patience =
+        Patience { headers: Duration::from_secs(10), drain: Duration::from_secs(5) };
 }
 
 // === impl Doors ===
@@ -92,15 +103,17 @@ impl Drop for Admission {
     }
 }
 
-/// Serves until `shutdown`, then lets running requests end for a short time.
-///
-/// # Errors
-/// None at present: a connection that cannot be accepted is tried again.
-pub async fn serve(
+/// Serves until `shutdown`, then lets running requests end for a short time. A connection that cannot be accepted is tried again, so that this ends with `shutdown` alone.
+pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
+    serve_with(listener, router, shutdown, Patience::USUAL).await;
+}
+
+async fn serve_with(
     listener: TcpListener,
     router: Router,
     shutdown: impl Future<Output = ()>,
-) -> io::Result<()> {
+    patience: Patience,
+) {
     let doors = Doors::default();
     let connections = TaskTracker::new();
     let (end, ending) = watch::channel(false);
@@ -119,7 +132,7 @@ pub async fn serve(
         };
         // Without a place the connection is closed at once, which is cheaper than any answer.
         if let Some(place) = doors.enter(peer.ip()) {
-            let connection = connection(stream, peer, router.clone(), ending.clone());
+            let connection = connection(stream, peer, router.clone(), ending.clone(), patience);
             connections.spawn(async move {
                 connection.await;
                 drop(place);
@@ -129,10 +142,9 @@ pub async fn serve(
     drop(listener);
     end.send_replace(true);
     connections.close();
-    if tokio::time::timeout(DRAIN, connections.wait()).await.is_err() {
+    if tokio::time::timeout(patience.drain, connections.wait()).await.is_err() {
         tracing::info!(open = connections.len(), "requests were still running at the end");
     }
-    Ok(())
 }
 
 /// Serves one connection to its end.
@@ -141,6 +153,7 @@ async fn connection(
     peer: SocketAddr,
     router: Router,
     mut ending: watch::Receiver<bool>,
+    patience: Patience,
 ) {
     // Answers are small and written whole.
     let _unsupported = stream.set_nodelay(true);
@@ -149,13 +162,13 @@ async fn connection(
         router.clone().oneshot(request.map(axum::body::Body::new))
     });
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(patience.headers);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_pending_accept_reset_streams(MAX_RESETS)
-        .keep_alive_interval(HEADER_TIMEOUT);
+        .keep_alive_interval(patience.headers);
     let serving = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(serving);
     let ended = tokio::select! {
@@ -196,6 +209,60 @@ mod tests {
         assert!(doors.enter(far).is_some());
     }
 
+    const HASTY: Patience =
+        Patience { headers: Duration::from_millis(20), drain: Duration::from_millis(20) };
+
+    async fn served(router: Router, patience: Patience) -> (TcpStream, impl FnOnce() -> Ended) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let shutdown = async {
+            let _dropped = stopped.await;
+        };
+        let serving = tokio::spawn(serve_with(listener, router, shutdown, patience));
+        let client = TcpStream::connect(address).await.expect("connects");
+        let end = move || {
+            stop.send(()).expect("it serves");
+            serving
+        };
+        (client, end)
+    }
+
+    type Ended = tokio::task::JoinHandle<()>;
+
+    #[tokio::test]
+    async fn headers_that_do_not_come_end_the_connection() {
+        let (mut client, _end) = served(Router::new(), HASTY).await;
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow").await.expect("sends");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.expect("the end");
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_never_ends_does_not_hold_up_the_end() {
+        let never = || async {
+            std::future::pending::<()>().await;
+        };
+        let (mut client, end) = served(Router::new().route("/", get(never)), HASTY).await;
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("sends");
+        end().await.expect("no panic");
+    }
+
+    #[tokio::test]
+    async fn a_head_has_the_headers_of_a_get_and_no_body() {
+        let (mut client, _end) =
+            served(Router::new().fallback(|| async { "pong" }), Patience::USUAL).await;
+        client
+            .write_all(b"HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            .await
+            .expect("sends");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.expect("an answer, then the end");
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\n"), "{answer}");
+        assert!(answer.contains("content-length: 4"), "{answer}");
+    }
+
     #[tokio::test]
     async fn a_request_in_flight_is_answered_after_shutdown_and_then_serving_ends() {
         let (started, started_once) = oneshot::channel::<()>();
@@ -210,21 +277,15 @@ mod tests {
                 "done"
             }
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("bound");
-        let (stop, stopped) = oneshot::channel::<()>();
         let router = Router::new().route("/", get(slow));
-        let serving = tokio::spawn(serve(listener, router, async {
-            let _dropped = stopped.await;
-        }));
-        let mut client = TcpStream::connect(address).await.expect("connects");
+        let (mut client, end) = served(router, Patience::USUAL).await;
         client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("sends");
         started_once.await.expect("the handler runs");
-        stop.send(()).expect("it serves");
+        let ended = end();
         release.send_replace(true);
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.expect("an answer, then the end");
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");
-        serving.await.expect("no panic").expect("serves");
+        ended.await.expect("no panic");
     }
 }

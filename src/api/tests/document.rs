@@ -61,6 +61,17 @@ async fn every_documented_operation_answers() {
 }
 
 #[test]
+fn every_field_of_an_app_is_in_the_table() {
+    let table = include_str!("../../../docs/fields.md");
+    let document = document();
+    let fields =
+        document["components"]["schemas"]["App"]["properties"].as_object().expect("fields");
+    for field in fields.keys() {
+        assert!(table.contains(&format!("`{field}`")), "{field}");
+    }
+}
+
+#[test]
 fn operations_have_names_of_their_own() {
     let document = document();
     let paths = document["paths"].as_object().expect("paths").values();
