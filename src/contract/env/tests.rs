@@ -201,6 +201,9 @@ fn a_made_up_port_follows_from_the_task_and_is_free() {
     assert_eq!(all["PORT"], all["PORT0"]);
     assert_eq!(all["PORTS"], format!("{},{}", all["PORT0"], all["PORT1"]));
     assert_eq!(all[&format!("PORT_{}", all["PORT1"])], all["PORT1"]);
+    let taken = mapped(&[(0, None), (made[0].container, None)]);
+    let others = input(&taken, &ports[..2]).effective_ports();
+    assert_ne!(others[0].container, made[0].container);
     task.incarnation = Incarnation(4);
     assert_ne!(made[0].container, task.effective_ports()[0].container);
 }

@@ -126,6 +126,9 @@ mod tests {
         rig.change_deployment(|row| row.announced = true);
         assert_eq!(item(&rig)[0]["currentStep"], 1);
         assert_eq!(item(&rig)[0]["currentActions"][0]["action"], "RestartApplication");
+        rig.deploy(Action::Restart, 1, 2, None);
+        rig.change_deployment(|row| row.step = 1);
+        assert_eq!(item(&rig)[0]["currentStep"], 2);
     }
 
     #[test]

@@ -103,5 +103,6 @@ mod tests {
         // There is one now (5.13).
         rig.fail();
         assert_eq!(keys(&rig, Embed::parse(["lastTaskFailure"])), ["lastTaskFailure"]);
+        assert_eq!(keys(&rig, Embed::parse(["deployments"])), ["deployments"]);
     }
 }

@@ -201,6 +201,9 @@ fn optional_members_show_when_set_and_not_otherwise() {
         json!([{"mode": "container", "name": "net", "labels": {"a": "b"}}])
     );
     assert_eq!(all.get("portDefinitions"), None);
+    let mut silent = rig::spec("/web");
+    silent.port_definitions = None;
+    assert_eq!(shown(&silent)["portDefinitions"], json!([]));
     assert_eq!(all["killSelection"], "OLDEST_FIRST");
     assert_eq!(all["unreachableStrategy"], "disabled");
     assert_eq!(all["upgradeStrategy"]["maximumOverCapacity"], 0.25);

@@ -83,6 +83,9 @@ fn both_funnels_have_ten_rows_that_add_up() {
     assert_eq!(summary["rejectSummaryLastOffers"].as_array().map(Vec::len), Some(10));
     assert_eq!(summary.get("lastUnusedOfferAt"), None);
     assert_eq!(summary.get("lastUsedOfferAt"), None);
+    rig.verdict(Verdict { tried: Some((at(3_000), 4)), ..Verdict::default() });
+    let taken = shown(&rig, at(0)).expect("an item")["processedOffersSummary"].clone();
+    assert_eq!(taken.get("lastUnusedOfferAt"), None);
     rig.verdict(Verdict {
         tried: Some((at(3_000), 4)),
         refused: [0, 1, 0, 0, 2, 0, 0, 0, 0, 0],
