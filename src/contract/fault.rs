@@ -2,7 +2,12 @@
 //!
 //! How a fault becomes a status and JSON is not decided here.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
+
+/// How many characters of a name or a text are repeated in an answer.
+const MOST_SHOWN: usize = 128;
 
 /// Why a body is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -117,14 +122,26 @@ impl Default for Options {
 /// Groups messages by path in the order of first mention, without repeating one (contract 2.2).
 pub fn grouped(problems: &[Problem]) -> Vec<(String, Vec<String>)> {
     let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     for problem in problems {
-        match groups.iter_mut().find(|(path, _)| *path == problem.path) {
-            Some((_, errors)) if errors.contains(&problem.error) => {}
-            Some((_, errors)) => errors.push(problem.error.clone()),
-            None => groups.push((problem.path.clone(), vec![problem.error.clone()])),
+        let place = *places.entry(&problem.path).or_insert(groups.len());
+        if place == groups.len() {
+            groups.push((problem.path.clone(), Vec::new()));
+        }
+        let errors = &mut groups[place].1;
+        if !errors.contains(&problem.error) {
+            errors.push(problem.error.clone());
         }
     }
     groups
+}
+
+/// A text of the user's as it is repeated in an answer: cut where nobody would read on.
+pub fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(MOST_SHOWN) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
 }
 
 fn list(problems: &[Problem]) -> String {

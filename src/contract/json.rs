@@ -11,7 +11,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::contract::fault::{Fault, Options, Problem, Read, Warning};
+use crate::contract::fault::{Fault, Options, Problem, Read, Warning, shortened};
 
 /// The most members that one object may have.
 const MAX_KEYS: usize = 10_000;
@@ -30,7 +30,7 @@ pub fn parse(text: &[u8], options: &Options) -> Result<Read<Value>, Fault> {
     }
     let mut notes = Notes::default();
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    match (Tree { notes: &mut notes, path: String::new() }).deserialize(&mut deserializer) {
+    match (Tree { notes: &mut notes, place: &Place::Body }).deserialize(&mut deserializer) {
         Ok(value) => finish(value, &notes, options),
         Err(_) if notes.crowded => {
             Err(Fault::Illegal(format!("an object has more than {MAX_KEYS} members")))
@@ -49,7 +49,14 @@ struct Notes {
 /// Builds one value and takes notes.
 struct Tree<'n> {
     notes: &'n mut Notes,
-    path: String,
+    place: &'n Place<'n>,
+}
+
+/// Where a value stands; written out only when it is told, since a text for each value would cost the square of a body.
+enum Place<'p> {
+    Body,
+    Member(&'p Place<'p>, &'p str),
+    Item(&'p Place<'p>, usize),
 }
 
 fn finish(value: Value, notes: &Notes, options: &Options) -> Result<Read<Value>, Fault> {
@@ -60,6 +67,18 @@ fn finish(value: Value, notes: &Notes, options: &Options) -> Result<Read<Value>,
     let warn =
         |path: &String| Warning(format!("{path} is given more than once, the last is taken"));
     Ok(Read { value, warnings: notes.repeated.iter().map(warn).collect() })
+}
+
+// === impl Place ===
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Body => Ok(()),
+            Place::Member(outer, key) => write!(f, "{outer}/{}", shortened(key)),
+            Place::Item(outer, index) => write!(f, "{outer}({index})"),
+        }
+    }
 }
 
 // === impl Tree ===
@@ -110,8 +129,8 @@ impl<'de> Visitor<'de> for Tree<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
         loop {
-            let path = format!("{}({})", self.path, list.len());
-            match items.next_element_seed(Tree { notes: &mut *self.notes, path })? {
+            let place = &Place::Item(self.place, list.len());
+            match items.next_element_seed(Tree { notes: &mut *self.notes, place })? {
                 Some(item) => list.push(item),
                 None => return Ok(Value::Array(list)),
             }
@@ -121,16 +140,16 @@ impl<'de> Visitor<'de> for Tree<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(key) = members.next_key::<String>()? {
-            let path = format!("{}/{key}", self.path);
+            let place = &Place::Member(self.place, &key);
             if map.contains_key(&key) {
                 if self.notes.repeated.len() < MAX_REPEATED {
-                    self.notes.repeated.insert(path.clone());
+                    self.notes.repeated.insert(place.to_string());
                 }
             } else if map.len() == MAX_KEYS {
                 self.notes.crowded = true;
                 return Err(A::Error::custom("too many members"));
             }
-            let value = members.next_value_seed(Tree { notes: &mut *self.notes, path })?;
+            let value = members.next_value_seed(Tree { notes: &mut *self.notes, place })?;
             map.insert(key, value);
         }
         Ok(Value::Object(map))

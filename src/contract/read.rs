@@ -11,7 +11,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::contract::fault::{Fault, Options, Problem, Warning};
+use crate::contract::fault::{Fault, Options, Problem, Warning, shortened};
+
+/// The most faults, and the most broken rules, that one answer tells; a body of nothing but faults must not be answered
+/// by something many times its size.
+pub const MOST_PROBLEMS: usize = 1_000;
+/// The most that is told beside a good answer, which travels in a header.
+pub const MOST_WARNINGS: usize = 32;
+const LAST_WARNING: usize = MOST_WARNINGS - 1;
 
 /// Collects what is wrong or odd while values are read.
 #[derive(Debug)]
@@ -72,7 +79,7 @@ impl<'v> At<'v> {
     fn members(&self) -> Option<impl Iterator<Item = (&'v str, At<'v>)> + use<'v>> {
         let path = self.path.clone();
         let place = move |(key, value): (&'v String, &'v Value)| {
-            (key.as_str(), At { value, path: format!("{path}/{key}") })
+            (key.as_str(), At { value, path: format!("{path}/{}", shortened(key)) })
         };
         Some(self.value.as_object()?.iter().map(place))
     }
@@ -109,12 +116,16 @@ impl<'o> Reader<'o> {
 
     /// Notes that a value does not fit its type.
     pub fn fault(&mut self, path: &str, error: impl Into<String>) {
-        self.faults.push(Problem::new(path, error));
+        if self.faults.len() < MOST_PROBLEMS {
+            self.faults.push(Problem::new(path, error));
+        }
     }
 
     /// Notes that a rule is broken.
     pub fn breach(&mut self, path: impl Into<String>, error: impl Into<String>) {
-        self.breaches.push(Problem::new(path, error));
+        if self.breaches.len() < MOST_PROBLEMS {
+            self.breaches.push(Problem::new(path, error));
+        }
     }
 
     /// Notes that a rule is broken unless `fine`.
@@ -126,7 +137,26 @@ impl<'o> Reader<'o> {
 
     /// Notes something odd.
     pub fn warn(&mut self, text: impl Into<String>) {
-        self.warnings.push(Warning(text.into()));
+        match self.warnings.len() {
+            MOST_WARNINGS => {}
+            LAST_WARNING => self.warnings.push(Warning("and more".into())),
+            _ => self.warnings.push(Warning(text.into())),
+        }
+    }
+
+    /// Notes a number that was written as a string.
+    fn coerce(&mut self, path: &str) {
+        match self.coerced.len() {
+            MOST_WARNINGS => {}
+            LAST_WARNING => self.coerced.push("and more".into()),
+            _ => self.coerced.push(path.to_owned()),
+        }
+    }
+
+    /// Whether nothing more is told about strangers.
+    fn told_all(&self) -> bool {
+        self.faults.len() == MOST_PROBLEMS
+            || (!self.strict() && self.warnings.len() == MOST_WARNINGS)
     }
 
     /// Whether leniency is off.
@@ -135,7 +165,7 @@ impl<'o> Reader<'o> {
     }
 
     /// An object all of whose members are optional: anything else reads as an empty one (contract 4).
-    pub fn lenient<'r, 'v>(&'r mut self, at: At<'v>) -> Fields<'r, 'o, 'v> {
+    pub fn lenient<'r, 'v>(&'r mut self, at: &At<'v>) -> Fields<'r, 'o, 'v> {
         if !at.value.is_object() {
             self.warn(format!("{} is no object and is taken as an empty one", shown(&at.path)));
         }
@@ -143,7 +173,7 @@ impl<'o> Reader<'o> {
     }
 
     /// An object, else `error.expected.jsobject`.
-    pub fn object<'r, 'v>(&'r mut self, at: At<'v>) -> Option<Fields<'r, 'o, 'v>> {
+    pub fn object<'r, 'v>(&'r mut self, at: &At<'v>) -> Option<Fields<'r, 'o, 'v>> {
         if at.value.is_object() {
             return Some(self.fields(at));
         }
@@ -152,7 +182,7 @@ impl<'o> Reader<'o> {
     }
 
     /// An object of a type that carries constraints: anything else is told in other words (contract 2.5).
-    pub fn constrained<'r, 'v>(&'r mut self, at: At<'v>) -> Option<Fields<'r, 'o, 'v>> {
+    pub fn constrained<'r, 'v>(&'r mut self, at: &At<'v>) -> Option<Fields<'r, 'o, 'v>> {
         if at.value.is_object() {
             return Some(self.fields(at));
         }
@@ -160,48 +190,49 @@ impl<'o> Reader<'o> {
         None
     }
 
-    fn fields<'r, 'v>(&'r mut self, at: At<'v>) -> Fields<'r, 'o, 'v> {
-        let At { value, path } = at;
+    fn fields<'r, 'v>(&'r mut self, at: &At<'v>) -> Fields<'r, 'o, 'v> {
+        let value = at.value;
+        let path = at.path.clone();
         Fields { reader: self, path, value, members: value.as_object(), asked: Vec::new() }
     }
 
     /// Every item of an array; items that do not fit are left out, with their faults noted.
     pub fn list<'v, T>(
         &mut self,
-        at: At<'v>,
-        mut read: impl FnMut(&mut Reader<'o>, At<'v>) -> Option<T>,
+        at: &At<'v>,
+        mut read: impl FnMut(&mut Reader<'o>, &At<'v>) -> Option<T>,
     ) -> Option<Vec<T>> {
         let Some(items) = at.items() else {
             self.fault(&at.path, "error.expected.jsarray");
             return None;
         };
-        Some(items.filter_map(|item| read(self, item)).collect())
+        Some(items.filter_map(|item| read(self, &item)).collect())
     }
 
     /// Every member of a map; members that do not fit are left out, with their faults noted.
     pub fn map<'v, T>(
         &mut self,
-        at: At<'v>,
-        mut read: impl FnMut(&mut Reader<'o>, At<'v>) -> Option<T>,
+        at: &At<'v>,
+        mut read: impl FnMut(&mut Reader<'o>, &At<'v>) -> Option<T>,
     ) -> Option<BTreeMap<String, T>> {
         let Some(members) = at.members() else {
             self.fault(&at.path, "error.expected.jsobject");
             return None;
         };
-        Some(members.filter_map(|(key, at)| Some((key.to_owned(), read(self, at)?))).collect())
+        Some(members.filter_map(|(key, at)| Some((key.to_owned(), read(self, &at)?))).collect())
     }
 
     /// An array as a set.
     pub fn set<'v, T: Ord>(
         &mut self,
-        at: At<'v>,
-        read: impl FnMut(&mut Reader<'o>, At<'v>) -> Option<T>,
+        at: &At<'v>,
+        read: impl FnMut(&mut Reader<'o>, &At<'v>) -> Option<T>,
     ) -> Option<BTreeSet<T>> {
         Some(self.list(at, read)?.into_iter().collect())
     }
 
     /// A text.
-    pub fn string(&mut self, at: At<'_>) -> Option<String> {
+    pub fn string(&mut self, at: &At<'_>) -> Option<String> {
         if let Value::String(text) = at.value {
             return Some(text.clone());
         }
@@ -210,38 +241,38 @@ impl<'o> Reader<'o> {
     }
 
     /// A text that is not empty.
-    pub fn filled(&mut self, at: At<'_>) -> Option<String> {
+    pub fn filled(&mut self, at: &At<'_>) -> Option<String> {
         self.sized(at, usize::MAX)
     }
 
     /// A text of 1 to `most` characters.
-    pub fn sized(&mut self, at: At<'_>, most: usize) -> Option<String> {
-        let path = at.path.clone();
+    pub fn sized(&mut self, at: &At<'_>, most: usize) -> Option<String> {
+        let path = &at.path;
         let text = self.string(at)?;
         if text.is_empty() {
-            self.fault(&path, "error.minLength");
+            self.fault(path, "error.minLength");
         } else if text.chars().count() > most {
-            self.fault(&path, "error.maxLength");
+            self.fault(path, "error.maxLength");
         }
         Some(text)
     }
 
     /// The name of a port or a network: `[a-z0-9]([-a-z0-9]*[a-z0-9])?` and what `more` allows inside.
-    pub fn name(&mut self, at: At<'_>, most: usize, more: &[char]) -> Option<String> {
-        let path = at.path.clone();
+    pub fn name(&mut self, at: &At<'_>, most: usize, more: &[char]) -> Option<String> {
+        let path = &at.path;
         let text = self.sized(at, most)?;
         let edge = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit();
         let fits = text.chars().all(|char| edge(char) || char == '-' || more.contains(&char))
             && text.starts_with(edge)
             && text.ends_with(edge);
         if !text.is_empty() && !fits {
-            self.fault(&path, "error.pattern");
+            self.fault(path, "error.pattern");
         }
         Some(text)
     }
 
     /// A boolean.
-    pub fn flag(&mut self, at: At<'_>) -> Option<bool> {
+    pub fn flag(&mut self, at: &At<'_>) -> Option<bool> {
         let read = at.value.as_bool();
         if read.is_none() {
             self.fault(&at.path, "error.expected.jsboolean");
@@ -250,7 +281,7 @@ impl<'o> Reader<'o> {
     }
 
     /// One of `choices` in any case.
-    pub fn choice<T: Copy>(&mut self, at: At<'_>, choices: &[(&str, T)]) -> Option<T> {
+    pub fn choice<T: Copy>(&mut self, at: &At<'_>, choices: &[(&str, T)]) -> Option<T> {
         let text = at.value.as_str();
         let found = choices
             .iter()
@@ -281,66 +312,64 @@ impl<'o, 'v> Fields<'_, 'o, 'v> {
     pub fn opt<T>(
         &mut self,
         name: &'static str,
-        read: impl FnOnce(&mut Reader<'o>, At<'v>) -> Option<T>,
+        read: impl FnOnce(&mut Reader<'o>, &At<'v>) -> Option<T>,
     ) -> Option<T> {
         let at = self.get(name)?;
-        read(self.reader, at)
+        read(self.reader, &at)
     }
 
     /// The items of the array `name`.
     pub fn list<T>(
         &mut self,
         name: &'static str,
-        read: impl FnMut(&mut Reader<'o>, At<'v>) -> Option<T>,
+        read: impl FnMut(&mut Reader<'o>, &At<'v>) -> Option<T>,
     ) -> Option<Vec<T>> {
         let at = self.get(name)?;
-        self.reader.list(at, read)
+        self.reader.list(&at, read)
     }
 
     /// The members of the map `name`.
     pub fn map<T>(
         &mut self,
         name: &'static str,
-        read: impl FnMut(&mut Reader<'o>, At<'v>) -> Option<T>,
+        read: impl FnMut(&mut Reader<'o>, &At<'v>) -> Option<T>,
     ) -> Option<BTreeMap<String, T>> {
         let at = self.get(name)?;
-        self.reader.map(at, read)
+        self.reader.map(&at, read)
     }
 
     /// The member `name`, which has to be there; told in the words of a type that carries constraints (contract 2.5).
     pub fn need<T>(
         &mut self,
         name: &'static str,
-        read: impl FnOnce(&mut Reader<'o>, At<'v>) -> Option<T>,
+        read: impl FnOnce(&mut Reader<'o>, &At<'v>) -> Option<T>,
     ) -> Option<T> {
-        let missing = format!("'{name}' is undefined on object: {}", self.value);
-        self.required(name, missing, read)
+        let value = self.value;
+        self.required(name, || format!("'{name}' is undefined on object: {value}"), read)
     }
 
     /// The member `name`, which has to be there; told in the words of a plain type.
     pub fn need_plain<T>(
         &mut self,
         name: &'static str,
-        read: impl FnOnce(&mut Reader<'o>, At<'v>) -> Option<T>,
+        read: impl FnOnce(&mut Reader<'o>, &At<'v>) -> Option<T>,
     ) -> Option<T> {
-        self.required(name, "error.path.missing".into(), read)
+        self.required(name, || "error.path.missing".into(), read)
     }
 
     fn required<T>(
         &mut self,
         name: &'static str,
-        missing: String,
-        read: impl FnOnce(&mut Reader<'o>, At<'v>) -> Option<T>,
+        missing: impl FnOnce() -> String,
+        read: impl FnOnce(&mut Reader<'o>, &At<'v>) -> Option<T>,
     ) -> Option<T> {
         self.asked.push(name);
         let path = format!("{}/{name}", self.path);
-        match self.members.and_then(|members| members.get(name)) {
-            Some(value) => read(self.reader, At { value, path }),
-            None => {
-                self.reader.fault(&path, missing);
-                None
-            }
-        }
+        let Some(value) = self.members.and_then(|members| members.get(name)) else {
+            self.reader.fault(&path, missing());
+            return None;
+        };
+        read(self.reader, &At { value, path })
     }
 
     /// `name`, or `alias` where `name` is absent; being strict, the alias is unknown.
@@ -348,7 +377,7 @@ impl<'o, 'v> Fields<'_, 'o, 'v> {
         &mut self,
         name: &'static str,
         alias: &'static str,
-        read: impl FnOnce(&mut Reader<'o>, At<'v>) -> Option<T>,
+        read: impl FnOnce(&mut Reader<'o>, &At<'v>) -> Option<T>,
     ) -> Option<T> {
         if self.has(name) || self.reader.strict() || !self.has(alias) {
             return self.opt(name, read);
@@ -367,11 +396,14 @@ impl<'o, 'v> Fields<'_, 'o, 'v> {
     pub fn done(self) {
         let Some(members) = self.members else { return };
         for key in members.keys().filter(|key| !self.asked.contains(&key.as_str())) {
-            let path = format!("{}/{key}", self.path);
+            if self.reader.told_all() {
+                return;
+            }
+            let path = format!("{}/{}", self.path, shortened(key));
             let guess = suggest::nearest(key, &self.asked)
                 .map_or(String::new(), |name| format!(", did you mean \"{name}\"?"));
             if self.reader.strict() {
-                self.reader.fault(&path, format!("unknown field \"{key}\"{guess}"));
+                self.reader.fault(&path, format!("unknown field \"{}\"{guess}", shortened(key)));
             } else {
                 self.reader.warn(format!("unknown {path} ignored{guess}"));
             }

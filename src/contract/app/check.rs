@@ -15,7 +15,7 @@ const PROTOCOLS: [(&str, HealthProtocol); 7] = [
 const SCHEMES: [(&str, bool); 2] = [("HTTP", false), ("HTTPS", true)];
 
 /// One item of `healthChecks`.
-pub fn health_check(reader: &mut Reader<'_>, at: At<'_>) -> Option<HealthCheck> {
+pub fn health_check(reader: &mut Reader<'_>, at: &At<'_>) -> Option<HealthCheck> {
     let mut fields = reader.lenient(at);
     let protocol = fields.opt("protocol", |reader, at| reader.choice(at, &PROTOCOLS));
     let mut check = HealthCheck {
@@ -39,7 +39,7 @@ pub fn health_check(reader: &mut Reader<'_>, at: At<'_>) -> Option<HealthCheck> 
 }
 
 /// `check`: exactly one way to ask.
-pub fn app_check(reader: &mut Reader<'_>, at: At<'_>) -> Option<AppCheck> {
+pub fn app_check(reader: &mut Reader<'_>, at: &At<'_>) -> Option<AppCheck> {
     let mut fields = reader.lenient(at);
     let probes = [
         fields.opt("http", http_probe),
@@ -64,13 +64,13 @@ pub fn app_check(reader: &mut Reader<'_>, at: At<'_>) -> Option<AppCheck> {
 }
 
 /// One item of `readinessChecks`.
-pub fn readiness_check(reader: &mut Reader<'_>, at: At<'_>) -> Option<ReadinessCheck> {
+pub fn readiness_check(reader: &mut Reader<'_>, at: &At<'_>) -> Option<ReadinessCheck> {
     let mut fields = reader.lenient(at);
     let codes = fields.opt("httpStatusCodesForReady", |reader, at| {
-        let path = at.path.clone();
+        let path = &at.path;
         let codes = reader.set(at, |reader, at| reader.int(at, 100, 999))?;
         if codes.is_empty() {
-            reader.fault(&path, "error.minLength");
+            reader.fault(path, "error.minLength");
         }
         Some(codes.into_iter().filter_map(|code| u16::try_from(code).ok()).collect())
     });
@@ -100,14 +100,14 @@ pub fn readiness_check(reader: &mut Reader<'_>, at: At<'_>) -> Option<ReadinessC
 }
 
 /// `{"value": text}`.
-fn command(reader: &mut Reader<'_>, at: At<'_>) -> Option<String> {
+fn command(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
     let mut fields = reader.object(at)?;
     let value = fields.need_plain("value", Reader::string);
     fields.done();
     value
 }
 
-fn ip_version(reader: &mut Reader<'_>, at: At<'_>) -> Option<bool> {
+fn ip_version(reader: &mut Reader<'_>, at: &At<'_>) -> Option<bool> {
     reader.choice(at, &[("IPv4", false), ("IPv6", true)])
 }
 
@@ -129,7 +129,7 @@ fn keep_to_protocol(reader: &mut Reader<'_>, path: &str, check: &mut HealthCheck
     check.ignore_http_1xx &= by_marathon_http;
 }
 
-fn http_probe(reader: &mut Reader<'_>, at: At<'_>) -> Option<CheckProbe> {
+fn http_probe(reader: &mut Reader<'_>, at: &At<'_>) -> Option<CheckProbe> {
     let mut fields = reader.lenient(at);
     let (port_index, port) = port_of(&mut fields);
     let path = fields.opt("path", Reader::string);
@@ -144,7 +144,7 @@ fn port_of(fields: &mut Fields<'_, '_, '_>) -> (Option<u32>, Option<u16>) {
     (fields.opt("portIndex", Reader::count), fields.opt("port", Reader::port))
 }
 
-fn exec_probe(reader: &mut Reader<'_>, at: At<'_>) -> Option<CheckProbe> {
+fn exec_probe(reader: &mut Reader<'_>, at: &At<'_>) -> Option<CheckProbe> {
     let mut fields = reader.object(at)?;
     let probe = fields.need_plain("command", shell);
     fields.done();
@@ -152,7 +152,7 @@ fn exec_probe(reader: &mut Reader<'_>, at: At<'_>) -> Option<CheckProbe> {
 }
 
 /// `{"shell": text}`, or `{"argv": […]}`, which even Marathon cannot echo (contract 5.6).
-fn shell(reader: &mut Reader<'_>, at: At<'_>) -> Option<CheckProbe> {
+fn shell(reader: &mut Reader<'_>, at: &At<'_>) -> Option<CheckProbe> {
     let mut fields = reader.object(at)?;
     let shell = fields.opt("shell", Reader::string);
     if shell.is_none() {

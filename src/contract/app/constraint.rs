@@ -12,14 +12,14 @@ const IS_TEXT: &str = "IS only supports Mesos text and float values (see http://
 const MAX_EXPRESSION: usize = 1 << 20;
 
 /// Reads `[[field, OPERATOR, value?], …]`; an operator in any case is taken (PL-17).
-pub fn constraints(reader: &mut Reader<'_>, at: At<'_>) -> Option<BTreeSet<Constraint>> {
-    let path = at.path.clone();
+pub fn constraints(reader: &mut Reader<'_>, at: &At<'_>) -> Option<BTreeSet<Constraint>> {
+    let path = &at.path;
     let rows = reader.list(at, |reader, at| reader.list(at, Reader::string))?;
     let mut constraints = BTreeSet::new();
     for row in rows {
         match constraint(&row) {
             Ok(constraint) => _ = constraints.insert(constraint),
-            Err(error) => reader.breach(&path, error),
+            Err(error) => reader.breach(path, error),
         }
     }
     Some(constraints)
@@ -48,7 +48,7 @@ fn value_error(operator: Operator, value: Option<&str>) -> Option<&'static str> 
     let integer = |value: &str| value.parse::<i32>().is_ok();
     match (operator, value) {
         (Operator::Unique, Some(_)) => Some("UNIQUE does not accept a value"),
-        (Operator::Unique, None) | (Operator::Cluster, _) | (Operator::GroupBy, None) => None,
+        (Operator::Unique | Operator::GroupBy, None) | (Operator::Cluster, _) => None,
         (Operator::GroupBy, Some(value)) => (!integer(value))
             .then_some("GROUP BY must define an integer value or else no value at all"),
         (Operator::MaxPer, value) => {

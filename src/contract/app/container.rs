@@ -19,7 +19,7 @@ struct Docker {
 }
 
 /// Reads `container`.
-pub fn container(reader: &mut Reader<'_>, at: At<'_>) -> Option<DraftContainer> {
+pub fn container(reader: &mut Reader<'_>, at: &At<'_>) -> Option<DraftContainer> {
     let mut fields = reader.lenient(at);
     let kind = fields.opt("type", |reader, at| {
         reader.choice(at, &[("DOCKER", ContainerKind::Docker), ("MESOS", ContainerKind::Mesos)])
@@ -45,7 +45,7 @@ pub fn container(reader: &mut Reader<'_>, at: At<'_>) -> Option<DraftContainer> 
     })
 }
 
-fn docker(reader: &mut Reader<'_>, at: At<'_>, kind: ContainerKind) -> Option<Docker> {
+fn docker(reader: &mut Reader<'_>, at: &At<'_>, kind: ContainerKind) -> Option<Docker> {
     let mut fields = reader.constrained(at)?;
     let image = fields.need("image", Reader::filled);
     let by_engine = kind == ContainerKind::Docker;
@@ -68,7 +68,7 @@ fn docker(reader: &mut Reader<'_>, at: At<'_>, kind: ContainerKind) -> Option<Do
     Some(docker)
 }
 
-fn docker_network(reader: &mut Reader<'_>, at: At<'_>) -> Option<DockerNetwork> {
+fn docker_network(reader: &mut Reader<'_>, at: &At<'_>) -> Option<DockerNetwork> {
     let choices = [
         ("BRIDGE", DockerNetwork::Bridge),
         ("HOST", DockerNetwork::Host),
@@ -78,7 +78,7 @@ fn docker_network(reader: &mut Reader<'_>, at: At<'_>) -> Option<DockerNetwork> 
     reader.choice(at, &choices)
 }
 
-fn parameter(reader: &mut Reader<'_>, at: At<'_>) -> Option<Parameter> {
+fn parameter(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Parameter> {
     let mut fields = reader.constrained(at)?;
     let key = fields.need("key", Reader::filled);
     let value = fields.need("value", Reader::string);
@@ -86,7 +86,7 @@ fn parameter(reader: &mut Reader<'_>, at: At<'_>) -> Option<Parameter> {
     Some(Parameter { key: key?, value: value? })
 }
 
-fn pull_config(reader: &mut Reader<'_>, at: At<'_>) -> Option<String> {
+fn pull_config(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
     let mut fields = reader.constrained(at)?;
     let secret = fields.need("secret", Reader::filled);
     fields.done();
@@ -94,7 +94,7 @@ fn pull_config(reader: &mut Reader<'_>, at: At<'_>) -> Option<String> {
 }
 
 /// Read for its types; no engine takes it (contract 13.2).
-fn credential(reader: &mut Reader<'_>, at: At<'_>) -> Option<()> {
+fn credential(reader: &mut Reader<'_>, at: &At<'_>) -> Option<()> {
     let mut fields = reader.object(at)?;
     fields.need_plain("principal", Reader::string);
     fields.opt("secret", Reader::string);
@@ -102,7 +102,7 @@ fn credential(reader: &mut Reader<'_>, at: At<'_>) -> Option<()> {
     Some(())
 }
 
-fn linux_info(reader: &mut Reader<'_>, at: At<'_>) -> Option<LinuxInfo> {
+fn linux_info(reader: &mut Reader<'_>, at: &At<'_>) -> Option<LinuxInfo> {
     let mut fields = reader.object(at)?;
     let info =
         LinuxInfo { seccomp: fields.opt("seccomp", seccomp), ipc: fields.opt("ipcInfo", ipc) };
@@ -111,7 +111,7 @@ fn linux_info(reader: &mut Reader<'_>, at: At<'_>) -> Option<LinuxInfo> {
 }
 
 /// A badly typed `unconfined` reads as false (contract 4.3).
-fn seccomp(reader: &mut Reader<'_>, at: At<'_>) -> Option<Seccomp> {
+fn seccomp(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Seccomp> {
     let mut fields = reader.lenient(at);
     let seccomp = Seccomp {
         profile_name: fields.opt("profileName", Reader::string),
@@ -131,7 +131,7 @@ fn seccomp(reader: &mut Reader<'_>, at: At<'_>) -> Option<Seccomp> {
     Some(seccomp)
 }
 
-fn ipc(reader: &mut Reader<'_>, at: At<'_>) -> Option<IpcInfo> {
+fn ipc(reader: &mut Reader<'_>, at: &At<'_>) -> Option<IpcInfo> {
     let mut fields = reader.object(at)?;
     let private = fields.need_plain("mode", |reader, at| {
         reader.choice(at, &[("PRIVATE", true), ("SHARE_PARENT", false)])

@@ -21,7 +21,7 @@ const ACCESS_MODES: [&str; 5] = [
 /// Reads `external`, in a container of `kind`.
 pub fn external(
     reader: &mut Reader<'_>,
-    at: At<'_>,
+    at: &At<'_>,
     kind: ContainerKind,
 ) -> Option<ExternalVolume> {
     let mut fields = reader.object(at)?;
@@ -126,7 +126,7 @@ fn csi(fields: &mut Fields<'_, '_, '_>) -> Option<ExternalVolume> {
     })
 }
 
-fn secret_name(reader: &mut Reader<'_>, at: At<'_>) -> Option<String> {
+fn secret_name(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
     if at.value.is_string() {
         return reader.string(at);
     }
@@ -136,7 +136,7 @@ fn secret_name(reader: &mut Reader<'_>, at: At<'_>) -> Option<String> {
     name
 }
 
-fn capability(reader: &mut Reader<'_>, at: At<'_>) -> Option<(String, CsiAccess)> {
+fn capability(reader: &mut Reader<'_>, at: &At<'_>) -> Option<(String, CsiAccess)> {
     let mut fields = reader.object(at)?;
     let mode = fields.need_plain("accessMode", Reader::string);
     let kind = fields.need_plain("accessType", Reader::string);

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::draft::Draft;
 use super::{check, constraint, container, network};
+use crate::contract::fault::shortened;
 use crate::contract::read::{At, Fields, Reader};
 use crate::model::path::{AppPath, PathError};
 use crate::model::spec::{
@@ -49,23 +50,23 @@ pub fn members(fields: &mut Fields<'_, '_, '_>) -> Draft {
 }
 
 /// `version`: a time that names a stored definition (contract 4.4).
-pub fn version(reader: &mut Reader<'_>, at: At<'_>) -> Option<Timestamp> {
-    let path = at.path.clone();
+pub fn version(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Timestamp> {
+    let path = &at.path;
     let read = Timestamp::parse(&reader.string(at)?).ok();
     if read.is_none() {
-        reader.fault(&path, "error.expected.date.isoformat");
+        reader.fault(path, "error.expected.date.isoformat");
     }
     read
 }
 
 /// An id as a text that names a path.
-pub fn id(reader: &mut Reader<'_>, at: At<'_>) -> Option<String> {
-    let path = at.path.clone();
+pub fn id(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
+    let path = &at.path;
     let text = reader.filled(at)?;
     match AppPath::parse(&text) {
         Ok(_) => {}
-        Err(PathError::Segment) => reader.fault(&path, "error.pattern"),
-        Err(PathError::TooLong) => reader.fault(&path, "error.maxLength"),
+        Err(PathError::Segment) => reader.fault(path, "error.pattern"),
+        Err(PathError::TooLong) => reader.fault(path, "error.maxLength"),
     }
     Some(text)
 }
@@ -140,7 +141,7 @@ fn life(fields: &mut Fields<'_, '_, '_>, draft: &mut Draft) {
 }
 
 /// A text, or `{"secret": name}`; what is neither is told as the latter (contract 4.3).
-fn env_value(reader: &mut Reader<'_>, at: At<'_>) -> Option<EnvValue> {
+fn env_value(reader: &mut Reader<'_>, at: &At<'_>) -> Option<EnvValue> {
     if let Value::String(text) = at.value {
         return Some(EnvValue::Plain(text.clone()));
     }
@@ -150,14 +151,14 @@ fn env_value(reader: &mut Reader<'_>, at: At<'_>) -> Option<EnvValue> {
     name.map(EnvValue::Secret)
 }
 
-fn secret(reader: &mut Reader<'_>, at: At<'_>) -> Option<String> {
+fn secret(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
     let mut fields = reader.constrained(at)?;
     let source = fields.need("source", Reader::filled);
     fields.done();
     source
 }
 
-fn artifact(reader: &mut Reader<'_>, at: At<'_>) -> Option<Artifact> {
+fn artifact(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Artifact> {
     let mut fields = reader.constrained(at)?;
     let uri = fields.need("uri", |reader, at| reader.sized(at, 1024));
     let artifact = Artifact {
@@ -172,17 +173,17 @@ fn artifact(reader: &mut Reader<'_>, at: At<'_>) -> Option<Artifact> {
 }
 
 /// `//cmd`, a path, or nothing.
-fn executor(reader: &mut Reader<'_>, at: At<'_>) -> Option<String> {
-    let path = at.path.clone();
+fn executor(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
+    let path = &at.path;
     let text = reader.string(at)?;
     let is_path = !text.ends_with('/') && !text.contains("//");
     if text != "//cmd" && !is_path {
-        reader.fault(&path, "error.pattern");
+        reader.fault(path, "error.pattern");
     }
     Some(text)
 }
 
-fn executor_resources(reader: &mut Reader<'_>, at: At<'_>) -> Option<ExecutorResources> {
+fn executor_resources(reader: &mut Reader<'_>, at: &At<'_>) -> Option<ExecutorResources> {
     let mut fields = reader.lenient(at);
     let mut amount = |name, least: u64, default: u64| {
         let read = fields.opt(name, |reader, at| reader.micro_within(at, least, u64::MAX));
@@ -197,39 +198,39 @@ fn executor_resources(reader: &mut Reader<'_>, at: At<'_>) -> Option<ExecutorRes
     Some(resources)
 }
 
-fn limits(reader: &mut Reader<'_>, at: At<'_>) -> Option<ResourceLimits> {
+fn limits(reader: &mut Reader<'_>, at: &At<'_>) -> Option<ResourceLimits> {
     let mut fields = reader.lenient(at);
     let limits = ResourceLimits {
-        cpus: fields
-            .opt("cpus", limit)
-            .map(|limit| limit.map_or(Limit::Unlimited, |micro| Limit::At(Cpus::micro(micro)))),
-        mem: fields
-            .opt("mem", limit)
-            .map(|limit| limit.map_or(Limit::Unlimited, |micro| Limit::At(Mem::micro(micro)))),
+        cpus: fields.opt("cpus", |reader, at| limit(reader, at, Cpus::micro)),
+        mem: fields.opt("mem", |reader, at| limit(reader, at, Mem::micro)),
     };
     fields.done();
     Some(limits)
 }
 
-/// Millionths, or none for no limit. Any other text passes the type stage (contract 13.9).
-fn limit(reader: &mut Reader<'_>, at: At<'_>) -> Option<Option<u64>> {
+/// A number or `unlimited`; any other text passes the type stage (contract 13.9).
+fn limit<T>(
+    reader: &mut Reader<'_>,
+    at: &At<'_>,
+    amount: impl FnOnce(u64) -> T,
+) -> Option<Limit<T>> {
     if let Value::String(text) = at.value {
         let error =
             format!("'{text}' is an invalid resource limit. It must be 'unlimited' or a number");
-        reader.require(text == "unlimited", at.path, error);
-        return Some(None);
+        reader.require(text == "unlimited", &at.path, error);
+        return Some(Limit::Unlimited);
     }
     if !at.value.is_number() {
         reader.fault(&at.path, "error.expected.jsstring");
         return None;
     }
-    reader.micro(at).map(Some)
+    reader.micro(at).map(|micro| Limit::At(amount(micro)))
 }
 
-fn accepted_roles(reader: &mut Reader<'_>, at: At<'_>) -> Option<BTreeSet<String>> {
-    let path = at.path.clone();
+fn accepted_roles(reader: &mut Reader<'_>, at: &At<'_>) -> Option<BTreeSet<String>> {
+    let path = &at.path;
     let roles = reader.list(at, Reader::string)?;
-    reader.require(!roles.is_empty(), &path, "must not be empty");
+    reader.require(!roles.is_empty(), path, "must not be empty");
     for (index, role) in roles.iter().enumerate() {
         for error in role_errors(role) {
             reader.breach(format!("{path}({index})"), error);
@@ -261,7 +262,7 @@ fn role_errors(role: &str) -> Vec<String> {
 }
 
 /// Deprecated: read for its types only.
-fn residency(reader: &mut Reader<'_>, at: At<'_>) -> Option<()> {
+fn residency(reader: &mut Reader<'_>, at: &At<'_>) -> Option<()> {
     let mut fields = reader.lenient(at);
     fields.opt("relaunchEscalationTimeoutSeconds", Reader::long);
     fields.opt("taskLostBehavior", |reader, at| {
@@ -272,14 +273,15 @@ fn residency(reader: &mut Reader<'_>, at: At<'_>) -> Option<()> {
 }
 
 /// Any text means disabled (contract 4.3).
-fn unreachable(reader: &mut Reader<'_>, at: At<'_>) -> Option<UnreachableStrategy> {
+fn unreachable(reader: &mut Reader<'_>, at: &At<'_>) -> Option<UnreachableStrategy> {
     if let Value::String(text) = at.value {
         if text != "disabled" {
-            reader.warn(format!("{} \"{text}\" taken as \"disabled\"", at.path));
+            let shown = shortened(text);
+            reader.warn(format!("{} \"{shown}\" taken as \"disabled\"", at.path));
         }
         return Some(UnreachableStrategy::Disabled);
     }
-    let path = at.path.clone();
+    let path = &at.path;
     let mut fields = reader.object(at)?;
     let inactive = fields.opt("inactiveAfterSeconds", Reader::long).unwrap_or(0);
     let expunge = fields.opt("expungeAfterSeconds", Reader::long).unwrap_or(0);
@@ -292,7 +294,7 @@ fn unreachable(reader: &mut Reader<'_>, at: At<'_>) -> Option<UnreachableStrateg
     Some(UnreachableStrategy::After { inactive_seconds: inactive, expunge_seconds: expunge })
 }
 
-fn upgrade(reader: &mut Reader<'_>, at: At<'_>) -> Option<UpgradeStrategy> {
+fn upgrade(reader: &mut Reader<'_>, at: &At<'_>) -> Option<UpgradeStrategy> {
     let mut fields = reader.constrained(at)?;
     let mut share =
         |name| fields.need(name, |reader, at| reader.micro_within(at, 0, ONE)).map(Ratio::micro);

@@ -3,6 +3,8 @@
 //! The stages follow contract 13.1, each telling all it finds: types → rules for legacy members → translation and
 //! defaults → rules. What needs other apps or agents (free ids, service ports, cycles, policies) is decided elsewhere.
 
+#![expect(clippy::unnecessary_wraps, reason = "every reader has the shape that its caller takes")]
+
 mod check;
 mod constraint;
 mod container;
@@ -13,20 +15,27 @@ mod legacy;
 mod network;
 mod normal;
 mod rules;
+mod stages;
 mod update;
 mod uri;
 mod volume;
+
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 pub use update::{AppUpdate, Update};
 
-use self::draft::Draft;
 use self::normal::Setting;
+use self::stages::{read_draft, whole};
 use crate::contract::fault::{Fault, Options, Problem, Read};
-use crate::contract::read::{At, Findings, Reader};
+use crate::contract::read::{At, MOST_PROBLEMS, MOST_WARNINGS, Reader};
 use crate::model::path::AppPath;
 use crate::model::spec::Spec;
+
+/// The most apps that one array may hold.
+const MOST_ITEMS: usize = 100_000;
+const NO_ID: &str = "requirement failed: App Update must have app id set";
 
 /// Reads a whole app that names itself, as seen from the group `base`.
 ///
@@ -43,12 +52,19 @@ pub fn read_app(value: &Value, base: &AppPath, options: &Options) -> Result<Read
 /// # Errors
 /// As [`read_app`]; a body that is no object is one.
 pub fn read_app_at(value: &Value, path: &AppPath, options: &Options) -> Result<Read<Spec>, Fault> {
-    if !value.is_object() {
-        return Err(Fault::Type(vec![Problem::new("", "error.expected.jsobject")]));
-    }
-    let (draft, findings) = read_draft(value, false, options)?;
-    let root = AppPath::root();
-    whole(draft, findings, &Setting { id: path.as_str(), base: &root, options, current: None })
+    read_at(value, path, None, options)
+}
+
+/// Reads a whole app that replaces `current`: what it does not say is not kept, but for the right to its role.
+///
+/// # Errors
+/// As [`read_app_at`].
+pub fn read_app_over(
+    value: &Value,
+    current: &Spec,
+    options: &Options,
+) -> Result<Read<Spec>, Fault> {
+    read_at(value, &current.path, Some(current), options)
 }
 
 /// Reads an array of whole apps.
@@ -75,14 +91,13 @@ pub fn read_updates_array(
     value: &Value,
     options: &Options,
 ) -> Result<Read<Vec<(AppPath, Update)>>, Fault> {
-    let read = each(value, |item| update::read(item, options))?;
-    let named = read.value.into_iter().map(|(id, update)| {
-        let path = id.and_then(|id| AppPath::parse(&id).ok());
-        path.map(|path| (path, update)).ok_or_else(|| {
-            Fault::Illegal("requirement failed: App Update must have app id set".into())
-        })
-    });
-    Ok(Read { value: named.collect::<Result<_, _>>()?, warnings: read.warnings })
+    each(value, |item| {
+        let Read { value: (id, update), warnings } = update::read(item, options)?;
+        match id.and_then(|id| AppPath::parse(&id).ok()) {
+            Some(path) => Ok(Read { value: (path, update), warnings }),
+            None => Err(Fault::Illegal(NO_ID.into())),
+        }
+    })
 }
 
 /// Reads `{"ids": [task id, …]}`, each once.
@@ -92,60 +107,27 @@ pub fn read_updates_array(
 pub fn read_task_ids(value: &Value) -> Result<Vec<String>, Fault> {
     let options = Options::default();
     let mut reader = Reader::new(&options);
-    let mut ids: Vec<String> = Vec::new();
-    if let Some(mut fields) = reader.object(At::root(value)) {
-        let read = fields.need_plain("ids", |reader, at| reader.list(at, Reader::string));
-        for id in read.unwrap_or_default() {
-            if !ids.contains(&id) {
-                ids.push(id);
-            }
-        }
-    }
-    reader.finish().map(|_| ids)
+    let read = reader.object(&At::root(value)).and_then(|mut fields| {
+        fields.need_plain("ids", |reader, at| reader.list(at, Reader::string))
+    });
+    reader.finish()?;
+    let mut seen = BTreeSet::new();
+    let first = |id: &String| seen.insert(id.clone());
+    Ok(read.unwrap_or_default().into_iter().filter(first).collect())
 }
 
-/// The type stage of a whole app.
-fn read_draft(
+fn read_at(
     value: &Value,
-    names_itself: bool,
+    path: &AppPath,
+    current: Option<&Spec>,
     options: &Options,
-) -> Result<(Draft, Findings), Fault> {
-    let mut reader = Reader::new(options);
-    let mut draft = Draft::default();
-    if let Some(mut fields) = reader.constrained(At::root(value)) {
-        let id =
-            if names_itself { fields.need("id", fields::id) } else { fields.opt("id", fields::id) };
-        draft = Draft { id, ..fields::members(&mut fields) };
-        fields.opt("version", fields::version);
-        fields.done();
+) -> Result<Read<Spec>, Fault> {
+    if !value.is_object() {
+        return Err(Fault::Type(vec![Problem::new("", "error.expected.jsobject")]));
     }
-    Ok((draft, reader.finish()?))
-}
-
-/// The stages after the type stage, for an app that stands alone.
-fn whole(mut draft: Draft, findings: Findings, setting: &Setting<'_>) -> Result<Read<Spec>, Fault> {
-    let broken = legacy::problems(&draft);
-    if !broken.is_empty() {
-        return Err(Fault::Invalid(broken));
-    }
-    let mut problems = findings.breaches;
-    problems.extend(legacy::port_problems(&draft));
-    legacy::translate(&mut draft)?;
-    let spec = canonical(draft, problems, setting)?;
-    Ok(Read { value: spec, warnings: findings.warnings })
-}
-
-/// The last two stages: defaults, then all rules.
-fn canonical(
-    draft: Draft,
-    mut problems: Vec<Problem>,
-    setting: &Setting<'_>,
-) -> Result<Spec, Fault> {
-    let checks = draft.health_checks.clone().unwrap_or_default();
-    let said_resident = draft.residency.is_some();
-    let spec = normal::spec(draft, setting, &mut problems);
-    problems.extend(rules::problems(&spec, &checks, said_resident, setting));
-    if problems.is_empty() { Ok(spec) } else { Err(Fault::Invalid(problems)) }
+    let (draft, findings) = read_draft(value, false, options)?;
+    let root = AppPath::root();
+    whole(draft, findings, &Setting { id: path.as_str(), base: &root, options, current })
 }
 
 /// Reads every item of an array by `read`, and tells all faults of one kind with the item's place.
@@ -156,6 +138,9 @@ fn each<T>(
     let Some(items) = value.as_array() else {
         return Err(Fault::Type(vec![Problem::new("", "error.expected.jsarray")]));
     };
+    if items.len() > MOST_ITEMS {
+        return Err(Fault::Illegal(format!("an array has more than {MOST_ITEMS} apps")));
+    }
     let mut all = Read { value: Vec::new(), warnings: Vec::new() };
     let (mut types, mut invalid) = (Vec::new(), Vec::new());
     let place = |index: usize, problems: Vec<Problem>| {
@@ -173,6 +158,11 @@ fn each<T>(
                 return Err(other);
             }
         }
+        if types.len() >= MOST_PROBLEMS {
+            break;
+        }
+        invalid.truncate(MOST_PROBLEMS);
+        all.warnings.truncate(MOST_WARNINGS);
     }
     if !types.is_empty() {
         return Err(Fault::Type(types));

@@ -7,7 +7,7 @@ use crate::contract::read::{At, Fields, Reader};
 use crate::model::network::{Network, NetworkMode, PortDefinition, PortMapping, Protocol};
 
 /// One item of `networks`.
-pub fn network(reader: &mut Reader<'_>, at: At<'_>) -> Option<Network> {
+pub fn network(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Network> {
     let mut fields = reader.lenient(at);
     let mode = fields.opt("mode", |reader, at| {
         let choices = [
@@ -27,7 +27,7 @@ pub fn network(reader: &mut Reader<'_>, at: At<'_>) -> Option<Network> {
 }
 
 /// One item of `portDefinitions`.
-pub fn port_definition(reader: &mut Reader<'_>, at: At<'_>) -> Option<PortDefinition> {
+pub fn port_definition(reader: &mut Reader<'_>, at: &At<'_>) -> Option<PortDefinition> {
     let mut fields = reader.lenient(at);
     let definition = PortDefinition {
         port: fields.opt("port", Reader::port).unwrap_or(0),
@@ -40,7 +40,7 @@ pub fn port_definition(reader: &mut Reader<'_>, at: At<'_>) -> Option<PortDefini
 }
 
 /// One item of `portMappings`.
-pub fn port_mapping(reader: &mut Reader<'_>, at: At<'_>) -> Option<PortMapping> {
+pub fn port_mapping(reader: &mut Reader<'_>, at: &At<'_>) -> Option<PortMapping> {
     let mut fields = reader.lenient(at);
     let mapping = PortMapping {
         container_port: fields.opt("containerPort", Reader::port).unwrap_or(0),
@@ -56,7 +56,7 @@ pub fn port_mapping(reader: &mut Reader<'_>, at: At<'_>) -> Option<PortMapping> 
 }
 
 /// `ipAddress`; its `groups` have no meaning any more.
-pub fn ip_address(reader: &mut Reader<'_>, at: At<'_>) -> Option<IpAddress> {
+pub fn ip_address(reader: &mut Reader<'_>, at: &At<'_>) -> Option<IpAddress> {
     let mut fields = reader.lenient(at);
     fields.list("groups", Reader::string);
     let address = IpAddress {
@@ -68,7 +68,7 @@ pub fn ip_address(reader: &mut Reader<'_>, at: At<'_>) -> Option<IpAddress> {
     Some(address)
 }
 
-fn discovery(reader: &mut Reader<'_>, at: At<'_>) -> Option<Vec<PortMapping>> {
+fn discovery(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Vec<PortMapping>> {
     let mut fields = reader.lenient(at);
     let ports = fields.list("ports", discovery_port).unwrap_or_default();
     fields.done();
@@ -76,7 +76,7 @@ fn discovery(reader: &mut Reader<'_>, at: At<'_>) -> Option<Vec<PortMapping>> {
 }
 
 /// A port that others are told of; becomes a port mapping without a host port (contract 5.2 step 3).
-fn discovery_port(reader: &mut Reader<'_>, at: At<'_>) -> Option<PortMapping> {
+fn discovery_port(reader: &mut Reader<'_>, at: &At<'_>) -> Option<PortMapping> {
     let mut fields = reader.object(at)?;
     let mapping = PortMapping {
         container_port: fields.opt("number", Reader::port).unwrap_or(0),
@@ -89,7 +89,7 @@ fn discovery_port(reader: &mut Reader<'_>, at: At<'_>) -> Option<PortMapping> {
     Some(mapping)
 }
 
-fn protocol(reader: &mut Reader<'_>, at: At<'_>) -> Option<Protocol> {
+fn protocol(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Protocol> {
     let choices = [
         ("tcp", Protocol::Tcp),
         ("udp", Protocol::Udp),
@@ -99,11 +99,11 @@ fn protocol(reader: &mut Reader<'_>, at: At<'_>) -> Option<Protocol> {
     reader.choice(at, &choices)
 }
 
-fn port_name(reader: &mut Reader<'_>, at: At<'_>) -> Option<String> {
+fn port_name(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
     reader.name(at, usize::MAX, &[])
 }
 
-fn network_name(reader: &mut Reader<'_>, at: At<'_>) -> Option<String> {
+fn network_name(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
     reader.name(at, 63, &['_'])
 }
 

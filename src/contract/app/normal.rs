@@ -8,7 +8,7 @@ use crate::contract::fault::{Options, Problem};
 use crate::model::check::{HealthCheck, HealthProtocol};
 use crate::model::id::APP_TASK;
 use crate::model::network::{Network, NetworkMode, PortDefinition, PortMapping};
-use crate::model::path::AppPath;
+use crate::model::path::{AppPath, PathError};
 use crate::model::spec::{
     BackoffSpec, Container, Sandbox, Spec, UnreachableStrategy, UpgradeStrategy,
 };
@@ -33,8 +33,8 @@ pub struct Setting<'s> {
 
 /// The whole definition; what cannot be resolved is noted in `problems`.
 pub fn spec(mut draft: Draft, setting: &Setting<'_>, problems: &mut Vec<Problem>) -> Spec {
-    let path = AppPath::resolve(setting.id, setting.base).unwrap_or_else(|_| {
-        problems.push(Problem::new("/id", SEGMENT));
+    let path = AppPath::resolve(setting.id, setting.base).unwrap_or_else(|error| {
+        problems.push(Problem::new("/id", path_error(error)));
         AppPath::root()
     });
     let networks = networks(draft.networks.take(), setting.options, problems);
@@ -185,8 +185,18 @@ fn dependencies(
     for (index, text) in said.unwrap_or_default().iter().enumerate() {
         match AppPath::resolve(text, &group) {
             Ok(dependency) => _ = dependencies.insert(dependency),
-            Err(_) => problems.push(Problem::new(format!("/dependencies({index})"), SEGMENT)),
+            Err(error) => {
+                let path = format!("/dependencies({index})");
+                problems.push(Problem::new(path, path_error(error)));
+            }
         }
     }
     dependencies
+}
+
+fn path_error(error: PathError) -> String {
+    match error {
+        PathError::Segment => SEGMENT.to_owned(),
+        PathError::TooLong => error.to_string(),
+    }
 }

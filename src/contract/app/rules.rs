@@ -8,6 +8,7 @@ mod storage;
 use super::normal::Setting;
 use super::uri::is_uri;
 use crate::contract::fault::Problem;
+use crate::contract::read::MOST_PROBLEMS;
 use crate::model::check::HealthCheck;
 use crate::model::path::AppPath;
 use crate::model::spec::{EnvValue, Limit, Spec, UnreachableStrategy};
@@ -47,7 +48,7 @@ pub fn problems(
 impl Broken {
     /// Notes the rule unless it is kept.
     fn unless(&mut self, kept: bool, path: impl Into<String>, error: impl Into<String>) {
-        if !kept {
+        if !kept && self.0.len() < MOST_PROBLEMS {
             self.0.push(Problem::new(path, error));
         }
     }

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::draft::{Draft, DraftContainer};
 use super::normal::Setting;
-use super::{canonical, fields, legacy, whole};
+use super::stages::{canonical, whole};
+use super::{fields, legacy};
 use crate::contract::fault::{Fault, Options, Problem, Read};
 use crate::contract::read::{At, Findings, Reader};
 use crate::model::path::AppPath;
@@ -34,7 +35,7 @@ pub struct AppUpdate {
 /// As [`super::read_update`].
 pub fn read(value: &Value, options: &Options) -> Result<Read<(Option<String>, Update)>, Fault> {
     let mut reader = Reader::new(options);
-    let mut object = reader.lenient(At::root(value));
+    let mut object = reader.lenient(&At::root(value));
     let id = object.opt("id", fields::id);
     let version = object.opt("version", fields::version);
     let draft = fields::members(&mut object);

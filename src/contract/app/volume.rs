@@ -9,7 +9,7 @@ use crate::model::unit::Disk;
 use crate::model::volume::{DiskKind, ExternalVolume, PersistentVolume, Volume, VolumeMode};
 
 /// One item of `volumes`, in a container of `kind`.
-pub fn volume(reader: &mut Reader<'_>, at: At<'_>, kind: ContainerKind) -> Option<Volume> {
+pub fn volume(reader: &mut Reader<'_>, at: &At<'_>, kind: ContainerKind) -> Option<Volume> {
     let mut fields = reader.constrained(at)?;
     let volume = if fields.has("persistent") {
         persistent_volume(&mut fields)
@@ -86,7 +86,7 @@ fn persistent_volume(fields: &mut Fields<'_, '_, '_>) -> Option<Volume> {
     Some(Volume::Persistent { container_path, mode, persistent: persistent? })
 }
 
-fn persistent(reader: &mut Reader<'_>, at: At<'_>) -> Option<PersistentVolume> {
+fn persistent(reader: &mut Reader<'_>, at: &At<'_>) -> Option<PersistentVolume> {
     let mut fields = reader.constrained(at)?;
     let said = fields.opt("type", |reader, at| {
         let choices =
@@ -147,6 +147,6 @@ fn volume_constraint(row: &[String]) -> Result<(), String> {
     }
 }
 
-fn mode(reader: &mut Reader<'_>, at: At<'_>) -> Option<VolumeMode> {
+fn mode(reader: &mut Reader<'_>, at: &At<'_>) -> Option<VolumeMode> {
     reader.choice(at, &[("RO", VolumeMode::ReadOnly), ("RW", VolumeMode::ReadWrite)])
 }

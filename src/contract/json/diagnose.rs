@@ -3,7 +3,7 @@
 //! Runs only after serde_json has refused a text, and finds the first byte at which no JSON can go on. serde_json's own
 //! position is used where the two disagree.
 
-use crate::contract::fault::SyntaxFault;
+use crate::contract::fault::{SyntaxFault, shortened};
 
 /// The deepest nesting that is read.
 const MAX_DEPTH: usize = 127;
@@ -22,7 +22,7 @@ pub fn syntax(text: &[u8], error: &serde_json::Error) -> SyntaxFault {
     let before = &text[..found.offset.min(text.len())];
     let start_of_line = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
     SyntaxFault {
-        line: before.iter().filter(|&&byte| byte == b'\n').count() + 1,
+        line: line_of(before),
         column: String::from_utf8_lossy(&before[start_of_line..]).chars().count() + 1,
         near: near(text, &found),
         details: found.details,
@@ -92,6 +92,7 @@ impl Scan<'_> {
             let key_at = self.at;
             self.key(open)?;
             let key = String::from_utf8_lossy(&self.text[key_at..self.at]).into_owned();
+            let key = shortened(&key);
             self.space();
             if !self.take(b':') {
                 return Err(self
@@ -245,7 +246,8 @@ impl Scan<'_> {
         if matches!(word.as_str(), "null" | "true" | "false") {
             return Ok(());
         }
-        let details = format!("Unrecognized token '{word}': was expecting ({VALUES})");
+        let shown = shortened(&word);
+        let details = format!("Unrecognized token '{shown}': was expecting ({VALUES})");
         Err(Found::new(start, details).hint(word_hint(&word)))
     }
 
@@ -260,7 +262,7 @@ impl Scan<'_> {
 
     fn unclosed(&self, kind: &str, open: usize) -> String {
         let before = &self.text[..open];
-        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let line = line_of(before);
         let column =
             open - before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1) + 1;
         format!("expected close marker for {kind} (start marker at line: {line}, column: {column})")
@@ -354,6 +356,11 @@ fn near(text: &[u8], found: &Found) -> String {
     let lead = if skipped > 0 { "…" } else { "" };
     let rest = if after.len() > right.len() { "…" } else { "" };
     format!("{lead}{left}▶{right}{rest}")
+}
+
+/// The line, from 1, that begins or goes on after `before`.
+fn line_of(before: &[u8]) -> usize {
+    before.split(|&byte| byte == b'\n').count()
 }
 
 fn is_break(char: char) -> bool {

@@ -1,10 +1,24 @@
-use std::fs;
-use std::path::Path;
+//! What is JSON, and how it is told where a text stops being it.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::parse;
 use crate::contract::fault::{Fault, Options, SyntaxFault, Warning};
+
+macro_rules! seeds {
+    ($($name:literal)+) => {
+        [$((
+            $name,
+            include_str!(concat!("../../../fixtures/apps/broken/", $name, ".json")),
+            include_str!(concat!("../../../fixtures/apps/broken/", $name, ".expected.json")),
+        )),+]
+    };
+}
+
+/// Name, text and expectation.
+const SEEDS: [(&str, &str, &str); 4] =
+    seeds!["nginx-bridge-port-app" "redis-app" "redis-bridge-app" "redis-unique-app"];
 
 fn ok(text: &str) -> Value {
     parse(text.as_bytes(), &Options::default())
@@ -26,26 +40,16 @@ fn joined(text: &[u8]) -> Vec<u8> {
 
 #[test]
 fn each_broken_seed_is_refused_as_its_expectation_says() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/apps/broken");
-    let mut seen = 0;
-    for entry in fs::read_dir(folder).expect("the folder is there") {
-        let path = entry.expect("an entry").path();
-        if path.to_string_lossy().ends_with(".expected.json") {
-            continue;
-        }
-        let expected = fs::read(path.with_extension("expected.json")).expect("an expectation");
-        let expected: Value = serde_json::from_slice(&expected).expect("it is JSON");
-        let text = fs::read(&path).expect("a seed");
-        let (whole, flat) = (syntax(&text), syntax(&joined(&text)));
+    for (path, text, expected) in SEEDS {
+        let expected: Value = serde_json::from_str(expected).expect("it is JSON");
+        let (whole, flat) = (syntax(text.as_bytes()), syntax(&joined(text.as_bytes())));
         for fault in [&whole, &flat] {
-            assert_eq!(Value::from(fault.details.as_str()), expected["details"], "{path:?}");
-            assert_eq!(json!(fault.hint), expected["hint"], "{path:?}");
+            assert_eq!(Value::from(fault.details.as_str()), expected["details"], "{path}");
+            assert_eq!(json!(fault.hint), expected["hint"], "{path}");
             assert!(fault.near.contains("▶\"instances\": \"2\"…"), "{}", fault.near);
         }
-        assert_eq!((whole.column, flat.line), (3, 1), "{path:?}");
-        seen += 1;
+        assert_eq!((whole.column, flat.line), (3, 1), "{path}");
     }
-    assert_eq!(seen, 4);
 }
 
 #[test]
@@ -165,4 +169,43 @@ fn the_last_of_equal_keys_wins_and_is_named() {
     );
     let strict = Options { strict: true, ..Options::default() };
     assert!(matches!(parse(text, &strict), Err(Fault::Type(problems)) if problems.len() == 2));
+}
+
+#[test]
+fn a_long_key_costs_its_length_once() {
+    // 100,000 values below a key of half a megabyte: 50 GB, were each value's place written out.
+    let text = format!("{{\"{}\":[{}0]}}", "k".repeat(500_000), "0,".repeat(100_000));
+    let read = parse(text.as_bytes(), &Options::default()).expect("JSON");
+    assert_eq!(read.value.as_object().map(serde_json::Map::len), Some(1));
+    let twice = format!("{{\"{0}\":1,\"{0}\":2}}", "k".repeat(500_000));
+    let read = parse(twice.as_bytes(), &Options::default()).expect("JSON");
+    assert!(read.warnings[0].0.chars().count() < 200);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    /// Every way to spoil a body is told at a place in it, and serde_json and the diagnosis agree on what is JSON.
+    #[test]
+    fn a_spoilt_text_is_told_at_a_place_in_it(
+        seed in 0..SEEDS.len(),
+        cut in any::<prop::sample::Index>(),
+        length in 0_usize..4,
+        put in prop::sample::select(vec!["", ",", ",,", "\"", "{", "]", "}", ":", "\\", "\n", "ä", "-", "0", ".", "e", "nul", "\u{1}"]),
+    ) {
+        let mut text = SEEDS[seed].1.replace("\"\n  \"inst", "\",\n  \"inst").into_bytes();
+        let start = cut.index(text.len());
+        let end = text.len().min(start + length);
+        text.splice(start..end, put.bytes());
+        match parse(&text, &Options::default()) {
+            Ok(_) | Err(Fault::Empty) => {}
+            Err(Fault::Syntax(fault)) => {
+                prop_assert!(fault.offset <= text.len() && fault.line > 0 && fault.column > 0);
+                prop_assert!(fault.near.contains('▶'));
+                let jackson = ["Un", "Ill", "Inv"].iter().any(|word| fault.details.starts_with(word));
+                prop_assert!(jackson, "{}", fault.details);
+            }
+            Err(other) => prop_assert!(false, "{other:?}"),
+        }
+    }
 }

@@ -12,67 +12,63 @@ const FRACTION_DIGITS: usize = 6;
 
 impl Reader<'_> {
     /// An integer of 32 bits from `least` to `most`.
-    pub fn int(&mut self, at: At<'_>, least: i64, most: i64) -> Option<i64> {
-        let path = at.path.clone();
+    pub fn int(&mut self, at: &At<'_>, least: i64, most: i64) -> Option<i64> {
+        let path = &at.path;
         let number = self.number(at)?;
-        match whole(&number).filter(|value| i32::try_from(*value).is_ok()) {
-            Some(value) => {
-                self.bound(&path, value < least, value > most);
-                Some(value.clamp(least, most))
-            }
-            None => {
-                self.fault(&path, "error.expected.int");
-                None
-            }
-        }
+        let Some(value) = whole(&number).filter(|value| i32::try_from(*value).is_ok()) else {
+            self.fault(path, "error.expected.int");
+            return None;
+        };
+        self.bound(path, value < least, value > most);
+        Some(value.clamp(least, most))
     }
 
     /// A count: an integer of 32 bits from 0.
-    pub fn count(&mut self, at: At<'_>) -> Option<u32> {
+    pub fn count(&mut self, at: &At<'_>) -> Option<u32> {
         self.int(at, 0, MOST).and_then(|value| u32::try_from(value).ok())
     }
 
     /// A port: 0 to 65535.
-    pub fn port(&mut self, at: At<'_>) -> Option<u16> {
+    pub fn port(&mut self, at: &At<'_>) -> Option<u16> {
         self.int(at, 0, i64::from(u16::MAX)).and_then(|value| u16::try_from(value).ok())
     }
 
     /// An integer of 64 bits from 0.
-    pub fn long(&mut self, at: At<'_>) -> Option<u64> {
-        let path = at.path.clone();
+    pub fn long(&mut self, at: &At<'_>) -> Option<u64> {
+        let path = &at.path;
         let number = self.number(at)?;
         let Some(value) = whole(&number) else {
-            self.fault(&path, "error.expected.long");
+            self.fault(path, "error.expected.long");
             return None;
         };
-        self.bound(&path, value < 0, false);
+        self.bound(path, value < 0, false);
         Some(u64::try_from(value).unwrap_or(0))
     }
 
     /// A number from 0, in millionths.
-    pub fn micro(&mut self, at: At<'_>) -> Option<u64> {
+    pub fn micro(&mut self, at: &At<'_>) -> Option<u64> {
         self.micro_within(at, 0, u64::MAX)
     }
 
     /// A number in millionths from `least` to `most` millionths.
-    pub fn micro_within(&mut self, at: At<'_>, least: u64, most: u64) -> Option<u64> {
-        let path = at.path.clone();
+    pub fn micro_within(&mut self, at: &At<'_>, least: u64, most: u64) -> Option<u64> {
+        let path = &at.path;
         let text = decimal(&self.number(at)?);
         let negative =
             text.starts_with('-') && text.bytes().any(|byte| matches!(byte, b'1'..=b'9'));
         let value = if negative { Some(0) } else { millionths(text.trim_start_matches('-')) };
         let below = negative || value.is_some_and(|value| value < least);
-        self.bound(&path, below, value.is_none_or(|value| value > most));
+        self.bound(path, below, value.is_none_or(|value| value > most));
         Some(value.unwrap_or(most).clamp(least, most))
     }
 
     /// Any number, or a string that is exactly one.
-    pub fn number(&mut self, at: At<'_>) -> Option<Number> {
+    pub fn number(&mut self, at: &At<'_>) -> Option<Number> {
         match at.value {
             Value::Number(number) => return Some(number.clone()),
             Value::String(text) if !self.strict() => {
                 if let Some(number) = number_in(text) {
-                    self.coerced.push(at.path);
+                    self.coerce(&at.path);
                     return Some(number);
                 }
             }

@@ -1,13 +1,15 @@
+//! Leniency and strictness of the shared reader.
+
 use serde_json::{Value, json};
 
 use super::{At, Reader};
 use crate::contract::fault::{Fault, Options, Problem};
 
 /// Reads `value` by `read` and tells what was wrong, as `path error`.
-fn faults(value: &Value, strict: bool, read: impl FnOnce(&mut Reader<'_>, At<'_>)) -> Vec<String> {
+fn faults(value: &Value, strict: bool, read: impl FnOnce(&mut Reader<'_>, &At<'_>)) -> Vec<String> {
     let options = Options { strict, ..Options::default() };
     let mut reader = Reader::new(&options);
-    read(&mut reader, At { value, path: "/x".into() });
+    read(&mut reader, &At { value, path: "/x".into() });
     match reader.finish() {
         Ok(_) => Vec::new(),
         Err(Fault::Type(problems)) => {
@@ -20,8 +22,8 @@ fn faults(value: &Value, strict: bool, read: impl FnOnce(&mut Reader<'_>, At<'_>
 #[test]
 fn type_errors_have_the_frameworks_keys() {
     // Contract 2.5 and 4.
-    let none = |_: &mut Reader<'_>, _: At<'_>| Some(());
-    let check = |value: Value, error: &str, read: &dyn Fn(&mut Reader<'_>, At<'_>)| {
+    let none = |_: &mut Reader<'_>, _: &At<'_>| Some(());
+    let check = |value: Value, error: &str, read: &dyn Fn(&mut Reader<'_>, &At<'_>)| {
         assert_eq!(faults(&value, false, read), [format!("/x {error}")], "{value}");
     };
     check(json!(5), "error.expected.jsstring", &|r, at| _ = r.string(at));
@@ -62,7 +64,7 @@ fn what_loses_nothing_is_taken_and_told() {
     let mut reader = Reader::new(&options);
     let value =
         json!({"n": "2", "f": "0.25", "w": 2.0, "none": null, "E": "TcP", "memory": 1, "mum": 2});
-    let mut fields = reader.lenient(At::root(&value));
+    let mut fields = reader.lenient(&At::root(&value));
     assert_eq!(fields.opt("n", Reader::count), Some(2));
     assert_eq!(fields.opt("f", Reader::micro), Some(250_000));
     assert_eq!(fields.opt("w", Reader::count), Some(2));

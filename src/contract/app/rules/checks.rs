@@ -1,11 +1,14 @@
 //! Rules of health checks, plain checks and readiness checks (contract 13.6).
 
+use std::collections::BTreeSet;
+
 use super::Broken;
 use crate::model::check::{CheckProbe, HealthCheck, HealthProtocol};
 use crate::model::spec::{ContainerKind, Spec};
 
 const NO_PORT: &str = "Health check port indices must address an element of the ports array or container port mappings.";
 
+/// What `spec` breaks of them; `checks` are its health checks as they were written.
 pub fn rules(spec: &Spec, checks: &[HealthCheck], broken: &mut Broken) {
     let ports = spec.ports().len().max(spec.port_mappings().len());
     let addresses = |index: u32| usize::try_from(index).is_ok_and(|index| index < ports);
@@ -42,12 +45,12 @@ fn readiness(spec: &Spec, broken: &mut Broken) {
     broken.unless(count <= 1, "/readinessChecks/size", error);
     let defined = spec.ports().iter().filter_map(|port| port.name.as_deref());
     let mapped = spec.port_mappings().iter().filter_map(|port| port.name.as_deref());
-    let names: Vec<&str> = defined.chain(mapped).collect();
+    let names: BTreeSet<&str> = defined.chain(mapped).collect();
     for (index, check) in spec.readiness_checks.iter().enumerate() {
         let path = format!("/readinessChecks({index})/portName");
         let name = check.port_name.as_str();
         let error = format!("No port definition reference for portName {name}");
-        broken.unless(names.contains(&name), path, error);
+        broken.unless(names.contains(name), path, error);
     }
 }
 

@@ -9,6 +9,7 @@ use crate::model::volume::{ExternalVolume, Volume, VolumeMode};
 const NOT_SHAREABLE: [&str; 2] = ["SINGLE_NODE_WRITER", "SINGLE_NODE_READER_ONLY"];
 const SINGLE_WRITER: &str = "MULTI_NODE_SINGLE_WRITER";
 
+/// What `spec` breaks of them.
 pub fn rules(spec: &Spec, broken: &mut Broken) {
     let image = spec.container().image();
     if let Some(secret) = image.and_then(|image| image.pull_secret.as_ref()) {
