@@ -11,7 +11,7 @@ use crate::api::call::{Api, Call};
 use crate::api::reply::{self, Outcome, Streaming};
 use crate::api::seams::{LogError, LogRequest};
 use crate::contract::error::{Missing, Reply};
-use crate::model::id::{Incarnation, TaskRef};
+use crate::model::id::{APP_TASK, Incarnation, TaskRef};
 
 /// Answers with the output of one task.
 #[utoipa::path(
@@ -73,20 +73,47 @@ fn request(api: &Api, call: &Call, task: &str) -> Result<LogRequest, Reply> {
     let agent = place.map(|place| place.agent).ok_or_else(|| {
         reply::not_found(&format!("Task '{task}' is placed on no agent, so it has no output"))
     })?;
+    let named = named(task, &task_ref);
     Ok(LogRequest {
         agent,
         key: instance.key,
         instance: instance.id,
-        incarnation: named_life(task, &task_ref).unwrap_or(instance.incarnation),
+        incarnation: named.1.unwrap_or(instance.incarnation),
+        task: named.0.to_owned(),
         stream,
         follow: call.query.flag("follow", false),
         tail,
     })
 }
 
-/// The life that a task id names: `…instance-<uuid>._app.<n>`. Earlier ones may still be on the host.
-fn named_life(task: &str, task_ref: &TaskRef) -> Option<Incarnation> {
-    let (_, tail) = task.split_once(&task_ref.instance.to_string())?;
-    let (_, number) = tail.rsplit_once('.')?;
-    number.parse().ok().map(Incarnation)
+/// The container and the life that a task id names: `…instance-<uuid>._app.<n>`. Earlier lives may still be on the host.
+fn named<'a>(task: &'a str, task_ref: &TaskRef) -> (&'a str, Option<Incarnation>) {
+    let uuid = task_ref.instance.to_string();
+    let tail = task.split_once(&uuid).map_or("", |(_, tail)| tail.trim_start_matches('.'));
+    let (name, number) = match tail.rsplit_once('.') {
+        Some((name, number)) => (name, number),
+        None => (tail, ""),
+    };
+    let name = Some(name).filter(|name| !name.is_empty()).unwrap_or(APP_TASK);
+    (name, number.parse().ok().map(Incarnation))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_id_names_its_container_and_life() {
+        const UUID: &str = "0dcc1e4e-9f1a-11eb-8f5c-0242ac110002";
+        for (tail, expected) in [
+            ("._app.7", ("_app", Some(Incarnation(7)))),
+            (".web.2", ("web", Some(Incarnation(2)))),
+            (".web", ("web", None)),
+            ("", ("_app", None)),
+        ] {
+            let id = format!("a_b.instance-{UUID}{tail}");
+            let task_ref = TaskRef::parse(&id).expect("a task id");
+            assert_eq!(named(&id, &task_ref), expected, "{id}");
+        }
+    }
 }

@@ -69,6 +69,7 @@ async fn prepare(
     })
 }
 
+/// Verbs that a route does not have have been refused before.
 async fn handle(api: &Api, call: &Call, route: Route, verb: Verb) -> Outcome {
     match (route, verb) {
         (Route::Apps, Verb::Get) => apps::list(api, call),
@@ -128,29 +129,64 @@ const fn takes_any_type(route: &Route) -> bool {
 }
 
 /// The forms that an answer may have; none where the handler chooses for itself.
-const fn offers(route: &Route, verb: Verb) -> &'static [&'static str] {
-    match (route, verb) {
-        (Route::Tasks, _) | (Route::AppTasks(_), Verb::Get) => &[accept::JSON, accept::TEXT],
-        (Route::TaskLogs(_), _) => &[accept::TEXT],
-        (
-            Route::Ping
-            | Route::Metrics
-            | Route::MetricsPrometheus
-            | Route::Root
-            | Route::QueueDelay(_),
-            _,
-        ) => &[],
-        _ => &[accept::JSON],
+fn offers(route: &Route, verb: Verb) -> &'static [&'static str] {
+    match route {
+        Route::Tasks => &[accept::JSON, accept::TEXT],
+        Route::AppTasks(_) if verb == Verb::Get => &[accept::JSON, accept::TEXT],
+        Route::TaskLogs(_) => &[accept::TEXT],
+        Route::Ping
+        | Route::Metrics
+        | Route::MetricsPrometheus
+        | Route::Root
+        | Route::QueueDelay(_) => &[],
+        Route::Apps
+        | Route::App(_)
+        | Route::AppsBelow(_)
+        | Route::AppTasks(_)
+        | Route::TasksBelow(_)
+        | Route::AppTask(..)
+        | Route::Versions(_)
+        | Route::Version(..)
+        | Route::Restart(_)
+        | Route::Explain(_)
+        | Route::TasksDelete
+        | Route::Deployments
+        | Route::Deployment(_)
+        | Route::Queue
+        | Route::Info
+        | Route::Leader => &[accept::JSON],
     }
 }
 
 /// How long a body may be; none where a body is not looked at.
 const fn body_limit(route: &Route, verb: Verb) -> Option<usize> {
-    match (route, verb) {
-        (Route::Apps, Verb::Put | Verb::Patch) | (Route::TasksDelete, _) => Some(MANY_LIMIT),
-        (Route::Apps, Verb::Post) => Some(ONE_LIMIT),
-        (Route::App(_) | Route::Explain(_), Verb::Put | Verb::Patch) => Some(ONE_LIMIT),
-        _ => None,
+    let writes = matches!(verb, Verb::Post | Verb::Put | Verb::Patch);
+    match route {
+        Route::Apps if matches!(verb, Verb::Put | Verb::Patch) => Some(MANY_LIMIT),
+        Route::Apps | Route::App(_) | Route::Explain(_) if writes => Some(ONE_LIMIT),
+        Route::TasksDelete => Some(MANY_LIMIT),
+        Route::Apps
+        | Route::App(_)
+        | Route::Explain(_)
+        | Route::AppsBelow(_)
+        | Route::AppTasks(_)
+        | Route::TasksBelow(_)
+        | Route::AppTask(..)
+        | Route::Versions(_)
+        | Route::Version(..)
+        | Route::Restart(_)
+        | Route::Tasks
+        | Route::TaskLogs(_)
+        | Route::Deployments
+        | Route::Deployment(_)
+        | Route::Queue
+        | Route::QueueDelay(_)
+        | Route::Info
+        | Route::Leader
+        | Route::Ping
+        | Route::Metrics
+        | Route::MetricsPrometheus
+        | Route::Root => None,
     }
 }
 

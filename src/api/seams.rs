@@ -81,7 +81,7 @@ pub struct AgentAnswer {
 }
 
 /// Which output is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogRequest {
     /// On which agent it is.
     pub agent: AgentKey,
@@ -91,6 +91,8 @@ pub struct LogRequest {
     pub instance: InstanceId,
     /// Which of its lives.
     pub incarnation: Incarnation,
+    /// Which of its containers.
+    pub task: String,
     /// Which output.
     pub stream: LogStream,
     /// Whether what comes later is wanted too.

@@ -2,7 +2,8 @@
 //!
 //! The reading half turns a body into a [`Spec`](crate::model::spec::Spec) or a [`fault::Fault`] that names *every*
 //! fault of a stage at once: text ([`json`]) → types ([`app`] over the shared reader) → legacy forms → defaults → rules.
-//! The writing half ([`show`], [`error`]) makes Marathon's texts from rows and faults.
+//! The writing half ([`show`]) turns rows into Marathon's objects, [`error`] turns faults and refusals into answers.
+//! [`query`] and [`selector`] read what stands behind a `?`; [`env`] is the environment of a task.
 
 pub mod app;
 pub mod env;
