@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::api::call::{Api, Call};
 use crate::api::path::AppId;
 use crate::api::reply::{self, Outcome};
+use crate::api::scope::Scope;
 use crate::contract::error::Reply;
 use crate::contract::query::Embed;
 use crate::contract::selector::AppFilter;
@@ -43,11 +44,11 @@ pub fn list(api: &Api, call: &Call) -> Outcome {
             .collect();
         Bytes::from(text_of(api, &view, "apps", &apps, embed))
     };
-    // Lifetimes in statistics go on between commits.
-    let body = if embed.stats {
-        make()
-    } else {
-        api.last_apps().get_or(&view, call.uri.query().unwrap_or_default(), make)
+    let query = call.uri.query().unwrap_or_default();
+    let body = match call.scope {
+        // Lifetimes in statistics go on between commits.
+        Scope::Everything if embed.stats => make(),
+        Scope::Everything => api.last_apps().get_or(&view, query, make),
     };
     Ok(reply::json_text(body))
 }

@@ -21,7 +21,7 @@ pub struct Fragments {
     generations: Mutex<Generations>,
 }
 
-/// The last answer of a list, good until the next commit.
+/// The last answer of a list, good until the next commit. For callers of one and the same scope.
 #[derive(Debug, Default)]
 pub struct LastList {
     kept: Mutex<Option<Kept>>,
