@@ -1,1 +1,69 @@
 //! How programs ask: Marathon's REST API. A handler reads a view or sends a fact.
+//!
+//! ```text
+//! request ─ serve ─ observe ─ guard ─ routes ─▶ reads: view → contract::show ─▶ bytes
+//!                                         └───▶ writes: contract → change → Server::ask → view
+//! ```
+//!
+//! Texts and rules are the contract's, decisions the brain's; here is HTTP. What a caller may see is [`scope`]'s alone, so
+//! that rights narrow every read in one place. What the API needs of the rest of a server comes through [`seams`].
+
+mod accept;
+mod apps;
+mod batch;
+mod body;
+mod call;
+mod change;
+mod deployments;
+mod explain;
+mod exposition;
+mod fragments;
+pub mod gauges;
+mod guard;
+mod kill;
+mod logs;
+mod metrics;
+mod observe;
+pub mod openapi;
+mod path;
+mod queue;
+mod read;
+mod reply;
+mod routes;
+pub mod schema;
+pub mod scope;
+pub mod seams;
+pub mod serve;
+mod system;
+mod tasks;
+mod versions;
+mod write;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate};
+use tower_http::compression::{CompressionLayer, CompressionLevel};
+
+use crate::api::call::Api;
+use crate::api::seams::{ApiConfig, Backends};
+use crate::control::server::Server;
+
+/// The API over `server`. Requests without a peer address are taken too, so that tests need no socket.
+pub fn router(server: Server, config: ApiConfig, backends: Backends) -> Router {
+    let api = Api::new(server, config, backends);
+    Router::new()
+        .fallback(routes::answer)
+        .layer(CatchPanicLayer::custom(observe::panicked))
+        .layer(from_fn_with_state(api.clone(), observe::guarded))
+        .layer(from_fn_with_state(api.clone(), observe::observed))
+        .layer(
+            CompressionLayer::new()
+                .quality(CompressionLevel::Fastest)
+                .compress_when(DefaultPredicate::new().and(observe::may_wait)),
+        )
+        .with_state(api)
+}
+
+#[cfg(test)]
+mod tests;

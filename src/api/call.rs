@@ -1,0 +1,146 @@
+//! What every handler gets: the server behind the API, and the request as far as it matters.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::http::header::HOST;
+use axum::http::{HeaderMap, Uri};
+use bytes::Bytes;
+
+use crate::api::body::{Budget, Taken};
+use crate::api::fragments::{Fragments, LastList};
+use crate::api::metrics::Metrics;
+use crate::api::scope::Scope;
+use crate::api::seams::{ApiConfig, Backends, LogSource};
+use crate::contract::fault::Options;
+use crate::contract::query::Query;
+use crate::control::server::Server;
+use crate::model::fact::Caller;
+use crate::model::time::Timestamp;
+use crate::model::view::View;
+
+/// A server as the API holds it. Cheap to copy.
+#[derive(Clone)]
+pub struct Api(Arc<Inner>);
+
+struct Inner {
+    server: Server,
+    config: ApiConfig,
+    backends: Backends,
+    metrics: Metrics,
+    fragments: Fragments,
+    apps: LastList,
+    budget: Budget,
+}
+
+/// A request, read.
+pub struct Call {
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// What was asked for, with its query.
+    pub uri: Uri,
+    /// Its query, decoded.
+    pub query: Query,
+    /// Who asks.
+    pub peer: Option<SocketAddr>,
+    /// What the caller may see.
+    pub scope: Scope,
+    /// Its body, where the route takes one.
+    pub body: Taken,
+}
+
+// === impl Api ===
+
+impl Api {
+    /// The API over `server`.
+    pub fn new(server: Server, config: ApiConfig, backends: Backends) -> Api {
+        let metrics = Metrics::new(&backends.gauges);
+        let (fragments, apps) = (Fragments::default(), LastList::default());
+        let budget = Budget::default();
+        Api(Arc::new(Inner { server, config, backends, metrics, fragments, apps, budget }))
+    }
+
+    /// The server.
+    pub fn server(&self) -> &Server {
+        &self.0.server
+    }
+
+    /// The newest durable view.
+    pub fn view(&self) -> Arc<View> {
+        self.0.server.view()
+    }
+
+    /// What an operator chose.
+    pub fn config(&self) -> &ApiConfig {
+        &self.0.config
+    }
+
+    /// Wall time.
+    pub fn now(&self) -> Timestamp {
+        (self.0.backends.clock)()
+    }
+
+    /// Where the output of tasks comes from.
+    pub fn logs(&self) -> &dyn LogSource {
+        &*self.0.backends.logs
+    }
+
+    /// What stands behind the API.
+    pub fn backends(&self) -> &Backends {
+        &self.0.backends
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// The texts of definitions.
+    pub fn fragments(&self) -> &Fragments {
+        &self.0.fragments
+    }
+
+    /// The last list of apps.
+    pub fn last_apps(&self) -> &LastList {
+        &self.0.apps
+    }
+
+    /// What bodies may hold.
+    pub fn budget(&self) -> &Budget {
+        &self.0.budget
+    }
+
+    /// How a body is read for `call`.
+    pub fn options(&self, call: &Call) -> Options {
+        Options {
+            strict: self.0.config.strict_json || call.query.flag("strict", false),
+            default_role: self.0.config.default_role.clone(),
+            default_network: self.0.config.default_network.clone(),
+        }
+    }
+}
+
+// === impl Call ===
+
+impl Call {
+    /// The name that the client used for this server.
+    pub fn host<'a>(&'a self, api: &'a Api) -> &'a str {
+        let header = self.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let authority = self.uri.authority().map(axum::http::uri::Authority::as_str);
+        header.or(authority).unwrap_or(&api.config().leader)
+    }
+
+    /// Who asks, for facts and events.
+    pub fn caller(&self) -> Caller {
+        Caller {
+            principal: None,
+            address: self.peer.map(|peer| peer.ip().to_string()).unwrap_or_default(),
+            uri: self.uri.path().to_owned(),
+        }
+    }
+
+    /// The body's bytes.
+    pub fn bytes(&self) -> &Bytes {
+        &self.body.bytes
+    }
+}

@@ -1,0 +1,133 @@
+//! What is counted: requests here, the log and the brain through [`Gauges`]; what lies in the view is looked up when
+//! somebody asks. How it is written down is not here.
+
+use prometheus::proto::MetricFamily;
+use prometheus::{HistogramOpts, HistogramVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+use crate::api::gauges::Gauges;
+use crate::model::instance::Condition;
+use crate::model::time::Timestamp;
+use crate::model::view::View;
+
+const VALID: &str = "names are valid and each is registered once";
+
+/// All conditions, so that a series is there before its first instance.
+const CONDITIONS: [Condition; 14] = [
+    Condition::Provisioned,
+    Condition::Staging,
+    Condition::Starting,
+    Condition::Running,
+    Condition::Killing,
+    Condition::Unreachable,
+    Condition::UnreachableInactive,
+    Condition::Finished,
+    Condition::Killed,
+    Condition::Failed,
+    Condition::Error,
+    Condition::Gone,
+    Condition::Dropped,
+    Condition::Unknown,
+];
+
+/// Everything that is counted.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: HistogramVec,
+    apps: IntGauge,
+    deployments: IntGauge,
+    agents: IntGauge,
+    instances: IntGaugeVec,
+    queue_apps: IntGauge,
+    queue_instances: IntGauge,
+    backoff: IntGauge,
+}
+
+// === impl Metrics ===
+
+impl Metrics {
+    /// Nothing counted yet; `gauges` are read along.
+    pub fn new(gauges: &Gauges) -> Metrics {
+        let registry = Registry::new();
+        for collector in gauges.collectors() {
+            registry.register(collector).expect(VALID);
+        }
+        let requests = HistogramOpts::new(
+            "stayer_http_request_seconds",
+            "Requests by method, route and status, and how long their answers took.",
+        )
+        .buckets(vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0]);
+        let requests = HistogramVec::new(requests, &["method", "route", "status"]).expect(VALID);
+        registry.register(Box::new(requests.clone())).expect(VALID);
+        let instances = Opts::new("stayer_instances", "Instances by the condition of their task.");
+        let instances = IntGaugeVec::new(instances, &["condition"]).expect(VALID);
+        registry.register(Box::new(instances.clone())).expect(VALID);
+        let gauge = |name, help| {
+            let gauge = IntGauge::new(name, help).expect(VALID);
+            registry.register(Box::new(gauge.clone())).expect(VALID);
+            gauge
+        };
+        Metrics {
+            apps: gauge("stayer_apps", "Apps."),
+            deployments: gauge("stayer_deployments", "Running deployments."),
+            agents: gauge("stayer_agents", "Agents that are heard."),
+            queue_apps: gauge("stayer_queue_apps", "Apps of which something waits."),
+            queue_instances: gauge("stayer_queue_instances", "Instances that wait."),
+            backoff: gauge("stayer_backoff_apps", "Apps whose next launch is delayed."),
+            registry,
+            requests,
+            instances,
+        }
+    }
+
+    /// Counts one answer.
+    pub fn answered(&self, method: &str, route: &str, status: u16, seconds: f64) {
+        self.requests.with_label_values(&[method, route, &status.to_string()]).observe(seconds);
+    }
+
+    /// Looks up what lies in the view.
+    fn look(&self, view: &View, now: Timestamp) {
+        let world = &view.world;
+        let heard = world.agents.iter().filter(|(_, agent)| agent.is_heard()).count();
+        self.agents.set(number(heard));
+        self.deployments.set(number(world.deployments.len()));
+        self.instances.reset();
+        for condition in CONDITIONS {
+            self.instances.with_label_values(&[condition.as_str()]).set(0);
+        }
+        let (mut waiting, mut waiting_apps, mut last) = (0, 0, None);
+        for (key, instance) in world.instances.iter() {
+            let condition = instance.condition().map_or("Scheduled", Condition::as_str);
+            self.instances.with_label_values(&[condition]).inc();
+            if instance.is_scheduled() {
+                waiting += 1;
+                waiting_apps += i64::from(last != Some(key.app));
+                last = Some(key.app);
+            }
+        }
+        self.queue_instances.set(waiting);
+        self.queue_apps.set(waiting_apps);
+        let (mut apps, mut delayed) = (0, 0);
+        for app in world.live_apps() {
+            apps += 1;
+            let config = world.current(app).map(|row| row.config);
+            let holds = app
+                .backoffs
+                .iter()
+                .any(|backoff| Some(backoff.config) == config && backoff.until() > now);
+            delayed += i64::from(holds);
+        }
+        self.apps.set(apps);
+        self.backoff.set(delayed);
+    }
+
+    /// Everything counted, and what lies in the view.
+    pub fn families(&self, view: &View, now: Timestamp) -> Vec<MetricFamily> {
+        self.look(view, now);
+        self.registry.gather()
+    }
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

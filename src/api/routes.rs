@@ -1,0 +1,200 @@
+//! From a request to the handler that answers it: one table over resources and verbs, whole by construction.
+//!
+//! What every answer has in common is settled here in the framework's order: 404, 405, 415, 406, then the body.
+
+use axum::body::{Body, HttpBody};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::api::body::{MANY_LIMIT, ONE_LIMIT, Taken};
+use crate::api::call::{Api, Call};
+use crate::api::path::{Route, Verb};
+use crate::api::reply::Outcome;
+use crate::api::scope::Scope;
+use crate::api::{
+    accept, apps, batch, deployments, explain, exposition, guard, kill, logs, queue, reply, system,
+    tasks, versions, write,
+};
+use crate::contract::error::Reply;
+use crate::contract::query::Query;
+
+/// Answers any request.
+pub async fn answer(State(api): State<Api>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Some(route) = Route::parse(parts.uri.path()) else {
+        return Reply::unknown_route().into_response();
+    };
+    if parts.method == Method::OPTIONS {
+        return with_allow(&route, reply::empty(StatusCode::OK));
+    }
+    let verb = Verb::of(&parts.method).filter(|verb| route.verbs().contains(verb));
+    let Some(verb) = verb else {
+        let refused = Reply::reason_phrase(405).into_response();
+        return with_allow(&route, refused);
+    };
+    match prepare(&api, &route, verb, parts, body).await {
+        Ok(call) => handle(&api, &call, route, verb).await.unwrap_or_else(Reply::into_response),
+        Err(refused) => refused.into_response(),
+    }
+}
+
+/// Reads a request as far as its route needs it.
+async fn prepare(
+    api: &Api,
+    route: &Route,
+    verb: Verb,
+    parts: Parts,
+    body: Body,
+) -> Result<Call, Reply> {
+    if !takes_any_type(route) {
+        guard::check_type(&parts.headers, !body.is_end_stream())?;
+    }
+    let offers = offers(route, verb);
+    if !offers.is_empty() && accept::choose(&parts.headers, offers).is_none() {
+        return Err(Reply::reason_phrase(406));
+    }
+    let body = match body_limit(route, verb) {
+        Some(limit) => api.budget().read(&parts.headers, body, limit).await?,
+        None => Taken::default(),
+    };
+    Ok(Call {
+        query: Query::parse(parts.uri.query().unwrap_or_default()),
+        peer: parts.extensions.get().map(|ConnectInfo(peer)| *peer),
+        scope: Scope::Everything,
+        headers: parts.headers,
+        uri: parts.uri,
+        body,
+    })
+}
+
+/// Verbs that a route does not have have been refused before.
+async fn handle(api: &Api, call: &Call, route: Route, verb: Verb) -> Outcome {
+    match (route, verb) {
+        (Route::Apps, Verb::Get) => apps::list(api, call),
+        (Route::Apps, Verb::Post) => write::create(api, call).await,
+        (Route::Apps, Verb::Put) => batch::put(api, call).await,
+        (Route::Apps, _) => batch::patch(api, call).await,
+        (Route::Explain(id), Verb::Get) if !apps::exists(api, call, &id.with("explain")) => {
+            explain::get(api, call, &id)
+        }
+        (Route::Explain(id), verb) => app(api, call, &id.with("explain"), verb).await,
+        (Route::App(id), verb) => app(api, call, &id, verb).await,
+        (Route::AppsBelow(group), _) => apps::below(api, call, &group),
+        (Route::AppTasks(id), Verb::Delete) => kill::of_app(api, call, &id).await,
+        (Route::AppTasks(id), _) => tasks::of_app(api, call, &id),
+        (Route::TasksBelow(group), _) => tasks::below(api, call, &group),
+        (Route::AppTask(id, task), _) => kill::one(api, call, &id, &task).await,
+        (Route::Versions(id), _) => versions::list(api, call, &id),
+        (Route::Version(id, version), _) => versions::get(api, call, &id, &version),
+        (Route::Restart(id), Verb::Delete) => write::remove(api, call, &id.with("restart")).await,
+        (Route::Restart(id), _) => write::restart(api, call, &id).await,
+        (Route::Tasks, _) => Ok(tasks::list(api, call)),
+        (Route::TasksDelete, _) => kill::many(api, call).await,
+        (Route::TaskLogs(task), _) => logs::get(api, call, &task).await,
+        (Route::Deployments, _) => Ok(deployments::list(api, call)),
+        (Route::Deployment(id), _) => deployments::cancel(api, call, &id).await,
+        (Route::Queue, _) => Ok(queue::list(api, call)),
+        (Route::QueueDelay(id), _) => queue::reset_delay(api, call, &id).await,
+        (Route::Info, _) => Ok(system::info(api)),
+        (Route::Leader, _) => Ok(system::leader(api)),
+        (Route::Ping, _) => Ok(system::ping(call)),
+        (Route::Metrics, _) => exposition::get(api, call),
+        (Route::MetricsPrometheus, _) => exposition::prometheus(api),
+        (Route::Root, _) => Ok(system::root()),
+    }
+}
+
+async fn app(api: &Api, call: &Call, id: &crate::api::path::AppId, verb: Verb) -> Outcome {
+    match verb {
+        Verb::Get | Verb::Post => apps::get(api, call, id),
+        Verb::Put => write::put(api, call, id).await,
+        Verb::Patch => write::patch(api, call, id).await,
+        Verb::Delete => write::remove(api, call, id).await,
+    }
+}
+
+/// What declares no types of its own (contract 1.7).
+const fn takes_any_type(route: &Route) -> bool {
+    matches!(
+        route,
+        Route::Tasks
+            | Route::TaskLogs(_)
+            | Route::Leader
+            | Route::Ping
+            | Route::MetricsPrometheus
+            | Route::Root
+    )
+}
+
+/// The forms that an answer may have; none where the handler chooses for itself.
+fn offers(route: &Route, verb: Verb) -> &'static [&'static str] {
+    match route {
+        Route::Tasks => &[accept::JSON, accept::TEXT],
+        Route::AppTasks(_) if verb == Verb::Get => &[accept::JSON, accept::TEXT],
+        Route::TaskLogs(_) => &[accept::TEXT],
+        Route::Ping
+        | Route::Metrics
+        | Route::MetricsPrometheus
+        | Route::Root
+        | Route::QueueDelay(_) => &[],
+        Route::Apps
+        | Route::App(_)
+        | Route::AppsBelow(_)
+        | Route::AppTasks(_)
+        | Route::TasksBelow(_)
+        | Route::AppTask(..)
+        | Route::Versions(_)
+        | Route::Version(..)
+        | Route::Restart(_)
+        | Route::Explain(_)
+        | Route::TasksDelete
+        | Route::Deployments
+        | Route::Deployment(_)
+        | Route::Queue
+        | Route::Info
+        | Route::Leader => &[accept::JSON],
+    }
+}
+
+/// How long a body may be; none where a body is not looked at.
+const fn body_limit(route: &Route, verb: Verb) -> Option<usize> {
+    let writes = matches!(verb, Verb::Post | Verb::Put | Verb::Patch);
+    match route {
+        Route::Apps if matches!(verb, Verb::Put | Verb::Patch) => Some(MANY_LIMIT),
+        Route::Apps | Route::App(_) | Route::Explain(_) if writes => Some(ONE_LIMIT),
+        Route::TasksDelete => Some(MANY_LIMIT),
+        Route::Apps
+        | Route::App(_)
+        | Route::Explain(_)
+        | Route::AppsBelow(_)
+        | Route::AppTasks(_)
+        | Route::TasksBelow(_)
+        | Route::AppTask(..)
+        | Route::Versions(_)
+        | Route::Version(..)
+        | Route::Restart(_)
+        | Route::Tasks
+        | Route::TaskLogs(_)
+        | Route::Deployments
+        | Route::Deployment(_)
+        | Route::Queue
+        | Route::QueueDelay(_)
+        | Route::Info
+        | Route::Leader
+        | Route::Ping
+        | Route::Metrics
+        | Route::MetricsPrometheus
+        | Route::Root => None,
+    }
+}
+
+fn with_allow(route: &Route, mut response: Response) -> Response {
+    let verbs = route.verbs().iter().map(|verb| verb.as_str());
+    let allow = verbs.chain(["OPTIONS"]).collect::<Vec<_>>().join(", ");
+    if let Ok(value) = HeaderValue::try_from(allow) {
+        response.headers_mut().insert(header::ALLOW, value);
+    }
+    response
+}

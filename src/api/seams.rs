@@ -1,0 +1,143 @@
+//! What the API needs of the rest of a server and is given when it is made: settings, a clock, logs, explanations.
+//!
+//! Handlers know these types and nothing of what stands behind them.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::Stream;
+
+use crate::agent::runtime::LogStream;
+use crate::api::gauges::Gauges;
+use crate::contract::show::queue::Free;
+use crate::model::app::App;
+use crate::model::id::{AgentKey, Incarnation, InstanceId, InstanceKey};
+use crate::model::reason::Reason;
+use crate::model::time::Timestamp;
+use crate::model::view::View;
+
+/// What an operator chose.
+#[derive(Clone, Debug)]
+pub struct ApiConfig {
+    /// `host:port` under which clients reach this server: the leader's name in `/v2/leader`, `/v2/info` and headers.
+    pub leader: String,
+    /// Names beside `localhost` and every address that requests may ask for.
+    pub allow_hosts: Vec<String>,
+    /// Whether what Marathon refuses or ignores silently is refused, as with `?strict=true`.
+    pub strict_json: bool,
+    /// The role of apps that name none.
+    pub default_role: String,
+    /// The network of container networks without a name.
+    pub default_network: Option<String>,
+}
+
+/// What stands behind the API.
+#[derive(Clone)]
+pub struct Backends {
+    /// The wall clock.
+    pub clock: Clock,
+    /// Where the output of tasks comes from.
+    pub logs: Arc<dyn LogSource>,
+    /// Why an app does not run here or there.
+    pub explain: Explain,
+    /// What the inner parts count.
+    pub gauges: Gauges,
+}
+
+/// The wall clock.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Why each of some apps does not run, as of now.
+pub type Explain = Arc<dyn Fn(&View, &[&App], Timestamp) -> Vec<Explanation> + Send + Sync>;
+
+/// Why an app does not run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Explanation {
+    /// How many instances are wanted.
+    pub wanted: u32,
+    /// How many run.
+    pub running: u32,
+    /// How many wait to be placed.
+    pub waiting: u32,
+    /// Until when a backoff holds them back, if it does.
+    pub delayed_until: Option<Timestamp>,
+    /// What each agent says to one more instance.
+    pub agents: Vec<AgentAnswer>,
+    /// What would help, the nearest first.
+    pub help: Vec<String>,
+}
+
+/// What one agent says to one more instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentAnswer {
+    /// Which agent.
+    pub agent: AgentKey,
+    /// What is free there.
+    pub free: Free,
+    /// Why not; nothing when it would take it.
+    pub reasons: Vec<Reason>,
+}
+
+/// Which output is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRequest {
+    /// On which agent it is.
+    pub agent: AgentKey,
+    /// Of which instance.
+    pub key: InstanceKey,
+    /// Its id on the host.
+    pub instance: InstanceId,
+    /// Which of its lives.
+    pub incarnation: Incarnation,
+    /// Which of its containers.
+    pub task: String,
+    /// Which output.
+    pub stream: LogStream,
+    /// Whether what comes later is wanted too.
+    pub follow: bool,
+    /// So many last lines; all when absent.
+    pub tail: Option<u64>,
+}
+
+/// A task's output as it comes.
+pub type LogBytes = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// Why there is no output.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LogError {
+    /// The agent has nothing of this task any more.
+    #[error("the agent has no output of this task any more")]
+    Gone,
+    /// The agent is not heard now.
+    #[error("the agent is not heard: {0}")]
+    Away(String),
+}
+
+/// The answer of a [`LogSource`].
+pub type LogAnswer = Pin<Box<dyn Future<Output = Result<LogBytes, LogError>> + Send>>;
+
+/// Who brings the output of tasks.
+///
+/// # Guarantees
+/// The stream ends with the task's output, or with `follow` when the task has ended. Dropping it ends the transfer.
+pub trait LogSource: Send + Sync + 'static {
+    /// Opens one output.
+    fn open(&self, request: LogRequest) -> LogAnswer;
+}
+
+// === impl ApiConfig ===
+
+impl ApiConfig {
+    /// The defaults of a server that clients reach as `leader`.
+    pub fn new(leader: impl Into<String>) -> ApiConfig {
+        ApiConfig {
+            leader: leader.into(),
+            allow_hosts: Vec::new(),
+            strict_json: false,
+            default_role: "*".to_owned(),
+            default_network: None,
+        }
+    }
+}

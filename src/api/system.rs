@@ -1,0 +1,74 @@
+//! What is asked of the server itself: its info, its leader, whether it lives.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde_json::json;
+
+use crate::api::accept;
+use crate::api::call::{Api, Call};
+use crate::api::reply;
+use crate::contract::show::info::{self, Info};
+
+/// What clients choose their features by.
+#[utoipa::path(
+    get,
+    path = "/v2/info",
+    operation_id = "getInfo",
+    tag = "server",
+    responses((status = 200, description = "version and settings", body = crate::api::schema::Info)),
+)]
+pub fn info(api: &Api) -> Response {
+    let view = api.view();
+    let leader = &api.config().leader;
+    let (host, port) = leader.rsplit_once(':').unwrap_or((leader, ""));
+    let cluster = view.world.meta.as_ref().map(|meta| meta.cluster.to_string());
+    let text = info::info(&Info {
+        build: concat!("stayer-", env!("CARGO_PKG_VERSION")),
+        elected: true,
+        leader: Some(leader),
+        cluster: cluster.as_deref(),
+        hostname: host,
+        http_port: port.parse().ok(),
+        https_port: None,
+        logs_url: None,
+    });
+    reply::json_text(text)
+}
+
+/// Who leads.
+#[utoipa::path(
+    get,
+    path = "/v2/leader",
+    operation_id = "getLeader",
+    tag = "server",
+    responses((status = 200, description = "`host:port`", body = crate::api::schema::Leader)),
+)]
+pub fn leader(api: &Api) -> Response {
+    reply::json_text(json!({ "leader": api.config().leader }).to_string())
+}
+
+/// Whether the server lives (contract 12.6).
+#[utoipa::path(
+    get,
+    path = "/ping",
+    operation_id = "ping",
+    tag = "server",
+    responses(
+        (status = 200, description = "`pong`, in quotes for those who accept JSON alone", body = String, content_type = "text/plain"),
+        (status = 204, description = "for those who accept none of the forms"),
+    ),
+)]
+pub fn ping(call: &Call) -> Response {
+    match accept::choose(&call.headers, &[accept::TEXT, accept::HTML, accept::JSON]) {
+        Some(accept::JSON) => reply::json_text("\"pong\""),
+        Some(media) => reply::with_type(StatusCode::OK, media, "pong"),
+        None => reply::empty(StatusCode::NO_CONTENT),
+    }
+}
+
+/// The page of the server is its UI.
+pub fn root() -> Response {
+    let mut response = reply::empty(StatusCode::FOUND);
+    response.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/ui/"));
+    response
+}

@@ -1,0 +1,8 @@
+//! The whole API over a fake brain: routes, statuses, headers, bodies, and who is let in.
+
+mod apps;
+mod document;
+mod front;
+mod reads;
+mod rig;
+mod tasks;
