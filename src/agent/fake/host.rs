@@ -181,12 +181,12 @@ impl FakeHost {
         })
     }
 
-    /// Removes what is left of an ended one.
+    /// Removes what is left of an ended one, if it is ours.
     pub fn remove(&mut self, now: Timestamp, hand: Hand, id: SandboxId) -> Call<()> {
         self.advance(now);
-        self.touch(id);
         self.call(hand, CrashPoint::BeforeRemove, CrashPoint::AfterRemove, |host| {
-            if matches!(host.boxes.get(&id).map(|it| &it.state), Some(FoundState::Running(_))) {
+            let Some(it) = host.boxes.get(&id).filter(|it| !it.foreign) else { return Ok(()) };
+            if matches!(it.state, FoundState::Running(_)) {
                 return Err(Fail::Answer(RuntimeError::Unknown("it runs".to_owned())));
             }
             host.boxes.remove(&id);
@@ -248,11 +248,11 @@ impl FakeHost {
         self.down.insert(hand);
     }
 
-    /// A hand answers again, with its containers running on or ended (live-restore or not).
+    /// A hand answers again, with our containers running on or ended (live-restore or not).
     pub fn engine_up(&mut self, now: Timestamp, hand: Hand, live_restore: bool) {
         self.down.remove(&hand);
         if !live_restore {
-            for it in self.boxes.values_mut().filter(|it| it.hand == hand) {
+            for it in self.boxes.values_mut().filter(|it| it.hand == hand && !it.foreign) {
                 it.ends_by(now, End::Code(137));
             }
         }

@@ -90,7 +90,7 @@ impl FakeHost {
         self.breaches.extend(found);
     }
 
-    /// Notes that somebody reaches for `id` to end or remove it.
+    /// Notes that somebody reaches for `id` to end it.
     pub(super) fn touch(&mut self, id: SandboxId) {
         if self.boxes.get(&id).is_some_and(|it| it.foreign) {
             self.breaches.push(format!("{id} is not ours and was touched"));

@@ -130,6 +130,12 @@ impl Life {
         !self.is_alive() && self.busy.is_none()
     }
 
+    /// Whether it was made, never ran, and nothing is being done about it.
+    pub(super) fn is_idle(&self) -> bool {
+        let quiet = self.busy.is_none() && !self.doubt;
+        matches!(self.host, Host::Partial | Host::Prepared) && self.end.is_none() && quiet
+    }
+
     /// Whether it was never made, and nothing is on its way to make it.
     pub(super) fn is_nothing(&self) -> bool {
         let quiet = self.busy.is_none() && !self.doubt && !self.missing;
@@ -206,7 +212,8 @@ impl Life {
         }
     }
 
-    fn has_run(&self) -> bool {
+    /// Whether it runs, or ran when it was last seen and vanished.
+    pub(super) fn has_run(&self) -> bool {
         matches!(self.host, Host::Running(_)) || self.missing
     }
 

@@ -5,7 +5,7 @@ use crate::agent::mind::decide::{Act, Intent, Next, next};
 use crate::agent::mind::life::{Busy, Host, Life};
 use crate::agent::mind::{Hand, HandState, LaunchPlan, Mind, Step, Wish, lives_of};
 use crate::agent::runtime::SandboxId;
-use crate::model::have::{SpecKey, WantGoal};
+use crate::model::have::{End, SpecKey, WantGoal};
 use crate::model::id::{InstanceId, InstanceKey, Rev};
 use crate::model::instance::Place;
 use crate::model::reason::Reason;
@@ -74,6 +74,10 @@ impl Mind {
         }
         self.make_room(id, intent);
         let life = self.lives.get(&id)?;
+        if life.discard && !self.hands.contains_key(&life.hand) {
+            self.drop_life(id);
+            return None;
+        }
         match next(life, intent, now) {
             Next::Rest => None,
             Next::Until(at) => Some(at),
@@ -153,14 +157,18 @@ impl Mind {
         known && !older.any(|(_, life)| life.is_alive())
     }
 
-    /// Whether an instance has nothing here that runs or will run.
+    /// Whether an instance has nothing here that runs or will run. What was made, never ran and is wanted by nobody is
+    /// left of one whose end is durable.
     fn is_gone(&self, key: InstanceKey) -> bool {
         let Some(instance) = self.keys.get(&key) else { return self.is_listed() };
-        let runs_yet = self.wishes.get(instance).is_some_and(|wish| {
+        let wish = self.wishes.get(instance);
+        let runs_yet = wish.is_some_and(|wish| {
             let over = self.lives.get(&wish.id()).is_some_and(Life::is_over);
             wish.spec().is_some() && !over
         });
-        self.is_listed() && !runs_yet && !self.has_alive(*instance)
+        let stays = |life: &Life| life.is_alive() && (wish.is_some() || !life.is_idle());
+        let stays = self.lives.range(lives_of(*instance)).any(|(_, life)| stays(life));
+        self.is_listed() && !runs_yet && !stays
     }
 
     fn wake_followers(&mut self, instance: InstanceId) {
@@ -190,16 +198,14 @@ impl Mind {
         done && !self.has_alive(id.instance)
     }
 
-    /// What has ended and is acknowledged goes when there is too much of it.
+    /// What has ended and is acknowledged goes when there is too much of it; what never ran left no logs and goes at once.
     fn make_room(&mut self, id: SandboxId, intent: Intent) {
-        let Some(life) = self.lives.get(&id) else { return };
+        let Some(life) = self.lives.get_mut(&id) else { return };
         let app = life.key.app;
+        let may_go = life.is_over() && life.acked && intent != Intent::Run;
         match &life.end {
-            Some((at, _)) if life.is_over() && life.acked && intent != Intent::Run => {
-                if !life.discard {
-                    self.kept.add(id, app, *at);
-                }
-            }
+            Some((_, End::Refused(_))) if may_go => life.discard = true,
+            Some((at, _)) if may_go && !life.discard => self.kept.add(id, app, *at),
             Some(_) | None => self.kept.remove(id),
         }
         for old in self.kept.crowded_out(app, &self.limits) {

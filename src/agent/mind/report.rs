@@ -43,7 +43,13 @@ impl Mind {
 
     /// Notes what is new to say of an instance.
     pub(super) fn report(&mut self, instance: InstanceId) {
+        let run = self.wishes.get(&instance).filter(|wish| wish.spec().is_some()).map(Wish::id);
         for (id, life) in self.lives.range_mut(lives_of(instance)) {
+            // What was made, never ran and shall not run is no task: it may be left of one whose refusal is durable.
+            let silent = life.said.is_none() && !life.has_run() && life.end.is_none();
+            if silent && run != Some(*id) {
+                continue;
+            }
             let phase = life.phase();
             if life.said.as_ref() != Some(&phase) {
                 life.said = Some(phase);

@@ -89,7 +89,7 @@ impl Rig {
             self.turn();
             let next = [
                 self.events.first_key_value().map(|((at, _), _)| *at),
-                self.mind.next_wake(self.now),
+                self.mind.next_wake(self.now).filter(|_| !self.dead),
                 self.host.next_wake(),
             ];
             let Some(next) = next.into_iter().flatten().min().filter(|at| *at <= end) else {
