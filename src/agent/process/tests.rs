@@ -104,7 +104,17 @@ impl Drop for Rig {
     fn drop(&mut self) {
         let shared = &self.runtime.shared;
         for id in shared.ledger.ids().unwrap_or_default() {
-            let life = shared.ledger.life(id).read().ok().flatten().unwrap_or_default();
+            let file = shared.ledger.life(id);
+            let read = || file.read().ok().flatten().unwrap_or_default();
+            // One that is just being started says who it is in a moment.
+            let mut looks = 0..1_000;
+            while read().holder.is_none()
+                && file.claim().is_ok_and(|claimed| claimed.is_none())
+                && looks.next().is_some()
+            {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let life = read();
             if let Some(holder) =
                 life.holder.filter(|holder| holder.holds_its_id().is_ok_and(|is| is))
             {
