@@ -362,16 +362,19 @@ async fn the_cache_asks_once_and_stays_small() {
     .await;
     let fetcher = Fetcher::open(FetchConfig { cache_bytes: 100, ..rig.config.clone() });
     let fetcher = fetcher.expect("opened");
-    let get = async |path: &str| {
+    let get_as = async |path: &str, name: Option<&str>| {
         let (progress, _) = watch::channel(0);
-        let artifact = Artifact { cache: true, ..rig.artifact(path) };
+        let dest_path = name.map(str::to_owned);
+        let artifact = Artifact { cache: true, dest_path, ..rig.artifact(path) };
         fetcher.fetch(&[artifact], &rig.sandbox(), &progress).await
     };
+    let get = async |path: &str| get_as(path, None).await;
     let files = || std::fs::read_dir(&rig.config.cache).expect("there").count();
-    let (first, second) = tokio::join!(get("/a"), get("/a"));
+    let (first, second) = tokio::join!(get("/a"), get_as("/a", Some("other")));
     assert_eq!((first, second), (Ok(()), Ok(())));
     assert_eq!((rig.asked(), files()), (1, 1));
     assert_eq!(rig.read("a"), Some("a".repeat(60)));
+    assert_eq!(rig.read("other"), Some("a".repeat(60)));
     get("/b").await.expect("fetched");
     assert_eq!((rig.asked(), files()), (2, 1), "the older one had to go");
     get("/b").await.expect("fetched");

@@ -35,17 +35,17 @@ trap : TERM HUP INT QUIT
 "$@" 3>&- 2>&4 4>&-
 echo "exit $?" >&3"#;
 
-/// Gives variables their own names back, then becomes the command. Its arguments: a count of names, these, and the
-/// command. The names are identifiers, which the agent has checked.
-const RENAME: &str = r#"names=$1
-shift
-while [ "$names" -gt 0 ]; do
+/// Gives variables their own names back, then becomes the command. Its arguments: these names, `--`, and the command. The
+/// names are identifiers, which the agent has checked; a variable of this text's own could be one of them.
+const RENAME: &str = r#"while [ "$1" != -- ]; do
     eval "export $1=\"\${STAYER_TASK_$1}\"; unset STAYER_TASK_$1"
     shift
-    names=$((names - 1))
 done
-unset names
+shift
 exec "$@""#;
+
+/// The start of the harmless names.
+const HARMLESS: &str = "STAYER_TASK_";
 
 /// A shell takes these from nobody.
 const READ_ONLY: [&str; 6] = ["BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"];
@@ -93,11 +93,10 @@ impl Hold<'_> {
     fn command(&self) -> Vec<OsString> {
         let mut line = Vec::new();
         if let Some(account) = self.account {
-            let names: Vec<String> = environment(self.launch).into_keys().collect();
             line.extend(account.prefix());
             line.extend([SHELL, "-c", RENAME, "stayer"].map(OsString::from));
-            line.push(names.len().to_string().into());
-            line.extend(names.into_iter().map(OsString::from));
+            line.extend(environment(self.launch).into_keys().map(OsString::from));
+            line.push("--".into());
         }
         let container = self.launch.spec.container();
         match container.cmd.as_deref().filter(|cmd| !cmd.is_empty()) {
@@ -131,7 +130,9 @@ fn environment(launch: &Launch) -> BTreeMap<String, String> {
         ("PATH".to_owned(), PATH.to_owned()),
         ("HOME".to_owned(), sandbox.clone()),
     ]);
-    let passes = |name: &str| is_identifier(name) && !READ_ONLY.contains(&name);
+    let passes = |name: &str| {
+        is_identifier(name) && !READ_ONLY.contains(&name) && !name.starts_with(HARMLESS)
+    };
     all.extend(launch.env.clone().into_iter().filter(|(name, _)| passes(name)));
     all.insert("MESOS_SANDBOX".to_owned(), sandbox);
     all
@@ -145,7 +146,7 @@ fn held_environment(launch: &Launch, account: Option<&Account>) -> BTreeMap<Stri
         return plain;
     }
     let mark = [("MESOS_SANDBOX".to_owned(), launch.dir.display().to_string())];
-    let hidden = plain.into_iter().map(|(name, value)| (format!("STAYER_TASK_{name}"), value));
+    let hidden = plain.into_iter().map(|(name, value)| (format!("{HARMLESS}{name}"), value));
     hidden.chain(mark).collect()
 }
 

@@ -2,9 +2,9 @@
 //!
 //! Three things make up one of them, below the agent's data directory:
 //!
-//! - `records/<sandbox>.json`: whose it is and where ([`record`]); written first, removed last.
+//! - `records/<sandbox>.json`: whose it is and where (`record.rs`); written first, removed last.
 //! - `sandboxes/<sandbox>/`: what the process sees; its making is the claim.
-//! - `lives/<sandbox>`: the journal of its life ([`life`]); made when all else is prepared, so its presence says that.
+//! - `lives/<sandbox>`: the journal of its life (`life.rs`); made when all else is prepared, so its presence says that.
 //!
 //! So whenever the agent is killed, what is there says how far it came:
 //!
@@ -16,7 +16,7 @@
 //! | yes | yes | yes, and it does not run | ended, also when nobody watched |
 //! | yes or no | says `removed` | | being removed: that is finished |
 //!
-//! Each process is held by a shell ([`holder`]). Memory and processors are limited by control groups ([`cgroup`]); disk
+//! Each process is held by a shell (`holder.rs`). Memory and processors are limited by control groups ([`cgroup`]); disk
 //! is not limited. `sandboxes` and what lies above it must be open to other accounts (`x`) where apps name a `user`.
 //! Linux 5.3 or newer is needed, for `pidfd`.
 

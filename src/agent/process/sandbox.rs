@@ -147,29 +147,33 @@ impl Shared {
                 self.remove(id, &record).map_err(unknown)?;
                 return Ok(None);
             }
-            Some(life) => match running(&life) {
-                Some(running) if life.runs(&self.boot).map_err(unknown)? => {
-                    FoundState::Running(running)
+            Some(life) => {
+                let started = match running(&life) {
+                    Some(running) => Some(running),
+                    None => self.started(id).await?,
+                };
+                match started {
+                    None => FoundState::Prepared,
+                    Some(running) if self.runs(id)? => FoundState::Running(running),
+                    Some(_) => {
+                        let (at, end) = self.finish(id, &record).await?;
+                        FoundState::Exited { at, end }
+                    }
                 }
-                Some(_) => {
-                    let (at, end) = self.finish(id, &record).await?;
-                    FoundState::Exited { at, end }
-                }
-                None if self.ledger.life(id).claim().map_err(unknown)?.is_some() => {
-                    FoundState::Prepared
-                }
-                None => FoundState::Running(self.wait_for_holder(id).await?),
-            },
+            }
         };
         Ok(Some(Found { id, key: record.key, spec_key: record.spec_key, state }))
     }
 
-    /// Waits for the first word of a holder that another agent process has begun to start.
-    async fn wait_for_holder(&self, id: SandboxId) -> Result<Running, RuntimeError> {
+    /// Whether a life without a holder is one that an earlier agent process has just begun to start: then somebody holds
+    /// it, and says who in a moment.
+    async fn started(&self, id: SandboxId) -> Result<Option<Running>, RuntimeError> {
         within(id, async {
             loop {
-                if let Some(running) = self.life(id)?.as_ref().and_then(running) {
-                    return Ok(running);
+                let free = self.ledger.life(id).claim().map_err(unknown)?.is_some();
+                let word = self.life(id)?.as_ref().and_then(running);
+                if free || word.is_some() {
+                    return Ok(word);
                 }
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
@@ -278,10 +282,10 @@ fn running(life: &Life) -> Option<Running> {
 }
 
 /// Bounds a wait for a holder.
-pub async fn within(
+pub async fn within<T>(
     id: SandboxId,
-    wait: impl Future<Output = Result<Running, RuntimeError>>,
-) -> Result<Running, RuntimeError> {
+    wait: impl Future<Output = Result<T, RuntimeError>>,
+) -> Result<T, RuntimeError> {
     tokio::time::timeout(HOLDER_DEADLINE, wait).await.unwrap_or_else(|_| {
         Err(RuntimeError::Unknown(format!("sandbox {id} is being started for too long")))
     })

@@ -104,7 +104,17 @@ impl Drop for Rig {
     fn drop(&mut self) {
         let shared = &self.runtime.shared;
         for id in shared.ledger.ids().unwrap_or_default() {
-            let life = shared.ledger.life(id).read().ok().flatten().unwrap_or_default();
+            let file = shared.ledger.life(id);
+            let read = || file.read().ok().flatten().unwrap_or_default();
+            // One that is just being started says who it is in a moment.
+            let mut looks = 0..1_000;
+            while read().holder.is_none()
+                && file.claim().is_ok_and(|claimed| claimed.is_none())
+                && looks.next().is_some()
+            {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let life = read();
             if let Some(holder) =
                 life.holder.filter(|holder| holder.holds_its_id().is_ok_and(|is| is))
             {
@@ -385,19 +395,24 @@ async fn another_account_gets_its_environment_but_not_the_holder() {
     let rig = Rig::new();
     let mut launch = rig.launch_with(|spec| {
         spec.containers[0].user = Some("nobody".to_owned());
-        let cmd = "id -u; echo $GREETING $LD_LIBRARY_PATH; env | grep -c STAYER; echo x >mine; cat";
+        let cmd = "id -u; echo $GREETING $LD_LIBRARY_PATH $names; env | grep -c STAYER; echo x >mine; cat";
         spec.containers[0].cmd = Some(format!("{cmd} /proc/$PPID/environ; exec sleep 1000"));
     });
     launch.env.insert("LD_LIBRARY_PATH".to_owned(), "/evil".to_owned());
     launch.env.insert("UID".to_owned(), "0".to_owned());
+    launch.env.insert("names".to_owned(), "kept".to_owned());
     if !nix::unistd::geteuid().is_root() {
+        let launch = rig.launch_with(|spec| {
+            spec.containers[0].user = Some("root".to_owned());
+            spec.containers[0].cmd = Some("true".to_owned());
+        });
         let refused = prepare(&rig.runtime, &launch).await.expect_err("refused");
         assert!(refused.to_string().contains("not root"), "{refused}");
         return;
     }
     let running = rig.run(&launch).await;
     until("it is done", || !read(&launch, "stderr").is_empty()).await;
-    assert_eq!(read(&launch, "stdout"), "65534\nhello 'you' $HOME /evil\n0\n");
+    assert_eq!(read(&launch, "stdout"), "65534\nhello 'you' $HOME /evil kept\n0\n");
     assert!(read(&launch, "stderr").contains("ermission denied"), "the holder is another's");
     assert_eq!(read(&launch, "mine"), "x\n");
     let environ = fs::read(format!("/proc/{}/environ", running.handle)).expect("ours");
