@@ -152,7 +152,7 @@ impl Client {
         }
         let http = builder
             .build()
-            .map_err(|error| Failure::Failed(format!("no HTTP client: {}", chain(&error))))?;
+            .map_err(|error| Failure::Failed(format!("no HTTP client: {}", cause(&error))))?;
         Ok(Client { http, base })
     }
 
@@ -177,7 +177,7 @@ impl Client {
 
     /// What an answer that ended too early means.
     pub fn cut_short(&self, error: &reqwest::Error) -> Failure {
-        Failure::Unreachable(format!("the answer of {} was cut short: {}", self.base, chain(error)))
+        Failure::Unreachable(format!("the answer of {} was cut short: {}", self.base, cause(error)))
     }
 
     async fn ask(&self, ask: &Ask, timeout: Option<Duration>) -> Result<Response, Failure> {
@@ -191,9 +191,7 @@ impl Client {
         if let Some(body) = &ask.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
         }
-        let response = request.send().await.map_err(|error| {
-            Failure::Unreachable(format!("{} cannot be reached: {}", self.base, chain(&error)))
-        })?;
+        let response = request.send().await.map_err(|error| self.no_answer(&error))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -201,6 +199,16 @@ impl Client {
         let body = response.bytes().await.unwrap_or_default();
         let reason = status.canonical_reason().unwrap_or_default();
         Err(Failure::of_answer(status.as_u16(), reason, &body))
+    }
+
+    fn no_answer(&self, error: &reqwest::Error) -> Failure {
+        let base = &self.base;
+        Failure::Unreachable(if error.is_timeout() && !error.is_connect() {
+            let seconds = ANSWER_TIMEOUT.as_secs();
+            format!("{base} did not answer within {seconds} s; what was asked may have been done")
+        } else {
+            format!("{base} cannot be reached: {}", cause(error))
+        })
     }
 
     fn url(&self, ask: &Ask) -> Url {
@@ -232,16 +240,13 @@ fn is_loopback(url: &Url) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// An error and its causes: only the last says what happened.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut texts = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        texts.push(error.to_string());
-        cause = error.source();
+/// The innermost cause: the outer ones repeat what is said anyway.
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(inner) = innermost.source() {
+        innermost = inner;
     }
-    texts.dedup();
-    texts.join(": ")
+    innermost.to_string()
 }
 
 #[cfg(test)]

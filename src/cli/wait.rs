@@ -12,8 +12,8 @@ use crate::cli::client::Ask;
 use crate::cli::failure::Failure;
 use crate::cli::talk::{Talk, app_path, number, text};
 
-/// From the first look to the second; doubled up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// From the first look to the second, since a small change is over in milliseconds; doubled up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// Between two looks.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// The most apps that progress speaks of.
