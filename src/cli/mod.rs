@@ -1,1 +1,118 @@
-//! How people type: the verbs of the command line, clients of the public API.
+//! How people type: one binary, its verbs and what they share.
+//!
+//! Every verb but `dev`, `store` and `replay` is a client of the public API and knows nothing that another client
+//! could not know. The tree of verbs is here; each file beside this one is a verb or something that verbs share.
+
+use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::cli::console::Console;
+use crate::cli::failure::{Exit, Failure};
+
+pub mod app;
+pub mod client;
+pub mod console;
+pub mod deployment;
+pub mod dev;
+pub mod explain;
+pub mod failure;
+pub mod logging;
+pub mod logs;
+pub mod ps;
+pub mod replay;
+pub mod store;
+pub mod table;
+pub mod talk;
+pub mod wait;
+
+#[cfg(test)]
+mod tests;
+
+/// Where a server and an agent keep what they know, unless told.
+pub const DEFAULT_DATA_DIR: &str = "stayer-data";
+
+/// What every `--help` ends with.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  refused: the server said no (4xx), or a check found something wrong
+  2  usage: an argument, or a file that it names, cannot be used
+  3  the server cannot be reached
+  4  the server failed (5xx); whether the change was made may not be known
+  5  timed out while waiting; the change itself goes on
+  6  the deployment is over and not everything runs as asked
+
+Every flag can also be set as an environment variable: --log-level as STAYER_LOG_LEVEL, and so on.";
+
+/// Keeps services running: the REST API of Marathon without Mesos, ZooKeeper or a JVM.
+#[derive(Debug, Parser)]
+#[command(name = "stayer", version, propagate_version = true)]
+pub struct Cli {
+    /// Logs.
+    #[command(flatten)]
+    pub logging: logging::LogArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run a server and an agent in one process on this machine
+    Dev(Box<dev::DevArgs>),
+    /// Create, show, change and remove apps
+    App(app::AppArgs),
+    /// List tasks
+    Ps(ps::PsArgs),
+    /// Print what a task writes
+    Logs(logs::LogsArgs),
+    /// Say why an app does not run, agent by agent
+    Explain(explain::ExplainArgs),
+    /// List and cancel deployments
+    Deployment(deployment::DeploymentArgs),
+    /// Read a stopped server's store, or back up a running one's
+    Store(store::StoreArgs),
+    /// Decide again what recorded facts led to, without a server
+    Replay(replay::ReplayArgs),
+}
+
+/// What was typed. `--help`, `--version` and what is not understood end the process here.
+pub fn parse() -> Cli {
+    let matches = command().get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|wrong| wrong.exit())
+}
+
+/// The tree of verbs; the help of each ends with the exit codes.
+pub fn command() -> Command {
+    with_exit_codes(Cli::command())
+}
+
+fn with_exit_codes(verb: Command) -> Command {
+    verb.after_help(EXIT_CODES).mut_subcommands(with_exit_codes)
+}
+
+/// Does what was typed, and says in words and by a number how it went.
+pub async fn run(cli: Cli, console: &mut Console) -> Exit {
+    match dispatch(cli.verb, console).await {
+        Ok(()) => Exit::Done,
+        Err(failure) => {
+            if let Some(text) = failure.text() {
+                console.note(&format!("error: {text}"));
+            }
+            failure.exit()
+        }
+    }
+}
+
+async fn dispatch(verb: Verb, console: &mut Console) -> Result<(), Failure> {
+    match verb {
+        Verb::Dev(args) => dev::run(*args).await,
+        Verb::App(args) => app::run(args, console).await,
+        Verb::Ps(args) => ps::run(args, console).await,
+        Verb::Logs(args) => logs::run(args, console).await,
+        Verb::Explain(args) => explain::run(args, console).await,
+        Verb::Deployment(args) => deployment::run(args, console).await,
+        Verb::Store(args) => store::run(args, console).await,
+        Verb::Replay(args) => replay::run(&args, console),
+    }
+}

@@ -1,0 +1,102 @@
+//! Where a verb reads and writes: standard input, output and error, or what a test puts in their place.
+//!
+//! The one place of the command line that writes. A reader that is gone ends the verb quietly; progress and warnings
+//! go to standard error, so that standard output holds results alone.
+
+use std::fs;
+use std::io::{self, Read, Write};
+
+use crate::cli::failure::Failure;
+
+/// Input, output and error of a verb.
+pub struct Console {
+    input: Box<dyn Read + Send>,
+    output: Box<dyn Write + Send>,
+    error: Box<dyn Write + Send>,
+}
+
+// === impl Console ===
+
+impl Console {
+    /// Those of the process.
+    pub fn standard() -> Console {
+        Console::new(io::stdin(), io::stdout(), io::stderr())
+    }
+
+    /// Any.
+    pub fn new(
+        input: impl Read + Send + 'static,
+        output: impl Write + Send + 'static,
+        error: impl Write + Send + 'static,
+    ) -> Console {
+        Console { input: Box::new(input), output: Box::new(output), error: Box::new(error) }
+    }
+
+    /// Writes a line of the result.
+    ///
+    /// # Errors
+    /// When nobody reads it.
+    pub fn line(&mut self, text: &str) -> Result<(), Failure> {
+        self.bytes(format!("{text}\n").as_bytes())
+    }
+
+    /// Writes a part of the result as it is, at once.
+    ///
+    /// # Errors
+    /// When nobody reads it.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let written = self.output.write_all(bytes).and_then(|()| self.output.flush());
+        written.map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::ReaderGone,
+            _ => Failure::Failed(format!("the output cannot be written: {error}")),
+        })
+    }
+
+    /// Says something that is no part of the result. Whether anybody reads it does not matter.
+    pub fn note(&mut self, text: &str) {
+        let _nobody_listens = writeln!(self.error, "{text}");
+    }
+
+    /// Reads a file whole, or standard input for `-`.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no text.
+    pub fn read(&mut self, file: &str) -> Result<String, Failure> {
+        let mut text = String::new();
+        let read = match file {
+            "-" => self.input.read_to_string(&mut text).map(|_| text),
+            file => fs::read_to_string(file),
+        };
+        read.map_err(|error| Failure::Usage(format!("{file} cannot be read: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Gone;
+
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_ends_the_verb_quietly() {
+        let mut console = Console::new(io::empty(), Gone, Gone);
+        console.note("nobody hears this");
+        assert_eq!(console.line("text"), Err(Failure::ReaderGone));
+    }
+
+    #[test]
+    fn a_dash_is_standard_input() {
+        let mut console = Console::new(&b"{}"[..], io::sink(), io::sink());
+        assert_eq!(console.read("-"), Ok("{}".to_owned()));
+        assert!(matches!(console.read("/nonexistent/app.json"), Err(Failure::Usage(_))));
+    }
+}

@@ -1,0 +1,49 @@
+//! `stayer store`: what an operator does with a server's store beside the API.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::cli::DEFAULT_DATA_DIR;
+use crate::cli::console::Console;
+use crate::cli::failure::Failure;
+
+mod backup;
+
+/// What `stayer store` is told.
+#[derive(Debug, Args)]
+pub struct StoreArgs {
+    /// What to do.
+    #[command(subcommand)]
+    verb: StoreVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum StoreVerb {
+    /// Ask the server that runs on this machine for a backup; its tasks and clients notice nothing
+    Backup {
+        /// Where the backup goes: whole or not at all, readable by you alone
+        file: PathBuf,
+        /// The running server's data directory
+        #[arg(
+            long,
+            env = "STAYER_DATA_DIR",
+            value_name = "DIR",
+            default_value = DEFAULT_DATA_DIR
+        )]
+        data_dir: PathBuf,
+    },
+}
+
+/// Does it.
+///
+/// # Errors
+/// When the store or its server does not, or a file cannot be written.
+pub async fn run(args: StoreArgs, console: &mut Console) -> Result<(), Failure> {
+    match args.verb {
+        StoreVerb::Backup { file, data_dir } => {
+            let bytes = backup::fetch(&data_dir, &file).await?;
+            console.line(&format!("{}: {bytes} bytes", file.display()))
+        }
+    }
+}
