@@ -138,7 +138,7 @@ pub async fn many(api: &Api, call: &Call) -> Outcome {
 
 impl Manner {
     const fn scales(self) -> bool {
-        matches!(self.how, KillHow::Scale { .. })
+        matches!(self.how, KillHow::Scale)
     }
 }
 
@@ -146,7 +146,7 @@ fn manner(call: &Call) -> Result<Manner, Reply> {
     let flag = |name| call.query.flag(name, false);
     let how = match (flag("scale"), flag("wipe")) {
         (true, true) => return Err(Reply::scale_and_wipe()),
-        (true, false) => KillHow::Scale { strict: false },
+        (true, false) => KillHow::Scale,
         (false, true) => KillHow::Wipe,
         (false, false) => KillHow::Restart,
     };

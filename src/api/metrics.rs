@@ -5,7 +5,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{HistogramOpts, HistogramVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::api::gauges::Gauges;
-use crate::model::instance::Condition;
+use crate::model::condition::Condition;
 use crate::model::time::Timestamp;
 use crate::model::view::View;
 

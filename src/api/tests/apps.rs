@@ -145,8 +145,7 @@ async fn an_app_that_appears_meanwhile_is_updated_and_one_that_leaves_is_404_for
     rig.interfere(|world| {
         let path = AppPath::parse("/web").expect("a path");
         let key = world.app(&path).expect("there").key;
-        let write =
-            crate::model::commit::Write { key: crate::model::commit::Key::App(key), row: None };
+        let write = crate::model::row::Write { key: crate::model::row::Key::App(key), row: None };
         world.apply(&write);
     });
     let answer = rig.ask(Method::PATCH, "/v2/apps/web", r#"{"instances":2}"#).await;

@@ -116,7 +116,7 @@ async fn long_answers_are_compressed_for_who_asks() {
     let list = rig.ask_with(Method::GET, "/v2/apps", "", &gzip).await;
     assert_eq!(list.header("content-encoding"), "gzip");
     assert_eq!(rig.get("/v2/apps").await.header("content-encoding"), "");
-    let id = rig.task("/web", 1, crate::model::instance::Condition::Running);
+    let id = rig.task("/web", 1, crate::model::condition::Condition::Running);
     let logs = format!("/v2/tasks/web.instance-{id}._app.1/logs");
     let logs = rig.ask_with(Method::GET, &logs, "", &gzip).await;
     assert_eq!((logs.status, logs.header("content-encoding")), (StatusCode::OK, ""));

@@ -4,7 +4,7 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::rig::{Rig, START, put_deployment};
-use crate::model::instance::Condition;
+use crate::model::condition::Condition;
 use crate::model::time::Timestamp;
 
 const WEB: &str = r#"{"id":"/shop/web","cmd":"sleep 1000","labels":{"tier":"front"}}"#;

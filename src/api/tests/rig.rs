@@ -22,16 +22,17 @@ use crate::contract::fault::Options;
 use crate::control::server::Server;
 use crate::model::agent::{Agent, AgentState, Inventory};
 use crate::model::app::{Action, App, AppVersion, Part};
-use crate::model::commit::{Key, Row, Write};
+use crate::model::condition::Condition;
 use crate::model::deployment::Deployment;
 use crate::model::fact::{Answer, Change, Expect, Fact, KillHow, Refusal, Ticket};
 use crate::model::id::{
     AgentId, AgentKey, AppKey, DeploymentId, Incarnation, InstanceId, InstanceKey, Rev, RunId,
     Version,
 };
-use crate::model::instance::{Condition, Goal, Instance, Place, Task};
+use crate::model::instance::{Goal, Instance, Place, Task};
 use crate::model::path::AppPath;
 use crate::model::reason::Reason;
+use crate::model::row::{Key, Row, Write};
 use crate::model::spec::Spec;
 use crate::model::time::Timestamp;
 use crate::model::unit::{Cpus, Disk, Mem};
@@ -258,7 +259,7 @@ impl State {
             Change::Restart { path } => {
                 self.world.app(&path).ok_or(Refusal::NoApp { path: path.clone() })?;
             }
-            Change::Kill { how: KillHow::Scale { .. }, .. } => {}
+            Change::Kill { how: KillHow::Scale, .. } => {}
             Change::Kill { instances, how: KillHow::Restart | KillHow::Wipe } => {
                 for key in &instances {
                     let mut row = self.world.instances.get(key).expect("it was seen").clone();
@@ -390,6 +391,7 @@ pub fn put_deployment(world: &mut World, path: &str, id: u128) -> DeploymentId {
         action: Action::Scale,
         from: Some(app.version),
         to: Some(app.version),
+        done: false,
     });
     let row = Deployment {
         id,
@@ -413,6 +415,7 @@ fn put_agent(world: &mut World) {
         run: RunId(Uuid::from_u128(8)),
         state: AgentState::Up,
         inventory: Inventory { hostname: "10.0.0.5".to_owned(), ..Inventory::default() },
+        foreign: std::collections::BTreeMap::new(),
     };
     write(world, Key::Agent(agent.key), Row::Agent(Arc::new(agent)));
 }

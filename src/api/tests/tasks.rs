@@ -4,8 +4,8 @@ use axum::http::{Method, StatusCode};
 use serde_json::json;
 
 use super::rig::Rig;
+use crate::model::condition::Condition;
 use crate::model::fact::{Change, KillHow};
-use crate::model::instance::Condition;
 
 const WEB: &str = r#"{"id":"/shop/web","cmd":"sleep 1000","portDefinitions":[{"port":10000}]}"#;
 
@@ -78,7 +78,7 @@ async fn kills_select_by_host_and_say_what_follows() {
             other => panic!("{other:?}"),
         })
         .collect();
-    let scale = KillHow::Scale { strict: false };
+    let scale = KillHow::Scale;
     let expected = [
         (0, KillHow::Restart, false),
         (2, KillHow::Wipe, false),

@@ -1,8 +1,9 @@
 //! The world at the end of a replay, as tables.
 
 use crate::cli::table::Table;
+use crate::model::condition::Condition;
 use crate::model::id::APP_TASK;
-use crate::model::instance::{Condition, Instance};
+use crate::model::instance::Instance;
 use crate::model::world::World;
 
 /// Apps and instances.

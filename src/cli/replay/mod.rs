@@ -15,8 +15,9 @@ use crate::logic::draft::Limits;
 use crate::model::commit::Commit;
 use crate::model::fact::Fact;
 use crate::model::id::{AgentKey, AppKey, ClusterId, CommitNo, Epoch};
+use crate::model::meta::Meta;
 use crate::model::time::Timestamp;
-use crate::model::world::{Broken, Meta, World};
+use crate::model::world::{Broken, World};
 
 mod end;
 
