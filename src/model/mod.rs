@@ -16,6 +16,7 @@ pub mod id;
 pub mod instance;
 pub mod network;
 pub mod path;
+pub mod policy;
 pub mod reason;
 pub mod spec;
 pub mod table;
