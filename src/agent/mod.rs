@@ -2,5 +2,8 @@
 
 pub mod clock;
 pub mod fake;
+pub mod identity;
+pub mod inventory;
 pub mod mind;
+pub mod policy;
 pub mod runtime;
