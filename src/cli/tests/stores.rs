@@ -10,7 +10,8 @@ use crate::cli::failure::Exit;
 use crate::model::id::{AgentKey, AppKey, ClusterId, CommitNo, Epoch};
 use crate::model::time::Timestamp;
 use crate::model::view::View;
-use crate::model::world::{Meta, World};
+use crate::model::meta::Meta;
+use crate::model::world::World;
 use crate::store::offline::backup;
 
 fn save(file: &Path) {
