@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::model::agent::Policy;
 use crate::model::policy::{path_violation, violations};
 use crate::model::reason::Reason;
-use crate::model::spec::Spec;
+use crate::model::spec::{Container, Spec};
 use crate::model::volume::Volume;
 
 /// What `policy` forbids of `spec` on this host, all in one; nothing when it may run.
@@ -29,7 +29,7 @@ fn what(reason: &Reason) -> String {
 }
 
 fn host_paths(spec: &Spec) -> impl Iterator<Item = &str> {
-    let volumes = spec.containers.iter().flat_map(|container| container.volumes());
+    let volumes = spec.containers.iter().flat_map(Container::volumes);
     volumes.filter_map(|volume| match volume {
         Volume::Host { host_path, .. } if host_path.starts_with('/') => Some(host_path.as_str()),
         Volume::Host { .. }

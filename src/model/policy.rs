@@ -69,11 +69,11 @@ pub fn violations(policy: &Policy, spec: &Spec) -> Vec<Reason> {
 pub fn path_violation(policy: &Policy, path: &str) -> Option<String> {
     let path = normal(path);
     let allowed = policy.volumes.iter().map(|named| normal(named)).any(|named| {
-        let guarded = |place: &&str| {
+        let guarded = |place: &str| {
             is_within(&path, place) && !is_within(&named, place)
                 || is_within(place, &path) && named != path
         };
-        is_within(&path, &named) && !GUARDED.iter().any(|place| guarded(&place))
+        is_within(&path, &named) && !GUARDED.iter().any(|place| guarded(place))
     });
     (!allowed).then(|| {
         format!("the host path {path} is not among those that --allow-volumes names: {}", {

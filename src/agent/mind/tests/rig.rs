@@ -4,16 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::agent::fake::FakeHost;
+use crate::agent::mind::testing::spec;
 use crate::agent::mind::{Hand, Limits, Mind, Sight, Step};
 use crate::agent::runtime::{RuntimeError, SandboxId};
-use crate::model::have::{Have, Phase, SpecKey, Want, WantGoal};
-use crate::model::id::{AgentKey, AppKey, CommitNo, Incarnation, InstanceId, InstanceKey, Version};
-use crate::model::instance::Place;
-use crate::model::spec::Spec;
+use crate::model::have::{Have, Phase};
 use crate::model::time::{Span, Timestamp};
-use crate::model::unit::{Cpus, Disk, Mem};
-
-pub(super) const GRACE: Span = Span::secs(2);
 
 pub(super) struct Rig {
     pub(super) now: Timestamp,
@@ -169,7 +164,7 @@ impl Rig {
                 // An answer to a mind that is dead is heard by nobody.
                 match answer {
                     Some((sight, delay)) if life == self.life => {
-                        self.later(delay, Event::See(sight))
+                        self.later(delay, Event::See(sight));
                     }
                     Some(_) => {}
                     None => self.dead |= life == self.life,
@@ -229,6 +224,7 @@ impl Rig {
     }
 }
 
+<<<<<<< HEAD
 // === what is wanted ===
 
 /// Even apps have an image.
@@ -304,6 +300,8 @@ pub(super) fn stop(key: InstanceKey, incarnation: u32, rev: u64) -> Want {
     want(key, incarnation, rev, goal)
 }
 
+=======
+>>>>>>> mind
 fn word(step: &Step) -> String {
     match step {
         Step::List(hand) => format!("list {hand:?}"),
