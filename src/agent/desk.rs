@@ -22,7 +22,11 @@ use crate::wire::reverse::{Endpoints, LogSink, Opening};
 /// Reads the logs of this host.
 pub trait LogReader: Send + Sync + 'static {
     /// Sends a log into `sink`, from a task of its own.
-    fn read(&self, request: LogRequest, sink: LogSink) -> impl Future<Output = Result<(), NoLog>> + Send;
+    fn read(
+        &self,
+        request: LogRequest,
+        sink: LogSink,
+    ) -> impl Future<Output = Result<(), NoLog>> + Send;
 }
 
 /// The agent's half of its sessions, with a disk and a clock.

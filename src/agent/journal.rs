@@ -41,10 +41,11 @@ impl LogReader for Journal {
         }
         let docker = self.docker.as_ref().ok_or(NoLog::Unknown)?;
         let tail = request.tail.map(|lines| u32::try_from(lines).unwrap_or(u32::MAX));
-        let lines = docker.logs(id, stream, tail, request.follow).await.map_err(|error| match error {
-            RuntimeError::Refused(_) => NoLog::Unknown,
-            RuntimeError::Unknown(why) => NoLog::Unable(why),
-        })?;
+        let lines =
+            docker.logs(id, stream, tail, request.follow).await.map_err(|error| match error {
+                RuntimeError::Refused(_) => NoLog::Unknown,
+                RuntimeError::Unknown(why) => NoLog::Unable(why),
+            })?;
         tokio::spawn(pour(lines.map(|piece| piece.map_err(|error| error.to_string())), sink));
         Ok(())
     }

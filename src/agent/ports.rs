@@ -46,7 +46,9 @@ fn listening(port: u16) -> Vec<u64> {
     let tables = [procfs::net::tcp(), procfs::net::tcp6()];
     let entries = tables.into_iter().flatten().flatten();
     entries
-        .filter(|entry| entry.local_address.port() == port && entry.state == procfs::net::TcpState::Listen)
+        .filter(|entry| {
+            entry.local_address.port() == port && entry.state == procfs::net::TcpState::Listen
+        })
         .map(|entry| entry.inode)
         .collect()
 }

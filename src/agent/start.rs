@@ -111,7 +111,9 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
     let owner = Owner { cluster, agent: identity.id };
     let docker = found.ok().map(|connection| {
         let policy = policy.clone();
-        Arc::new(DockerRuntime::new(connection, owner, keyring, move |spec| violations(&policy, spec)))
+        Arc::new(DockerRuntime::new(connection, owner, keyring, move |spec| {
+            violations(&policy, spec)
+        }))
     });
     let process = ProcessConfig {
         data: dir.clone(),
@@ -142,7 +144,14 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
     let (shell, ends) = Shell::new(hands, launcher, Limits::for_cpus(cpus), clock);
     let journal = Journal { process: process.clone(), docker: docker.clone() };
     let run = new_run().map_err(host)?;
-    let desk = Desk::open((home, identity), run, inventory.clone(), clock, (ends.words, ends.news), journal);
+    let desk = Desk::open(
+        (home, identity),
+        run,
+        inventory.clone(),
+        clock,
+        (ends.words, ends.news),
+        journal,
+    );
     let desk = Arc::new(desk);
     let limits = process.limits().clone();
     let mut tasks = vec![tokio::spawn(shell.run())];

@@ -4,7 +4,7 @@
 use prometheus::proto::MetricFamily;
 use prometheus::{HistogramOpts, HistogramVec, IntGauge, IntGaugeVec, Opts, Registry};
 
-use crate::api::gauges::Gauges;
+use crate::control::gauges::Gauges;
 use crate::model::condition::Condition;
 use crate::model::time::Timestamp;
 use crate::model::view::View;

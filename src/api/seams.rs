@@ -10,10 +10,10 @@ use bytes::Bytes;
 use futures::Stream;
 
 use crate::agent::runtime::LogStream;
-use crate::api::gauges::Gauges;
 use crate::contract::show::queue::Free;
+use crate::control::gauges::Gauges;
 use crate::model::app::App;
-use crate::model::id::{AgentKey, Incarnation, InstanceId, InstanceKey};
+use crate::model::id::{AgentKey, Incarnation, InstanceId};
 use crate::model::reason::Reason;
 use crate::model::time::Timestamp;
 use crate::model::view::View;
@@ -83,11 +83,9 @@ pub struct AgentAnswer {
 /// Which output is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogRequest {
-    /// On which agent it is.
-    pub agent: AgentKey,
+    /// On which agent it is; when that is not known any more, whichever has it.
+    pub agent: Option<AgentKey>,
     /// Of which instance.
-    pub key: InstanceKey,
-    /// Its id on the host.
     pub instance: InstanceId,
     /// Which of its lives.
     pub incarnation: Incarnation,

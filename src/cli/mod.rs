@@ -106,7 +106,7 @@ pub async fn run(cli: Cli, console: &mut Console) -> Exit {
 
 async fn dispatch(verb: Verb, console: &mut Console) -> Result<(), Failure> {
     match verb {
-        Verb::Dev(args) => dev::run(*args).await,
+        Verb::Dev(args) => dev::run(*args, console).await,
         Verb::App(args) => app::run(args, console).await,
         Verb::Ps(args) => ps::run(args, console).await,
         Verb::Logs(args) => logs::run(args, console).await,

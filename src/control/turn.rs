@@ -3,7 +3,6 @@
 //! A thread of its own, since a step computes and never waits. No decision is made here.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -58,7 +57,7 @@ pub struct Turn {
     /// Where wants go.
     pub fleet: mpsc::UnboundedSender<Published>,
     /// Figures.
-    pub gauges: Arc<Gauges>,
+    pub gauges: Gauges,
 }
 
 // === impl Told ===
@@ -114,7 +113,8 @@ impl Turn {
                 return false;
             }
         }
-        Gauges::set(&self.gauges.missed_wakes, self.brain.missed_wakes());
+        let missed = i64::try_from(self.brain.missed_wakes()).unwrap_or(i64::MAX);
+        self.gauges.wakeups_missed.set(missed);
         if self.brain.pending() == 0 {
             // Verdicts are no rows: they are shown although nothing was stored.
             self.server.publish(self.brain.view(), Vec::new());

@@ -25,12 +25,12 @@ use std::time::Duration;
 use reqwest::Url;
 use tokio_util::sync::CancellationToken;
 
+use crate::agent::contained::Fetch;
 use crate::agent::fetch::cache::{Cache, Cached};
 pub use crate::agent::fetch::cidr::{Cidr, NoCidr};
 use crate::agent::fetch::error::FetchError;
 use crate::agent::fetch::inside::Inside;
 use crate::agent::fetch::unpack::{Budget, Format};
-use crate::agent::contained::Fetch;
 use crate::agent::runtime::Progress;
 use crate::model::reason::Reason;
 use crate::model::spec::Artifact;
@@ -104,7 +104,12 @@ impl FetchConfig {
 // === impl Fetcher ===
 
 impl Fetch for Fetcher {
-    async fn fetch(&self, artifacts: &[Artifact], dir: &Path, progress: &Progress) -> Result<(), Reason> {
+    async fn fetch(
+        &self,
+        artifacts: &[Artifact],
+        dir: &Path,
+        progress: &Progress,
+    ) -> Result<(), Reason> {
         Fetcher::fetch(self, artifacts, dir, progress).await
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::agent::runtime::SandboxId;
 use crate::model::have::{SpecKey, Want, WantGoal};
-use crate::model::instance::{Place, StopWhy};
 use crate::model::id::{AgentKey, AppKey, CommitNo, Incarnation, InstanceId, InstanceKey, Version};
+use crate::model::instance::{Place, StopWhy};
 use crate::model::spec::Spec;
 use crate::model::time::{Span, Timestamp};
 use crate::model::unit::{Cpus, Disk, Mem};

@@ -13,12 +13,12 @@ use tokio::sync::mpsc;
 use tower::ServiceExt;
 use uuid::Uuid;
 
-use crate::api::gauges::Gauges;
 use crate::api::seams::{
     AgentAnswer, ApiConfig, Backends, Explanation, LogAnswer, LogError, LogRequest, LogSource,
 };
 use crate::contract::app::read_app;
 use crate::contract::fault::Options;
+use crate::control::gauges::Gauges;
 use crate::control::server::Server;
 use crate::model::agent::{Agent, AgentState, Inventory};
 use crate::model::app::{Action, App, AppVersion, Part};

@@ -8,9 +8,9 @@ use uuid::Uuid;
 use super::stand::{Outcome, run};
 use crate::cli::failure::Exit;
 use crate::model::id::{AgentKey, AppKey, ClusterId, CommitNo, Epoch};
+use crate::model::meta::Meta;
 use crate::model::time::Timestamp;
 use crate::model::view::View;
-use crate::model::meta::Meta;
 use crate::model::world::World;
 use crate::store::offline::backup;
 

@@ -97,7 +97,7 @@ pub struct Fleet {
     /// Where sessions and listeners tell what happens.
     pub own: mpsc::Sender<FleetEvent>,
     /// Figures.
-    pub gauges: Arc<Gauges>,
+    pub gauges: Gauges,
     /// Agents without a session.
     pub absent: BTreeMap<AgentId, Liveness>,
     /// Agents with one.
@@ -136,7 +136,7 @@ impl Fleet {
                 () = tokio::time::sleep(sleep) => {}
             }
             self.tick().await;
-            Gauges::set(&self.gauges.sessions, self.sessions.len() as u64);
+            self.gauges.sessions.set(i64::try_from(self.sessions.len()).unwrap_or(i64::MAX));
         }
     }
 

@@ -45,8 +45,12 @@ pub struct AgentAnswer {
 
 /// Why `app` does not run.
 pub fn explain(world: &World, app: &App, now: Timestamp) -> Explanation {
+    explain_with(world, &Index::build(world), app, now)
+}
+
+/// Why `app` does not run, for one who asks about several: `index` is that of `world`.
+pub fn explain_with(world: &World, index: &Index, app: &App, now: Timestamp) -> Explanation {
     let Some(row) = world.current(app) else { return Explanation::default() };
-    let index = Index::build(world);
     let need = Need::of(&row.spec);
     let agents: Vec<AgentAnswer> = world
         .agents
@@ -55,7 +59,7 @@ pub fn explain(world: &World, app: &App, now: Timestamp) -> Explanation {
             agent: *key,
             free: index.pool.slot(*key).map(|slot| index.pool.free(slot)).unwrap_or_default(),
             free_ports: ports::free_dynamic(agent, index.agents.of(*key), &need, now),
-            reasons: reasons(world, &index, &need, agent, now),
+            reasons: reasons(world, index, &need, agent, now),
         })
         .collect();
     let instances = || world.instances_of(app.key);
