@@ -181,6 +181,82 @@ fn a_late_stop_does_not_hit_the_successor() {
 }
 
 #[test]
+fn a_stop_of_an_older_life_leaves_a_newer_one_alone() {
+    // I12, also when the store was put back to before the newer life and nothing else is known.
+    let mut rig = one_running(1);
+    rig.mind.want(run(key(1, 0), 2, 2));
+    rig.run(Span::secs(1));
+    rig.crash();
+    rig.mind.session_opened();
+    rig.mind.want(stop(key(1, 0), 1, 9));
+    rig.mind.leader_synced();
+    rig.run(Span::secs(60));
+    assert_eq!(rig.host.live(), [id(key(1, 0), 2)]);
+}
+
+#[test]
+fn a_life_of_which_nothing_is_left_is_used_up() {
+    // One life, one launch: also a newer want to run it does not make it again.
+    let mut rig = one_running(1);
+    let life = id(key(1, 1), 1);
+    rig.mind.want(run_after(key(1, 1), 1, 2, Some(key(1, 0))));
+    rig.run(Span::secs(1));
+    rig.mind.want(stop(key(1, 1), 1, 3));
+    rig.run(Span::secs(1));
+    rig.mind.acked(life.instance, life.incarnation);
+    rig.said.clear();
+    rig.mind.want(run(key(1, 1), 1, 4));
+    rig.run(Span::secs(1));
+    assert_eq!(rig.phase(life), Some(Phase::Absent));
+    assert_eq!(rig.host.starts(life), 0);
+}
+
+#[test]
+fn a_list_that_was_begun_before_a_removal_does_not_bring_it_back() {
+    let mut rig = one_running(1);
+    let (now, life) = (rig.now, id(key(1, 0), 1));
+    rig.host.end_from_outside(now, life, End::Code(0));
+    rig.mind.want(want(key(1, 0), 1, 2, WantGoal::Forget));
+    rig.run(Span::secs(1));
+    let found = rig.host.list(rig.now, Hand::Process).answer().expect("no crash").expect("a list");
+    assert_eq!(found.len(), 1);
+    rig.mind.sight(rig.now, Sight::HandUp(Hand::Process));
+    assert!(matches!(rig.mind.steps(rig.now)[..], [Step::List(Hand::Process)]));
+    rig.mind.sight(rig.now, Sight::Listed(Hand::Process, Ok(found.clone())));
+    rig.mind.acked(life.instance, life.incarnation);
+    assert!(matches!(rig.mind.steps(rig.now)[..], [Step::Remove(..)]));
+    rig.mind.sight(rig.now, Sight::HandUp(Hand::Process));
+    assert!(matches!(rig.mind.steps(rig.now)[..], [Step::List(Hand::Process)]));
+    rig.mind.sight(rig.now, Sight::Removed(life, Ok(())));
+    rig.mind.sight(rig.now, Sight::Listed(Hand::Process, Ok(found)));
+    assert!(rig.mind.steps(rig.now).is_empty());
+    assert_eq!(rig.mind.present(), []);
+}
+
+#[test]
+fn nothing_is_removed_before_its_end_is_acknowledged() {
+    // Invariant 7, also for a later mind and for what no want names.
+    let mut rig = Rig::ready(1);
+    let exits = Behaviour { ends: Some((Span::millis(50), End::Code(1))), ..Behaviour::default() };
+    rig.host.behave(AppKey(1), exits);
+    for no in 0..6 {
+        rig.mind.want(run(key(1, no), 1, 1));
+        rig.run(Span::secs(1));
+    }
+    rig.crash();
+    rig.mind.session_opened();
+    rig.mind.leader_synced();
+    rig.run(Span::secs(60));
+    assert_eq!(rig.host.sandboxes().len(), 6);
+    for no in 0..6 {
+        let life = id(key(1, no), 1);
+        rig.mind.acked(life.instance, life.incarnation);
+    }
+    rig.run(Span::secs(5));
+    assert_eq!(rig.host.sandboxes().len(), 2, "as many as are kept of an app");
+}
+
+#[test]
 fn a_follower_starts_when_the_one_before_it_is_gone() {
     // core.md §7.6: it takes over ports and resources; it may be made before.
     let mut rig = one_running(1);
@@ -257,6 +333,15 @@ fn an_engine_that_is_away_changes_nothing() {
     assert_eq!(rig.log[0], "list Docker");
     assert_eq!(rig.host.live().len(), 2);
     assert_eq!(rig.host.starts(id(key(2, 0), 1)), 1);
+}
+
+#[test]
+fn an_engine_that_comes_back_is_listed_and_watched_anew() {
+    // A watch may hang for ever on a connection that is gone.
+    let mut rig = one_running(2);
+    rig.see(Sight::HandUp(Hand::Docker));
+    rig.run(Span::secs(1));
+    assert_eq!(rig.log, ["list Docker", "watch 2/0.1"]);
 }
 
 #[test]
