@@ -11,7 +11,7 @@ use crate::control::clock::Clock;
 use crate::control::fleet::Published;
 use crate::control::gauges::Gauges;
 use crate::control::server::Server;
-use crate::logic::brain::{Brain, MAX_PENDING, client_answers};
+use crate::logic::brain::{Answers, Brain, MAX_PENDING, sort_answers};
 use crate::model::commit::Commit;
 use crate::model::fact::{Answer, Fact, Ticket};
 use crate::model::id::{AgentKey, CommitNo, InstanceKey};
@@ -132,15 +132,13 @@ impl Turn {
     fn publish(&mut self, told: Vec<Told>) {
         let Some(newest) = told.last().map(|told| told.no) else { return };
         let view = self.brain.durable(newest);
-        let mut clients = Vec::new();
-        let mut agents = Vec::new();
+        let mut answers = Answers::default();
         let mut changed = Vec::new();
         for told in told {
-            let (to_clients, to_agents) = client_answers(told.answers);
-            clients.extend(to_clients);
-            agents.extend(to_agents);
+            sort_answers(told.answers, &mut answers);
             changed.extend(told.changed);
         }
+        let Answers { clients, agents } = answers;
         self.server.publish(view, clients);
         if !agents.is_empty() || !changed.is_empty() {
             let view = self.server.view();
@@ -152,7 +150,7 @@ impl Turn {
     fn until_wake(&self) -> Duration {
         match self.brain.next_wake() {
             Some(wake) => wake.since(self.clock.now()).into(),
-            None => Duration::from_secs(60),
+            None => Duration::from_mins(1),
         }
     }
 }

@@ -67,7 +67,7 @@ impl Writer {
             if self.commits.recv_many(&mut waiting, GROUP).await == 0 {
                 return WriterEnd::Done;
             }
-            let commits: Vec<Commit> = waiting.drain(..).collect();
+            let commits: Vec<Commit> = std::mem::take(&mut waiting);
             match self.store(commits).await {
                 Ok(()) => {}
                 Err(end) => return end,

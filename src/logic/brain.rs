@@ -29,6 +29,15 @@ const SWEEP_ROWS: usize = 1_024;
 /// How often everything is looked at, whether marked or not; what that finds counts as a missed wake-up.
 const FULL_MARK: Span = Span::secs(60);
 
+/// Answers by who is told.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// Clients of the API, by the numbers of their tickets.
+    pub clients: Vec<(u64, Answer)>,
+    /// Agents.
+    pub agents: Vec<(Ticket, Answer)>,
+}
+
 /// The brain of the leader.
 pub struct Brain {
     epoch: Epoch,
@@ -146,7 +155,8 @@ impl Brain {
 
     /// The commits up to `no` are durable: what readers may see from now on.
     pub fn durable(&mut self, no: CommitNo) -> View {
-        while let Some(pending) = self.pending.pop_front_if(|pending| pending.no <= no) {
+        while self.pending.front().is_some_and(|pending| pending.no <= no) {
+            let Some(pending) = self.pending.pop_front() else { break };
             self.durable = View {
                 epoch: self.epoch,
                 no: pending.no,
@@ -278,17 +288,12 @@ fn merge(writes: &mut Vec<Write>, rows: Vec<Write>) {
     writes.extend(rows.into_iter().filter(|write| !written.contains(&write.key)));
 }
 
-/// The answers of a commit that go to clients of the API.
-pub fn client_answers(
-    answers: Vec<(Ticket, Answer)>,
-) -> (Vec<(u64, Answer)>, Vec<(Ticket, Answer)>) {
-    let mut clients = Vec::new();
-    let mut agents = Vec::new();
+/// Sorts the answers of a commit by who is told.
+pub fn sort_answers(answers: Vec<(Ticket, Answer)>, told: &mut Answers) {
     for (ticket, answer) in answers {
         match ticket {
-            Ticket::Client(number) => clients.push((number, answer)),
-            Ticket::Agent(..) => agents.push((ticket, answer)),
+            Ticket::Client(number) => told.clients.push((number, answer)),
+            Ticket::Agent(..) => told.agents.push((ticket, answer)),
         }
     }
-    (clients, agents)
 }

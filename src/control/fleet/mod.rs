@@ -251,7 +251,7 @@ impl Fleet {
     fn until_wake(&self) -> Duration {
         let now = self.clock.now();
         let wake = self.absent.values().filter_map(Liveness::next_wake).min();
-        wake.map_or(Duration::from_secs(60), |wake| wake.since(now).into())
+        wake.map_or(Duration::from_mins(1), |wake| wake.since(now).into())
     }
 }
 

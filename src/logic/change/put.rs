@@ -14,6 +14,9 @@ use crate::model::spec::Spec;
 use crate::model::world::World;
 
 /// Creates and changes apps as one deployment.
+///
+/// # Errors
+/// The reason why nothing was done.
 pub fn put(
     draft: &mut Draft<'_>,
     who: &Caller,

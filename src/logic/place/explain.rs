@@ -7,7 +7,7 @@ use crate::logic::index::pool::Free;
 use crate::logic::place::check::reasons;
 use crate::logic::place::need::Need;
 use crate::logic::place::ports;
-use crate::model::app::App;
+use crate::model::app::{App, Backoff};
 use crate::model::id::AgentKey;
 use crate::model::reason::Reason;
 use crate::model::time::Timestamp;
@@ -64,11 +64,8 @@ pub fn explain_with(world: &World, index: &Index, app: &App, now: Timestamp) -> 
         .collect();
     let instances = || world.instances_of(app.key);
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let until = app
-        .backoffs
-        .iter()
-        .filter(|backoff| backoff.config == row.config)
-        .map(|backoff| backoff.until());
+    let until =
+        app.backoffs.iter().filter(|backoff| backoff.config == row.config).map(Backoff::until);
     Explanation {
         wanted: if app.removed.is_some() { 0 } else { row.spec.instances },
         running: count(instances().filter(|instance| instance.is_healthy()).count()),
