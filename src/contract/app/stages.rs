@@ -9,6 +9,9 @@ use crate::contract::fault::{Fault, Options, Problem, Read};
 use crate::contract::read::{At, Findings, Reader};
 use crate::model::spec::Spec;
 
+/// The largest definition that is stored: a row of the log holds at most 1 MiB, with what stands beside it.
+const MOST_BYTES: usize = 768 * 1024;
+
 /// The type stage of a whole app.
 pub fn read_draft(
     value: &Value,
@@ -54,5 +57,17 @@ pub fn canonical(
     let said_resident = draft.residency.is_some();
     let spec = normal::spec(draft, setting, &mut problems);
     problems.extend(rules::problems(&spec, &checks, said_resident, setting));
-    if problems.is_empty() { Ok(spec) } else { Err(Fault::Invalid(problems)) }
+    if problems.is_empty() { bounded(spec) } else { Err(Fault::Invalid(problems)) }
+}
+
+/// Refuses a definition that no record of the log could hold.
+fn bounded(spec: Spec) -> Result<Spec, Fault> {
+    let bytes = serde_json::to_vec(&spec).map_or(usize::MAX, |text| text.len());
+    if bytes <= MOST_BYTES {
+        return Ok(spec);
+    }
+    Err(Fault::Illegal(format!(
+        "the definition takes {bytes} bytes once its defaults are filled in, at most {MOST_BYTES} are stored; \
+         fetch large texts as files instead"
+    )))
 }
