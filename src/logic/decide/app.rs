@@ -7,18 +7,25 @@ use crate::logic::index::timers::LAUNCH_OVERDUE;
 use crate::logic::status::{self, Change};
 use crate::model::app::{Action, App, AppVersion};
 use crate::model::condition::Condition;
-use crate::model::id::{AppKey, Incarnation, InstanceId, InstanceKey, Rev};
+use crate::model::id::{AppKey, Incarnation, InstanceId, InstanceKey, Rev, Version};
 use crate::model::instance::{Goal, Instance, StopWhy, Task, Then};
 use crate::model::spec::UnreachableStrategy;
 use crate::model::time::Span;
 use crate::model::world::World;
 
 /// What an app shall be right now.
-struct Target {
-    /// The definition, none when nothing shall run.
-    row: Option<AppVersion>,
-    /// Whether instances of other configurations are replaced.
-    rolling: bool,
+enum Target {
+    /// Nothing of it shall run.
+    Nothing,
+    /// This definition.
+    Definition {
+        /// The definition.
+        row: Box<AppVersion>,
+        /// Whether instances of other configurations are replaced.
+        rolling: bool,
+    },
+    /// Its definition could not be read when the log was: what runs is left alone until somebody puts another.
+    Unknown,
 }
 
 /// Decides one app.
@@ -34,37 +41,44 @@ pub fn decide(draft: &mut Draft<'_>, key: AppKey) {
 
 /// What the app shall be: of a part whose step has not begun only what was before counts.
 fn target(world: &World, app: &App) -> Target {
-    let row = |version| world.versions.get(&(app.key, version)).cloned();
+    let definition = |version: Option<Version>, rolling: bool| {
+        let Some(version) = version else { return Target::Nothing };
+        match world.versions.get(&(app.key, version)) {
+            Some(row) => Target::Definition { row: Box::new(row.clone()), rolling },
+            None => Target::Unknown,
+        }
+    };
     let Some(part) = &app.part else {
-        let row = if app.removed.is_some() { None } else { row(app.version) };
-        return Target { row, rolling: false };
+        return definition(app.removed.is_none().then_some(app.version), false);
     };
     let begun =
         world.deployments.get(&part.deployment).is_some_and(|running| running.step >= part.step);
     if begun {
-        Target { row: part.to.and_then(row), rolling: part.action == Action::Restart }
+        definition(part.to, part.action == Action::Restart)
     } else {
-        Target { row: part.from.and_then(row), rolling: false }
+        definition(part.from, false)
     }
 }
 
 /// Starts and stops what the target asks for; whether it is reached.
 fn reach(draft: &mut Draft<'_>, key: AppKey, target: &Target) -> bool {
-    let Some(row) = &target.row else {
-        return stop_all(draft, key);
+    let (row, rolling) = match target {
+        Target::Nothing => return stop_all(draft, key),
+        Target::Unknown => return false,
+        Target::Definition { row, rolling } => (row, *rolling),
     };
     let instances: Vec<&Instance> = draft.world().instances_of(key).collect();
     let situation = Situation {
         wanted: row.spec.instances,
         config: row.config,
-        rolling: target.rolling,
+        rolling,
         upgrade: row.spec.upgrade,
         resident: row.spec.is_resident(),
         kill_selection: row.spec.kill_selection,
         instances: &instances,
     };
     let moves = rollout::moves(&situation);
-    let why = if target.rolling { StopWhy::Upgrade } else { StopWhy::Surplus };
+    let why = if rolling { StopWhy::Upgrade } else { StopWhy::Surplus };
     for instance in moves.stop {
         status::stop(draft, instance, why, Then::Leave);
     }

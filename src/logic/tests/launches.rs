@@ -1,10 +1,13 @@
 //! Launches: backoff, placement, waiting, lost agents, ports.
 
+use crate::logic::brain::Brain;
+use crate::logic::draft::Limits;
 use crate::logic::place::explain::explain;
 use crate::logic::tests::rig::{Rig, app, path};
 use crate::model::end::End;
 use crate::model::fact::{Answer, Change, Fact, Loss, Refusal};
 use crate::model::have::Phase;
+use crate::model::id::{CommitNo, Epoch};
 use crate::model::network::PortDefinition;
 use crate::model::reason::Reason;
 use crate::model::time::Span;
@@ -171,5 +174,23 @@ fn service_ports_are_given_out_and_kept() {
         rig.brain.world().app(&path("/a")).expect("there").version,
         version,
         "nothing differs"
+    );
+}
+
+/// A definition that could not be read is no licence to kill: what runs is left alone until another is put.
+#[test]
+fn an_unreadable_definition_kills_nothing() {
+    let mut rig = Rig::with_agents(1);
+    rig.put(app("/web", 2));
+    rig.run();
+    let mut world = rig.brain.world().clone();
+    let lost = world.app(&path("/web")).expect("there").clone();
+    world.versions.remove(&(lost.key, lost.version));
+    let mut brain = Brain::load(world, Epoch(2), CommitNo(1_000), rig.now, Limits::default());
+    let mut facts = std::collections::VecDeque::new();
+    while brain.step(rig.now, &mut facts).is_some() {}
+    let instances: Vec<_> = brain.world().instances_of(lost.key).collect();
+    assert!(
+        instances.len() == 2 && instances.iter().all(|one| one.is_wanted() && one.is_healthy())
     );
 }
