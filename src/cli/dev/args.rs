@@ -67,9 +67,9 @@ pub struct DevArgs {
     /// Run without a container engine, even if one answers [default: off]
     #[arg(long, env = "STAYER_NO_ENGINE", value_parser = FalseyValueParser::new())]
     pub no_engine: bool,
-    /// Refuse privileged containers, which `dev` alone takes with a warning [default: off]
-    #[arg(long, env = "STAYER_DENY_PRIVILEGED", value_parser = FalseyValueParser::new())]
-    pub deny_privileged: bool,
+    /// Whether privileged containers may run; `dev` alone takes them unless told otherwise, with a warning
+    #[arg(long, env = "STAYER_ALLOW_PRIVILEGED", value_name = "BOOL", default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub allow_privileged: bool,
     /// A host directory that volumes may mount, with all below it; repeatable [default: the home directory]
     #[arg(long, env = "STAYER_ALLOW_VOLUMES", value_name = "DIR", value_delimiter = ',')]
     pub allow_volumes: Vec<String>,
@@ -157,7 +157,7 @@ impl DevArgs {
     fn policy(&self, account: &Account) -> Policy {
         let home = || account.home.iter().map(|home| home.display().to_string()).collect();
         Policy {
-            privileged: !self.deny_privileged,
+            privileged: self.allow_privileged,
             volumes: if self.allow_volumes.is_empty() {
                 home()
             } else {
