@@ -8,6 +8,7 @@
 pub mod auth;
 pub mod call;
 pub mod connect;
+mod draft;
 pub mod escape;
 pub mod found;
 pub mod gpu;

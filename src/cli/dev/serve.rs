@@ -12,20 +12,13 @@ use tokio_util::sync::CancellationToken;
 use crate::agent::runtime::LogStream;
 use crate::api;
 use crate::api::seams::{
-    AgentAnswer, ApiConfig, Backends, Explanation, LogAnswer, LogBytes, LogError, LogRequest,
-    LogSource,
+    ApiConfig, Backends, LogAnswer, LogBytes, LogError, LogRequest, LogSource,
 };
 use crate::cli::dev::DevArgs;
 use crate::cli::failure::Failure;
-use crate::contract::show::queue::Free;
 use crate::control::fleet::listen;
 use crate::control::leader::{Agents, Leader};
 use crate::control::operator;
-use crate::logic::index::Index;
-use crate::logic::place::explain::{self, explain_with};
-use crate::model::app::App;
-use crate::model::time::Timestamp;
-use crate::model::view::View;
 use crate::wire::logs::{self, NoLog, Output};
 use crate::wire::reverse::{CallError, Peer};
 
@@ -54,7 +47,6 @@ pub fn start(
     let backends = Backends {
         clock: Arc::new(move || clock.now()),
         logs: Arc::new(FleetLogs(leader.agents.clone())),
-        explain: Arc::new(explain_apps),
         gauges: leader.gauges.clone(),
     };
     let router = api::router(leader.server.clone(), config, backends);
@@ -71,37 +63,6 @@ fn serve_operators(
     shutdown: CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
     operator::serve(listener, leader.server.clone(), shutdown)
-}
-
-/// Why each of some apps does not run: one index for all of them.
-fn explain_apps(view: &View, apps: &[&App], now: Timestamp) -> Vec<Explanation> {
-    let index = Index::build(&view.world);
-    apps.iter().map(|app| told(view, explain_with(&view.world, &index, app, now))).collect()
-}
-
-fn told(view: &View, explanation: explain::Explanation) -> Explanation {
-    let agents = explanation.agents.into_iter().map(|answer| {
-        let ports = view.world.agents.get(&answer.agent).map(|agent| agent.inventory.ports.clone());
-        AgentAnswer {
-            agent: answer.agent,
-            free: Free {
-                cpus: answer.free.cpus,
-                mem: answer.free.mem,
-                disk: answer.free.disk,
-                gpus: answer.free.gpus,
-                ports: ports.unwrap_or_default(),
-            },
-            reasons: answer.reasons,
-        }
-    });
-    Explanation {
-        wanted: explanation.wanted,
-        running: explanation.running,
-        waiting: explanation.waiting,
-        delayed_until: explanation.delayed_until,
-        agents: agents.collect(),
-        help: explanation.help,
-    }
 }
 
 /// The output of tasks, from the agents that have it.
