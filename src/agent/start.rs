@@ -13,7 +13,7 @@ use crate::agent::desk::Desk;
 use crate::agent::docker::DockerRuntime;
 use crate::agent::docker::auth::Keyring;
 use crate::agent::docker::call::Deadlines;
-use crate::agent::docker::connect::{self, ConnectError, EngineFacts, Search};
+use crate::agent::docker::connect::{self, Connection, EngineFacts, Search};
 use crate::agent::docker::labels::Owner;
 use crate::agent::fetch::{FetchConfig, Fetcher};
 use crate::agent::hands::{Hands, watch_engine};
@@ -43,8 +43,8 @@ pub struct AgentConfig {
     pub offer: Offer,
     /// Where fetches may go.
     pub fetch: FetchConfig,
-    /// Where an engine may be.
-    pub search: Search,
+    /// Where an engine may be; nowhere when the agent is to run without one.
+    pub search: Option<Search>,
     /// Where registry credentials are.
     pub keyring: Keyring,
 }
@@ -54,7 +54,7 @@ pub struct Agent {
     /// What it offers.
     pub inventory: Inventory,
     /// The engine, or why there is none.
-    pub engine: Result<EngineFacts, ConnectError>,
+    pub engine: Result<EngineFacts, String>,
     /// What plain processes can be held to.
     pub limits: cgroup::Limits,
     hands: Arc<AgentHands>,
@@ -106,7 +106,7 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
         return Err(AgentError::Foreign { dir: dir.clone(), theirs, ours: cluster });
     }
     let policy = offer.policy.clone();
-    let found = connect::find(&search, Deadlines::default()).await;
+    let found = find_engine(search.as_ref()).await;
     let engine = found.as_ref().map(|connection| connection.facts.clone()).map_err(Clone::clone);
     let owner = Owner { cluster, agent: identity.id };
     let docker = found.ok().map(|connection| {
@@ -161,6 +161,15 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
     }
     tasks.extend(servers.into_iter().map(|server| tokio::spawn(dial(server, desk.clone()))));
     Ok(Agent { inventory, engine, limits, hands: bare, tasks })
+}
+
+async fn find_engine(search: Option<&Search>) -> Result<Connection, String> {
+    match search {
+        Some(search) => {
+            connect::find(search, Deadlines::default()).await.map_err(|error| error.to_string())
+        }
+        None => Err("this agent was told to run without one".to_owned()),
+    }
 }
 
 async fn ping(docker: Arc<DockerRuntime>) -> Result<(), crate::agent::runtime::RuntimeError> {

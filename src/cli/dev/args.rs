@@ -67,9 +67,9 @@ pub struct DevArgs {
     /// Run without a container engine, even if one answers [default: off]
     #[arg(long, env = "STAYER_NO_ENGINE", value_parser = FalseyValueParser::new())]
     pub no_engine: bool,
-    /// Refuse privileged containers, which `dev` alone takes with a warning [default: off]
-    #[arg(long, env = "STAYER_DENY_PRIVILEGED", value_parser = FalseyValueParser::new())]
-    pub deny_privileged: bool,
+    /// Whether privileged containers may run; `dev` alone takes them unless told otherwise, with a warning
+    #[arg(long, env = "STAYER_ALLOW_PRIVILEGED", value_name = "BOOL", default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub allow_privileged: bool,
     /// A host directory that volumes may mount, with all below it; repeatable [default: the home directory]
     #[arg(long, env = "STAYER_ALLOW_VOLUMES", value_name = "DIR", value_delimiter = ',')]
     pub allow_volumes: Vec<String>,
@@ -85,9 +85,9 @@ pub struct DevArgs {
     /// Begin a new log although an agent has run in this directory; what still runs is shown as stray and left alone [default: off]
     #[arg(long, env = "STAYER_NEW_LOG", value_parser = FalseyValueParser::new())]
     pub new_log: bool,
-    /// Where the container engine listens [default: the usual sockets]
-    #[arg(long, env = "DOCKER_HOST", value_name = "unix://PATH")]
-    pub docker_host: Option<String>,
+    /// Where the container engine listens [default: what DOCKER_HOST says, else the usual sockets]
+    #[arg(long, env = "STAYER_ENGINE", value_name = "unix://PATH")]
+    pub engine: Option<String>,
 }
 
 /// What the environment says about the account that runs this.
@@ -95,6 +95,7 @@ pub struct DevArgs {
 struct Account {
     home: Option<PathBuf>,
     runtime_dir: Option<PathBuf>,
+    docker_host: Option<String>,
 }
 
 // === impl DevArgs ===
@@ -156,7 +157,7 @@ impl DevArgs {
     fn policy(&self, account: &Account) -> Policy {
         let home = || account.home.iter().map(|home| home.display().to_string()).collect();
         Policy {
-            privileged: !self.deny_privileged,
+            privileged: self.allow_privileged,
             volumes: if self.allow_volumes.is_empty() {
                 home()
             } else {
@@ -166,16 +167,11 @@ impl DevArgs {
         }
     }
 
-    fn search(&self, account: Account) -> Search {
-        if self.no_engine {
-            // An address at which nothing can listen: the agent says that it was told so.
-            return Search {
-                docker_host: Some("unix:///dev/null".to_owned()),
-                ..Search::default()
-            };
-        }
-        let docker_host = self.docker_host.clone().filter(|host| !host.is_empty());
-        Search { docker_host, runtime_dir: account.runtime_dir, home: account.home }
+    fn search(&self, account: Account) -> Option<Search> {
+        let told = self.engine.clone().or(account.docker_host);
+        let docker_host = told.filter(|host| !host.is_empty());
+        let search = Search { docker_host, runtime_dir: account.runtime_dir, home: account.home };
+        (!self.no_engine).then_some(search)
     }
 }
 
@@ -184,12 +180,13 @@ impl DevArgs {
 impl Account {
     #[expect(
         clippy::disallowed_methods,
-        reason = "these two are the account's, not settings of this program"
+        reason = "these are the account's, not settings of this program"
     )]
     fn of_process() -> Account {
         Account {
             home: std::env::home_dir(),
             runtime_dir: std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from),
+            docker_host: std::env::var("DOCKER_HOST").ok(),
         }
     }
 }
