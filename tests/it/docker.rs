@@ -106,6 +106,43 @@ async fn args_go_to_the_image_s_own_entrypoint() {
     assert_eq!((&shown["Path"], &shown["Args"]), (&json!("/bin/sleep"), &json!(["601"])));
 }
 
+/// One that listens in a bridge network and is published at this port of the host.
+fn redis(id: &str, network: &Value, host_port: u16) -> Value {
+    let mapping = json!({"containerPort": 6379, "hostPort": host_port, "protocol": "tcp"});
+    let container = json!({"docker": {"image": "redis"}, "portMappings": [mapping]});
+    let mut redis =
+        app(id, json!({"networks": [network], "container": container, "backoffSeconds": 1}));
+    redis.as_object_mut().expect("an object").remove("cmd");
+    redis
+}
+
+#[tokio::test]
+async fn a_fixed_port_that_is_taken_is_waited_for_and_its_holder_named() {
+    // I5, PL-14.
+    let stayer = Docked::with(&[]).await;
+    let bridge = json!({"mode": "container/bridge"});
+    let port = free_port();
+    stayer.launch(&redis("/first", &bridge, port)).await;
+    let first = stayer.running("/first", 1).await.remove(0);
+    stayer.launch(&redis("/second", &bridge, port)).await;
+    let told = stayer.waits_for("/second", "port-taken").await;
+    let holder = first["id"].as_str().expect("an id");
+    assert!(told.contains(&port.to_string()) && told.contains(holder), "{told}");
+    assert_eq!(stayer.containers().len(), 1, "nothing was tried");
+    stayer.remove("/first").await;
+    stayer.running("/second", 1).await;
+    assert_eq!(ask(port, "PING\r\n").await, "+PONG");
+
+    let stranger = std::net::TcpListener::bind("0.0.0.0:0").expect("a port");
+    let port = stranger.local_addr().expect("an address").port();
+    stayer.launch(&redis("/third", &bridge, port)).await;
+    let told = stayer.failure("/third").await;
+    assert!(told.contains(&format!("port {port} taken by somebody else")), "{told}");
+    drop(stranger);
+    stayer.running("/third", 1).await;
+    assert_eq!(ask(port, "PING\r\n").await, "+PONG");
+}
+
 #[tokio::test]
 async fn published_ports_answer_in_bridge_and_user_networks() {
     // NW-5, CT-11.
@@ -116,16 +153,7 @@ async fn published_ports_answer_in_bridge_and_user_networks() {
         ("/bridge", json!({"mode": "container/bridge"}), 0),
         ("/user", json!({"mode": "container", "name": wires.name}), port),
     ] {
-        let mapping = json!({"containerPort": 6379, "hostPort": host_port, "protocol": "tcp"});
-        let mut redis = app(
-            id,
-            json!({
-                "networks": [network],
-                "container": {"docker": {"image": "redis"}, "portMappings": [mapping]},
-            }),
-        );
-        redis.as_object_mut().expect("an object").remove("cmd");
-        stayer.launch(&redis).await;
+        stayer.launch(&redis(id, &network, host_port)).await;
         let task = stayer.running(id, 1).await.remove(0);
         let published = u16::try_from(task["ports"][0].as_u64().expect("a port")).expect("small");
         assert!(host_port == 0 || published == host_port, "{task}");
@@ -189,7 +217,7 @@ async fn volumes_are_mounted_where_the_policy_allows_and_wait_elsewhere() {
 
 #[tokio::test]
 async fn what_is_privileged_waits_where_that_is_denied() {
-    let stayer = Docked::with(&["--deny-privileged"]).await;
+    let stayer = Docked::with(&["--allow-privileged=false"]).await;
     stayer.launch(&app("/root", json!({"container": {"docker": {"privileged": true}}}))).await;
     let told = stayer.waits_for("/root", "policy").await;
     assert!(told.contains("privileged"), "{told}");
@@ -231,17 +259,45 @@ async fn a_container_killed_from_outside_is_replaced_under_a_new_id() {
     stayer.launch(&app("/victim", json!({"backoffSeconds": 0}))).await;
     let before = stayer.running("/victim", 1).await.remove(0);
     stayer.engine.docker(&["kill", &stayer.engine.of_task(&before)]);
-    let is_new = async |task: Option<&Value>| task.is_some_and(|task| task["id"] != before["id"]);
-    stayer
-        .until("another runs in its place", |stayer| {
-            let is_new = &is_new;
-            async move { is_new(stayer.tasks("/victim", "TASK_RUNNING").await.first()).await }
-        })
-        .await;
+    let second = replaced(&stayer, "/victim", &before).await;
     assert_eq!(stayer.running("/victim", 1).await.len(), 1);
     assert_eq!(stayer.alive().len(), 1);
     let told = stayer.failure("/victim").await;
-    assert!(told.contains("9") || told.contains("KILL"), "{told}");
+    assert_eq!(told, "Container terminated with signal 9 (Killed)");
+
+    stayer.engine.docker(&["rm", "--force", &stayer.engine.of_task(&second)]);
+    replaced(&stayer, "/victim", &second).await;
+    assert_eq!(stayer.alive().len(), 1);
+}
+
+/// Waits until another task runs in the place of an app's only one.
+async fn replaced(stayer: &Docked, app: &str, before: &Value) -> Value {
+    stayer
+        .until("another runs in its place", |stayer| async move {
+            let running = stayer.tasks(app, "TASK_RUNNING").await;
+            running.first().is_some_and(|task| task["id"] != before["id"])
+        })
+        .await;
+    stayer.running(app, 1).await.remove(0)
+}
+
+#[tokio::test]
+async fn a_stranger_with_the_name_of_the_next_life_is_named_and_left_alone() {
+    let stayer = Docked::with(&[]).await;
+    stayer.launch(&app("/named", json!({"backoffSeconds": 0}))).await;
+    let task = stayer.running("/named", 1).await.remove(0);
+    let container = stayer.engine.of_task(&task);
+    let name = stayer.engine.inspect(&container)["Name"].as_str().expect("a name").to_owned();
+    let next = format!("{}.2", name.trim_start_matches('/').trim_end_matches(".1"));
+    let stranger = stayer.engine.stranger(&["--name", &next]);
+    stayer.engine.docker(&["kill", &container]);
+    let replacement = replaced(&stayer, "/named", &task).await;
+    let told = stayer.failure("/named").await;
+    assert!(told.contains(&next) && told.contains(&stranger.id[..12]), "{told}");
+    assert!(stranger.runs());
+    stayer.engine.docker(&["kill", &stayer.engine.of_task(&replacement)]);
+    replaced(&stayer, "/named", &replacement).await;
+    assert!(stranger.runs());
 }
 
 #[tokio::test]
@@ -283,15 +339,7 @@ async fn containers_that_are_not_ours_are_never_touched() {
     stayer.restart().await;
     stayer.running("/ours", 1).await;
     stayer.delete("/v2/apps/ours/tasks").await.expect(200);
-    stayer
-        .until("it is replaced", |stayer| {
-            let id = task["id"].clone();
-            async move {
-                let running = stayer.tasks("/ours", "TASK_RUNNING").await;
-                running.first().is_some_and(|task| task["id"] != id)
-            }
-        })
-        .await;
+    replaced(&stayer, "/ours", &task).await;
     stayer.remove("/ours").await;
     assert_eq!(stayer.alive(), [strangers[1].id.clone()], "only the one of another cluster");
     assert!(strangers.iter().all(crate::docker_rig::Stranger::runs), "all of them run on");

@@ -152,9 +152,7 @@ impl Docked {
     /// A server on an engine of the test's own.
     pub async fn on(engine: Engine, args: &[&str]) -> Docked {
         let host = engine.host().expect("one of the test's own").to_owned();
-        let data = tempfile::tempdir().expect("a directory");
-        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
-        let stayer = Stayer::in_dir(data, args, vec![("DOCKER_HOST".to_owned(), host)]).await;
+        let stayer = Stayer::with(&[&["--engine", &host], args].concat()).await;
         Docked::new(engine, stayer)
     }
 

@@ -53,6 +53,13 @@ async fn containers_outlive_a_killed_server_and_are_the_same_afterwards() {
     assert_eq!(now.iter().filter(|id| tasks.contains(id)).count(), 2, "{now:?} after {tasks:?}");
     let alive = stayer.alive();
     assert!(containers[1..].iter().all(|id| alive.contains(id)), "the others were left alone");
+
+    stayer.kill();
+    stayer.engine.docker(&["rm", "--force", &containers[1]]);
+    stayer.restart().await;
+    stayer.until("it is replaced", |_| async { stayer.alive().len() == 3 }).await;
+    stayer.running("/stays", 3).await;
+    assert!(stayer.alive().contains(&containers[2]), "the last one was left alone");
 }
 
 /// A file system of 16 MiB.

@@ -58,7 +58,9 @@ fn warnings(args: &DevArgs, agent: &Agent) -> Vec<String> {
         );
     }
     if agent.inventory.policy.privileged && agent.engine.is_ok() {
-        warnings.push("privileged containers are taken; --deny-privileged refuses them".to_owned());
+        warnings.push(
+            "privileged containers are taken; --allow-privileged=false refuses them".to_owned(),
+        );
     }
     warnings
         .push("tasks on the host's network can reach this API; run only what you trust".to_owned());
