@@ -60,6 +60,22 @@ struct Record {
     started: bool,
 }
 
+/// Whether an agent has containers of which not everything is gone. `data` is its directory.
+///
+/// # Errors
+/// When the records cannot be listed.
+pub fn has_records(data: &Path) -> io::Result<bool> {
+    match fs::read_dir(records(data)) {
+        Ok(mut entries) => Ok(entries.next().is_some()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn records(data: &Path) -> PathBuf {
+    data.join("containers")
+}
+
 // === impl Contained ===
 
 impl<D: Runtime, F: Fetch> Contained<D, F> {
@@ -68,7 +84,7 @@ impl<D: Runtime, F: Fetch> Contained<D, F> {
     /// # Errors
     /// When the directories cannot be made.
     pub fn open(engine: D, fetch: F, policy: Policy, data: &Path) -> io::Result<Contained<D, F>> {
-        let (sandboxes, records) = (data.join("sandboxes"), data.join("containers"));
+        let (sandboxes, records) = (data.join("sandboxes"), records(data));
         DirBuilder::new().recursive(true).mode(0o711).create(&sandboxes)?;
         DirBuilder::new().recursive(true).mode(0o700).create(&records)?;
         Ok(Contained { engine, fetch, policy, sandboxes, records })

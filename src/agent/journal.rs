@@ -7,7 +7,7 @@ use futures::{Stream, StreamExt};
 use tokio::sync::watch;
 
 use crate::agent::desk::LogReader;
-use crate::agent::docker::DockerRuntime;
+use crate::agent::docker::late::LateDocker;
 use crate::agent::logs::{self, Tail, file_name};
 use crate::agent::process::ProcessRuntime;
 use crate::agent::runtime::{LogStream, Runtime, RuntimeError, SandboxId};
@@ -19,7 +19,7 @@ pub struct Journal {
     /// Has them in files.
     pub process: ProcessRuntime,
     /// Has them in the engine.
-    pub docker: Option<Arc<DockerRuntime>>,
+    pub docker: Option<Arc<LateDocker>>,
 }
 
 // === impl Journal ===

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use crate::agent::clock::Clock;
-use crate::agent::contained::Contained;
+use crate::agent::contained::{self, Contained};
 use crate::agent::desk::Desk;
-use crate::agent::docker::DockerRuntime;
 use crate::agent::docker::auth::Keyring;
 use crate::agent::docker::call::Deadlines;
 use crate::agent::docker::connect::{self, Connection, EngineFacts, Search};
 use crate::agent::docker::labels::Owner;
+use crate::agent::docker::late::LateDocker;
 use crate::agent::fetch::{FetchConfig, Fetcher};
 use crate::agent::hands::{Hands, watch_engine};
 use crate::agent::identity::{Home, HomeError, new_run};
@@ -26,9 +26,8 @@ use crate::agent::process::cgroup;
 use crate::agent::process::{ProcessConfig, ProcessRuntime};
 use crate::agent::shell::{Launcher, Shell};
 use crate::contract::env::{TaskEnv, task_env};
-use crate::model::agent::Inventory;
+use crate::model::agent::{Engine, Inventory};
 use crate::model::id::ClusterId;
-use crate::model::policy::violations;
 use crate::wire::dial::{Address, dial};
 
 /// What an agent is told.
@@ -62,7 +61,7 @@ pub struct Agent {
 }
 
 /// The hands of a real host, bare: what can be listed and ended with them needs no policy.
-pub type AgentHands = Hands<Arc<DockerRuntime>, ProcessRuntime>;
+pub type AgentHands = Hands<Arc<LateDocker>, ProcessRuntime>;
 
 /// Why an agent does not start.
 #[derive(Debug, thiserror::Error)]
@@ -109,11 +108,15 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
     let found = find_engine(search.as_ref()).await;
     let engine = found.as_ref().map(|connection| connection.facts.clone()).map_err(Clone::clone);
     let owner = Owner { cluster, agent: identity.id };
-    let docker = found.ok().map(|connection| {
-        let policy = policy.clone();
-        Arc::new(DockerRuntime::new(connection, owner, keyring, move |spec| {
-            violations(&policy, spec)
-        }))
+    let was_used = contained::has_records(&dir).map_err(host)?;
+    let docker = search.and_then(|search| {
+        let late = LateDocker::new(search, owner, keyring, policy.clone());
+        match found {
+            Ok(connection) => Some(Arc::new(late.with(connection))),
+            // Its containers may run: it is away, and looked for until it is back.
+            Err(_) if was_used => Some(Arc::new(late)),
+            Err(_) => None,
+        }
     });
     let process = ProcessConfig {
         data: dir.clone(),
@@ -129,7 +132,10 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
         }
         None => None,
     };
-    let known = engine.as_ref().ok().map(|facts| facts.engine.clone());
+    let known = match &engine {
+        Ok(facts) => Some(facts.engine.clone()),
+        Err(_) => docker.as_ref().map(|_| not_yet_known()),
+    };
     let inventory = inventory(offer, known, &dir).map_err(host)?;
     let clock = Clock::start();
     let hands = Hands { docker: contained, process: process.clone() };
@@ -172,7 +178,12 @@ async fn find_engine(search: Option<&Search>) -> Result<Connection, String> {
     }
 }
 
-async fn ping(docker: Arc<DockerRuntime>) -> Result<(), crate::agent::runtime::RuntimeError> {
+/// An engine that is away.
+fn not_yet_known() -> Engine {
+    Engine { name: "away".to_owned(), version: String::new(), api: String::new() }
+}
+
+async fn ping(docker: Arc<LateDocker>) -> Result<(), crate::agent::runtime::RuntimeError> {
     docker.ping().await
 }
 

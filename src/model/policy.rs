@@ -126,7 +126,7 @@ fn parameter_violation(policy: &Policy, parameter: &Parameter) -> Option<String>
         }
         _ if allowed => None,
         ("privileged", _) => Some("privileged containers need --allow-privileged".to_owned()),
-        _ => Some(format!("the docker parameter {key} needs --allow-parameters {long}")),
+        _ => Some(format!("the docker parameter {key} needs --allow-parameter {long}")),
     }
 }
 

@@ -78,8 +78,10 @@ impl Stayer {
 
     /// A server over a data directory.
     pub async fn in_dir(data: TempDir, args: Vec<String>, envs: Vec<(String, String)>) -> Stayer {
-        let (child, banner, url) = spawn(data.path(), &args, &envs);
+        // Before anything is started that a panic would leave behind.
+        stayer::cli::client::install_tls();
         let client = Client::builder().timeout(PATIENCE).build().expect("a client");
+        let (child, banner, url) = spawn(data.path(), &args, &envs);
         let stayer = Stayer { url, data, banner, child, args, envs, client };
         stayer
             .until(

@@ -14,6 +14,7 @@ pub mod found;
 pub mod gpu;
 pub mod image;
 pub mod labels;
+pub mod late;
 pub mod limits;
 pub mod logs;
 pub mod parameters;
