@@ -332,8 +332,7 @@ async fn containers_that_are_not_ours_are_never_touched() {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         stayer.engine.stranger(&args)
     };
-    let strangers =
-        [run(&[]), run(&marked("stayer.cluster")), run(&marked("stayer.agent"))];
+    let strangers = [run(&[]), run(&marked("stayer.cluster")), run(&marked("stayer.agent"))];
 
     stayer.kill();
     stayer.restart().await;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::docker_rig::{Docked, Engine, Ended, identity, stayer as run_stayer};
+use crate::docker_rig::{Docked, Ended, Engine, identity, stayer as run_stayer};
 use crate::rig::Stayer;
 
 fn patient(id: &str, instances: u32) -> Value {
@@ -118,7 +118,8 @@ async fn a_full_disk_refuses_writes_and_nothing_else() {
     // What the log has room for in its file is still taken.
     for number in 0..500 {
         let id = format!("/filler/a{number}");
-        let reply = stayer.post("/v2/apps", &json!({"id": id, "cmd": "true", "instances": 0})).await;
+        let reply =
+            stayer.post("/v2/apps", &json!({"id": id, "cmd": "true", "instances": 0})).await;
         if reply.status != 201 {
             refused = Some(reply.expect(503));
             break;

@@ -61,7 +61,8 @@ impl Drop for Built {
         }
         let _best_effort = self.engine.attempt(&["rmi", "--force", &self.name]);
         // The stage that compiles has no name; no other image carries its mark.
-        let _best_effort = self.engine.attempt(&["image", "prune", "--force", "--filter", "label=stayer.test=1"]);
+        let _best_effort =
+            self.engine.attempt(&["image", "prune", "--force", "--filter", "label=stayer.test=1"]);
     }
 }
 
@@ -92,10 +93,18 @@ async fn the_image_starts_and_is_as_careful_as_the_binary() {
         "--insecure-no-auth",
     ]);
     let url = format!("http://127.0.0.1:{port}");
-    let app = json!({"id": "/inside", "cmd": "while true; do sleep 1; done", "cpus": 0.1, "mem": 16});
+    let app =
+        json!({"id": "/inside", "cmd": "while true; do sleep 1; done", "cpus": 0.1, "mem": 16});
     let post = format!("curl -sS -o /dev/null -w '%{{http_code}}' {url}/v2/apps -d '{app}'");
-    until("it takes an app", || std::process::Command::new("sh").args(["-c", &post]).output().is_ok_and(|it| it.stdout == b"201"));
-    until("the app runs", || sh(&format!("curl -sS {url}/v2/apps/inside")).contains("\"tasksRunning\":1"));
+    until("it takes an app", || {
+        std::process::Command::new("sh")
+            .args(["-c", &post])
+            .output()
+            .is_ok_and(|it| it.stdout == b"201")
+    });
+    until("the app runs", || {
+        sh(&format!("curl -sS {url}/v2/apps/inside")).contains("\"tasksRunning\":1")
+    });
 }
 
 fn until(what: &str, condition: impl Fn() -> bool) {

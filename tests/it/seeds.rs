@@ -41,7 +41,8 @@ fn curl(stayer: &Docked, file: &Path) -> Posted {
 /// The files of a folder with what is expected of them.
 fn folder(name: &str) -> Vec<(PathBuf, Value)> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/apps").join(name);
-    let entries = std::fs::read_dir(dir).expect("the fixtures").map(|entry| entry.expect("it").path());
+    let entries =
+        std::fs::read_dir(dir).expect("the fixtures").map(|entry| entry.expect("it").path());
     let is_app = |path: &PathBuf| !path.to_string_lossy().ends_with(".expected.json");
     let mut files: Vec<PathBuf> = entries.filter(is_app).collect();
     files.sort();
@@ -154,7 +155,10 @@ fn can_be_privileged(engine: &Engine) -> bool {
 async fn nordicdata_is_pulled_before_each_start_and_runs() {
     let stayer = Docked::with(&ROOM).await;
     let registry = Registry::of(&stayer.engine, "laketide/nordicdata").await;
-    let (path, _) = folder("ok").into_iter().find(|(_, it)| it["app"]["id"] == "/nordicdatasummit").expect("it");
+    let (path, _) = folder("ok")
+        .into_iter()
+        .find(|(_, it)| it["app"]["id"] == "/nordicdatasummit")
+        .expect("it");
     let mut app: Value = serde_json::from_slice(&std::fs::read(path).expect("it")).expect("JSON");
     app["container"]["docker"]["image"] = json!(registry.image());
     stayer.launch(&app).await;

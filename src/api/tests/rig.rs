@@ -364,6 +364,7 @@ pub fn put_deployment(world: &mut World, path: &str, id: u128) -> DeploymentId {
         from: Some(app.version),
         to: Some(app.version),
         done: false,
+        look_again: None,
     });
     let row = Deployment {
         id,

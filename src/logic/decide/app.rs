@@ -10,7 +10,7 @@ use crate::model::condition::Condition;
 use crate::model::id::{AppKey, Incarnation, InstanceId, InstanceKey, Rev, Version};
 use crate::model::instance::{Goal, Instance, StopWhy, Task, Then};
 use crate::model::spec::UnreachableStrategy;
-use crate::model::time::Span;
+use crate::model::time::{Span, Timestamp};
 use crate::model::world::World;
 
 /// What an app shall be right now.
@@ -34,9 +34,9 @@ pub fn decide(draft: &mut Draft<'_>, key: AppKey) {
     backoff::expire(draft, key);
     let Some(app) = draft.world().apps.get(&key).cloned() else { return };
     let target = target(draft.world(), &app);
-    let done = reach(draft, key, &target);
+    let reached = reach(draft, key, &target);
     launch::app(draft, key, None);
-    close_part(draft, key, done);
+    follow_part(draft, key, reached);
 }
 
 /// What the app shall be: of a part whose step has not begun only what was before counts.
@@ -60,11 +60,18 @@ fn target(world: &World, app: &App) -> Target {
     }
 }
 
-/// Starts and stops what the target asks for; whether it is reached.
-fn reach(draft: &mut Draft<'_>, key: AppKey, target: &Target) -> bool {
+/// How far an app is from its target.
+#[derive(Clone, Copy, Default)]
+struct Reached {
+    done: bool,
+    look_again: Option<Timestamp>,
+}
+
+/// Starts and stops what the target asks for.
+fn reach(draft: &mut Draft<'_>, key: AppKey, target: &Target) -> Reached {
     let (row, rolling) = match target {
-        Target::Nothing => return stop_all(draft, key),
-        Target::Unknown => return false,
+        Target::Nothing => return Reached { done: stop_all(draft, key), look_again: None },
+        Target::Unknown => return Reached::default(),
         Target::Definition { row, rolling } => (row, *rolling),
     };
     let instances: Vec<&Instance> = draft.world().instances_of(key).collect();
@@ -75,6 +82,7 @@ fn reach(draft: &mut Draft<'_>, key: AppKey, target: &Target) -> bool {
         upgrade: row.spec.upgrade,
         resident: row.spec.is_resident(),
         kill_selection: row.spec.kill_selection,
+        now: draft.now(),
         instances: &instances,
     };
     let moves = rollout::moves(&situation);
@@ -85,7 +93,7 @@ fn reach(draft: &mut Draft<'_>, key: AppKey, target: &Target) -> bool {
     if moves.start > 0 {
         schedule(draft, key, row, moves.start);
     }
-    moves.done
+    Reached { done: moves.done, look_again: moves.look_again }
 }
 
 fn stop_all(draft: &mut Draft<'_>, key: AppKey) -> bool {
@@ -129,18 +137,17 @@ fn schedule(draft: &mut Draft<'_>, key: AppKey, row: &AppVersion, count: u32) {
 }
 
 /// The part of a running deployment is done once its target was reached.
-fn close_part(draft: &mut Draft<'_>, key: AppKey, done: bool) {
+fn follow_part(draft: &mut Draft<'_>, key: AppKey, reached: Reached) {
     let Some(app) = draft.world().apps.get(&key) else { return };
     let Some(part) = &app.part else { return };
-    let begun = draft
-        .world()
-        .deployments
-        .get(&part.deployment)
-        .is_some_and(|running| running.step >= part.step);
-    if done && begun && !part.done {
+    let running = draft.world().deployments.get(&part.deployment);
+    let begun = running.is_some_and(|running| running.step >= part.step);
+    let done = part.done || (reached.done && begun);
+    if done != part.done || reached.look_again != part.look_again {
         let mut app = app.clone();
         if let Some(part) = &mut app.part {
-            part.done = true;
+            part.done = done;
+            part.look_again = reached.look_again;
         }
         draft.put_app(app);
     }

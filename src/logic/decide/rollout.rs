@@ -9,7 +9,12 @@ use crate::model::condition::Condition;
 use crate::model::id::{InstanceKey, Version};
 use crate::model::instance::Instance;
 use crate::model::spec::{KillSelection, UpgradeStrategy};
+use crate::model::time::{Span, Timestamp};
 use crate::model::unit::Ratio;
+
+/// A new instance that runs for so long counts for what may be ended in its favour. Most versions that cannot work end
+/// at once; without this, each of them would cost an old instance before it is known to have failed.
+pub const SETTLE: Span = Span::millis(300);
 
 /// What is wanted and what is there.
 pub struct Situation<'a> {
@@ -23,6 +28,8 @@ pub struct Situation<'a> {
     pub upgrade: UpgradeStrategy,
     /// Whether the app is bound to its places.
     pub resident: bool,
+    /// The time.
+    pub now: Timestamp,
     /// Which of two equal instances goes first.
     pub kill_selection: KillSelection,
     /// Every instance of the app.
@@ -38,6 +45,8 @@ pub struct Moves {
     pub stop: Vec<InstanceKey>,
     /// Nothing is left to do, and everything wanted is healthy.
     pub done: bool,
+    /// When the first new instance will have run for long enough to be relied on, if one has not.
+    pub look_again: Option<Timestamp>,
 }
 
 /// How many must stay healthy and how many there may be, during an upgrade (RU-1).
@@ -84,7 +93,7 @@ fn scale(situation: &Situation<'_>) -> Moves {
     let start = situation.wanted.saturating_sub(there);
     let done =
         stop.is_empty() && start == 0 && healthy >= situation.wanted && leaving(situation) == 0;
-    Moves { start, stop, done }
+    Moves { start, stop, done, look_again: None }
 }
 
 fn roll(situation: &Situation<'_>) -> Moves {
@@ -96,7 +105,9 @@ fn roll(situation: &Situation<'_>) -> Moves {
     let fresh = count(new.len());
     kill_order::sort(&mut old, situation.kill_selection, true);
     kill_order::sort(&mut new, situation.kill_selection, false);
-    let mut spare = healthy.saturating_sub(capacity.floor);
+    let settling = |one: &&Instance| one.is_healthy() && settles_at(one) > situation.now;
+    let unsettled = count(new.iter().copied().filter(settling).count());
+    let mut spare = healthy.saturating_sub(capacity.floor + unsettled);
     let surplus = fresh.saturating_sub(situation.wanted) as usize;
     let stop: Vec<InstanceKey> = old
         .iter()
@@ -113,7 +124,14 @@ fn roll(situation: &Situation<'_>) -> Moves {
         && start == 0
         && healthy_new >= situation.wanted
         && leaving(situation) == 0;
-    Moves { start, stop, done }
+    let look_again =
+        new.iter().copied().filter(settling).map(settles_at).min().filter(|_| !old.is_empty());
+    Moves { start, stop, done, look_again }
+}
+
+/// When a running instance counts as settled.
+fn settles_at(instance: &Instance) -> Timestamp {
+    instance.started_at().unwrap_or(instance.since) + SETTLE
 }
 
 /// What serves may end only while enough others serve; what does not run may end at once.
