@@ -19,6 +19,7 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::policy;
+use crate::agent::ports;
 use crate::agent::runtime::{
     Found, FoundState, Launch, Progress, Running, Runtime, RuntimeError, SandboxId,
 };
@@ -158,6 +159,7 @@ impl<D: Runtime, F: Fetch> Runtime for Contained<D, F> {
     }
 
     async fn start(&self, launch: &Launch) -> Result<Running, RuntimeError> {
+        ports::heed(&self.engine, launch).await?;
         self.write(launch, true).map_err(unknown)?;
         self.engine.start(launch).await
     }

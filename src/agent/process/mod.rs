@@ -44,6 +44,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::agent::logs::{self, LogLimits};
+use crate::agent::ports;
 use crate::agent::process::cgroup::Limits;
 pub use crate::agent::process::config::ProcessConfig;
 use crate::agent::process::life::Life;
@@ -133,6 +134,7 @@ impl Runtime for ProcessRuntime {
     }
 
     async fn start(&self, launch: &Launch) -> Result<Running, RuntimeError> {
+        ports::heed(self, launch).await?;
         let once = || {
             let (shared, owned) = (Arc::clone(&self.shared), launch.clone());
             blocking(move || shared.start(&owned))
