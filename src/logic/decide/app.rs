@@ -13,6 +13,9 @@ use crate::model::spec::UnreachableStrategy;
 use crate::model::time::{Span, Timestamp};
 use crate::model::world::World;
 
+/// New instances of one app in one round, so that a big app does not hold up the others.
+const SCHEDULE_AT_ONCE: u32 = 4_096;
+
 /// What an app shall be right now.
 enum Target {
     /// Nothing of it shall run.
@@ -91,7 +94,8 @@ fn reach(draft: &mut Draft<'_>, key: AppKey, target: &Target) -> Reached {
         status::stop(draft, instance, why, Then::Leave);
     }
     if moves.start > 0 {
-        schedule(draft, key, row, moves.start);
+        // The rest follows in a later round: new rows mark their app anew.
+        schedule(draft, key, row, moves.start.min(SCHEDULE_AT_ONCE));
     }
     Reached { done: moves.done, look_again: moves.look_again }
 }
