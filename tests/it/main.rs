@@ -4,3 +4,23 @@
 //! waits for conditions, never for time.
 
 mod rig;
+
+mod proc;
+
+mod changes;
+mod environment;
+mod failures;
+mod first_curl;
+mod kills;
+mod launch_sh;
+mod lists;
+mod locks;
+mod logs;
+mod many;
+mod outlive;
+mod ports;
+mod queue;
+mod sandbox;
+mod scale;
+mod upgrade;
+mod verbs;
