@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::proc;
 use crate::rig::{Stayer, sleeper};
 
 async fn last_failure(stayer: &Stayer, id: &str) -> Value {
@@ -36,9 +35,22 @@ async fn exit_codes_and_signals_are_told() {
     assert_eq!(failure["message"], "Container terminated with signal 11 (Segmentation fault)");
     let failure = fails(&stayer, "/args", json!({"cmd": null, "args": ["/no/such/program"]})).await;
     assert_eq!(failure["state"], "TASK_FAILED");
-    // BO-4: one that ends well is started again too, and is told of as finished.
-    let failure = fails(&stayer, "/done", json!({"cmd": "exit 0"})).await;
-    assert_eq!(failure["state"], "TASK_FINISHED");
+    stayer.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_ends_well_has_not_failed_and_is_started_again_all_the_same() {
+    // BO-4, contract 5.13.
+    let stayer = Stayer::bare().await;
+    stayer.launch(&sleeper("/done", json!({"cmd": "exit 0", "backoffSeconds": 1}))).await;
+    stayer
+        .until("a later life of it is seen", |stayer| async {
+            let tasks = stayer.all_tasks("/done").await;
+            tasks.iter().any(|task| task["id"].as_str().is_some_and(|id| id.ends_with(".3")))
+        })
+        .await;
+    let app = stayer.get("/v2/apps/done?embed=app.lastTaskFailure").await.json();
+    assert_eq!(app["app"].get("lastTaskFailure"), None);
     stayer.finish().await;
 }
 
@@ -47,7 +59,7 @@ async fn a_task_that_takes_too_much_memory_is_told_of_as_such() {
     let stayer = Stayer::bare().await;
     // Where the host cannot limit memory the banner says so, and this test has nothing to show.
     assert!(stayer.banner.contains("memory limit"), "no limits here: {}", stayer.banner);
-    let hog = json!({"cmd": "exec tail -c 200M /dev/zero", "mem": 8});
+    let hog = json!({"cmd": "exec python3 -c 'x = bytearray(200_000_000)'", "mem": 8});
     let failure = fails(&stayer, "/hog", hog).await;
     let message = failure["message"].as_str().expect("text");
     assert!(message.starts_with("Memory limit exceeded"), "{message}");
@@ -73,7 +85,7 @@ async fn a_task_killed_by_a_signal_from_outside_says_which() {
     let stayer = Stayer::bare().await;
     stayer.launch(&sleeper("/app", json!({"backoffSeconds": 60}))).await;
     let task = stayer.running("/app", 1).await.remove(0);
-    proc::command_of(&task, "sleep").signal("KILL");
+    stayer.process(&task, "sleep").await.signal("KILL");
     let failure = last_failure(&stayer, "/app").await;
     assert_eq!(failure["message"], "Container terminated with signal 9 (Killed)");
     stayer.finish().await;

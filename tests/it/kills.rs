@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::proc;
 use crate::rig::{Stayer, ids, sleeper};
 
 /// Ends only when it is killed: what is asked to end is seen for a while.
@@ -109,7 +108,7 @@ async fn a_task_killed_from_outside_lives_again_under_a_new_id() {
     stayer.launch(&sleeper("/app", json!({}))).await;
     let before = stayer.running("/app", 1).await.remove(0);
     let id = before["id"].as_str().expect("an id").to_owned();
-    proc::command_of(&before, "sleep").signal("KILL");
+    stayer.process(&before, "sleep").await.signal("KILL");
     let after = replaced(&stayer, "/app", &id, 1).await.remove(0);
     // The same instance in its next life (SM: incarnations).
     let (was, is) = (id.rsplit_once('.').expect("a life"), after.rsplit_once('.').expect("a life"));

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::proc::{self, Process};
+use crate::proc;
 use crate::rig::{Stayer, ids, sleeper};
 
 /// A task that ends with `code` once a file is there.
@@ -16,10 +16,6 @@ fn gated(stayer: &Stayer, id: &str, code: u8) -> Value {
 
 fn gate(stayer: &Stayer) -> String {
     stayer.dir().join("gate").display().to_string()
-}
-
-fn processes(tasks: &[Value]) -> Vec<Process> {
-    tasks.iter().flat_map(proc::of_task).collect()
 }
 
 fn began(tasks: &[Value]) -> Vec<String> {
@@ -34,7 +30,7 @@ async fn a_server_that_is_killed_and_started_again_finds_the_same_processes() {
     let mut stayer = Stayer::bare().await;
     stayer.launch(&sleeper("/app", json!({"instances": 5}))).await;
     let before = stayer.running("/app", 5).await;
-    let held = processes(&before);
+    let held = stayer.processes(&before, "sleep").await;
     assert!(held.len() >= 5, "{held:?}");
     stayer.kill();
     assert!(held.iter().all(|process| process.runs()), "they go on without a server");
@@ -42,9 +38,9 @@ async fn a_server_that_is_killed_and_started_again_finds_the_same_processes() {
     let after = stayer.running("/app", 5).await;
     assert_eq!(ids(&after), ids(&before));
     assert_eq!(began(&after), began(&before));
-    assert_eq!(processes(&after), held, "the same processes, and no others");
+    assert_eq!(stayer.processes(&after, "sleep").await, held, "the same processes, and no others");
     // They are still looked after.
-    proc::command_of(&after[0], "sleep").signal("KILL");
+    stayer.process(&after[0], "sleep").await.signal("KILL");
     let victim = after[0]["id"].clone();
     stayer
         .until("another one runs in its place", |stayer| {
@@ -97,7 +93,7 @@ async fn interrupted_it_leaves_its_tasks_and_says_so() {
     let mut stayer = Stayer::bare().await;
     stayer.launch(&sleeper("/app", json!({"instances": 2}))).await;
     let before = stayer.running("/app", 2).await;
-    let held = processes(&before);
+    let held = stayer.processes(&before, "sleep").await;
     let ended = stayer.signal("INT").await;
     assert!(ended.success(), "{ended}");
     let said = stayer.said();
@@ -105,7 +101,8 @@ async fn interrupted_it_leaves_its_tasks_and_says_so() {
     assert!(said.contains("--data-dir") && said.contains("--stop-tasks"), "{said}");
     assert!(held.iter().all(|process| process.runs()));
     stayer.restart().await;
-    assert_eq!(processes(&stayer.running("/app", 2).await), held);
+    let after = stayer.running("/app", 2).await;
+    assert_eq!(stayer.processes(&after, "sleep").await, held);
     stayer.finish().await;
 }
 
@@ -114,7 +111,7 @@ async fn told_to_stop_tasks_it_ends_them_and_the_next_start_launches_them_again(
     let mut stayer = Stayer::bare_with(&["--stop-tasks"]).await;
     stayer.launch(&sleeper("/app", json!({"instances": 2}))).await;
     let before = stayer.running("/app", 2).await;
-    let held = processes(&before);
+    let held = stayer.processes(&before, "sleep").await;
     let ended = stayer.signal("TERM").await;
     assert!(ended.success(), "{ended}");
     assert!(held.iter().all(|process| !process.runs()), "they are ended");
@@ -127,7 +124,8 @@ async fn told_to_stop_tasks_it_ends_them_and_the_next_start_launches_them_again(
             (now.len() == 2 && ids(&now).iter().all(|id| !ids(&before).contains(id))).then_some(now)
         })
         .await;
-    assert!(processes(&after).iter().all(|process| !held.contains(process)));
+    let new = stayer.processes(&after, "sleep").await;
+    assert!(new.iter().all(|process| !held.contains(process)));
     // BO-4: ending them was not their fault, so nothing holds them back.
     assert_eq!(stayer.get("/v2/queue").await.json()["queue"], json!([]));
     stayer.finish().await;

@@ -115,7 +115,7 @@ async fn a_task_that_comes_back_is_not_kept_from_its_own_port() {
     stayer.kill();
     stayer.restart().await;
     assert_eq!(ids(&stayer.running("/web", 1).await), ids(&before));
-    crate::proc::command_of(&before[0], "python3").signal("KILL");
+    stayer.process(&before[0], "python3").await.signal("KILL");
     let id = ids(&before).remove(0);
     stayer
         .until("another one listens in its place", |stayer| {

@@ -1,6 +1,6 @@
 //! Processes of this machine, found by what they were started with.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -66,16 +66,6 @@ pub fn of_task(task: &Value) -> Vec<Process> {
     with_variable(&format!("MESOS_TASK_ID={id}"))
 }
 
-/// The process in which a task's command runs: the one that holds no other.
-pub fn command_of(task: &Value, word: &str) -> Process {
-    let all = of_task(task);
-    let found = all.iter().find(|process| process.line().starts_with(word));
-    *found.unwrap_or_else(|| {
-        let lines: Vec<String> = all.iter().map(|process| process.line()).collect();
-        panic!("no process of {} begins with {word}: {lines:?}", task["id"])
-    })
-}
-
 /// Sends a signal to a process, which may be gone.
 pub fn signal(pid: u32, name: &str) {
     let _gone = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).output();
@@ -93,6 +83,20 @@ pub fn kill_all_below(data: &Path) {
                 .output();
             process.signal("KILL");
         }
+    }
+}
+
+/// Removes the control groups of an agent that is gone, with those of its sandboxes.
+pub fn remove_groups(agent: &str) {
+    let name = agent.get(..8).expect("an agent's id is a UUID");
+    let controllers = std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
+    let mut tops = vec![PathBuf::from("/sys/fs/cgroup/stayer")];
+    tops.extend(controllers.map(|controller| controller.path().join("stayer")));
+    for own in tops.into_iter().map(|top| top.join(name)) {
+        for sandbox in std::fs::read_dir(&own).into_iter().flatten().flatten() {
+            let _not_a_group = std::fs::remove_dir(sandbox.path());
+        }
+        let _not_there = std::fs::remove_dir(own);
     }
 }
 

@@ -18,7 +18,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::proc;
+use crate::proc::{self, Process};
 
 /// The longest wait for anything. Goals are a tenth of it or less.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -305,6 +305,22 @@ impl Stayer {
         }
     }
 
+    /// Every process of some tasks, once a process whose command line begins with `word` is among those of each.
+    pub async fn processes(&self, tasks: &[Value], word: &str) -> Vec<Process> {
+        self.wait(&format!("each task runs {word}"), async |_| {
+            let all: Vec<Vec<Process>> = tasks.iter().map(proc::of_task).collect();
+            let begun = |of: &Vec<Process>| of.iter().any(|one| one.line().starts_with(word));
+            all.iter().all(begun).then(|| all.concat())
+        })
+        .await
+    }
+
+    /// The process of a task whose command line begins with `word`.
+    pub async fn process(&self, task: &Value, word: &str) -> Process {
+        let all = self.processes(std::slice::from_ref(task), word).await;
+        *all.iter().find(|one| one.line().starts_with(word)).expect("it was waited for")
+    }
+
     /// The path of the data directory.
     pub fn dir(&self) -> &Path {
         self.data.path()
@@ -364,8 +380,13 @@ impl Drop for Stayer {
             proc::signal(self.child.id(), "KILL");
             let _reaped = self.child.wait();
         }
+        let agent = std::fs::read(self.data.path().join("agent/agent.json")).unwrap_or_default();
         // No matter what became of the server: what it started has the data directory in its environment.
         proc::kill_all_below(self.data.path());
+        let agent: Value = serde_json::from_slice(&agent).unwrap_or_default();
+        if let Some(id) = agent["id"].as_str() {
+            proc::remove_groups(id);
+        }
     }
 }
 

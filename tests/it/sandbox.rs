@@ -112,7 +112,7 @@ async fn a_main_process_that_ends_takes_its_children_along() {
         format!("sleep 1000 & while [ ! -e {} ]; do sleep 0.05; done; exit 5", gate.display());
     stayer.launch(&sleeper("/app", json!({"cmd": cmd, "backoffSeconds": 60}))).await;
     let task = stayer.running("/app", 1).await.remove(0);
-    let child = proc::command_of(&task, "sleep 1000");
+    let child = stayer.process(&task, "sleep 1000").await;
     std::fs::write(gate, "").expect("a file");
     stayer.until("the child is gone", |_| async move { !child.runs() }).await;
     let app = stayer

@@ -69,7 +69,7 @@ async fn what_a_task_writes_and_why_an_app_waits() {
         .await;
     let errors = stayer.cli(&["logs", &id, "--stderr", "--tail", "1"]);
     assert_eq!((errors.code, errors.out.as_str()), (0, "trouble\n"));
-    assert_eq!(stayer.cli(&["logs", "/none"]).code, 1);
+    assert_eq!(stayer.cli(&["logs", "/none"]).code, 2);
 
     stayer.launch(&sleeper("/huge", json!({"mem": 900_000_000}))).await;
     let told = stayer.cli(&["explain", "/huge"]);
@@ -82,18 +82,23 @@ async fn what_a_task_writes_and_why_an_app_waits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn deployments_and_what_does_not_come_to_be() {
     let stayer = Stayer::bare().await;
-    let body = sleeper("/crash", json!({"cmd": "exit 9", "backoffSeconds": 60})).to_string();
-    let body = file(&stayer, "crash.json", &body);
+    let crash = sleeper("/crash", json!({"cmd": "exit 9", "backoffSeconds": 60})).to_string();
+    let crashed = stayer.cli(&["app", "add", &file(&stayer, "crash.json", &crash)]);
+    // It ran for a moment, so its deployment is over, and it does not run.
+    assert_eq!(crashed.code, 6, "{crashed:?}");
+    assert!(crashed.err.contains("exited with status 9"), "{crashed:?}");
+    let never = json!({"user": "no-such-account", "backoffSeconds": 60});
+    let body = file(&stayer, "never.json", &sleeper("/never", never).to_string());
     let timed_out = stayer.cli(&["app", "add", &body, "--timeout", "2"]);
     assert_eq!(timed_out.code, 5, "{timed_out:?}");
     let listed = stayer.cli(&["deployment", "list"]);
-    assert!(listed.out.contains("/crash"), "{}", listed.out);
+    assert!(listed.out.contains("/never"), "{}", listed.out);
     let all = stayer.get("/v2/deployments").await.json();
     let id = all[0]["id"].as_str().expect("one runs").to_owned();
     let cancelled = stayer.cli(&["deployment", "cancel", &id]);
     assert_eq!(cancelled.code, 0, "{cancelled:?}");
     stayer.at_rest().await;
-    stayer.get("/v2/apps/crash").await.expect(404);
+    stayer.get("/v2/apps/never").await.expect(404);
     assert_eq!(stayer.cli(&["deployment", "cancel", &id]).code, 1);
     let nobody = run(command().args(["app", "list", "--server", "http://127.0.0.1:1"]));
     assert_eq!(nobody.code, 3, "{nobody:?}");
@@ -111,7 +116,7 @@ async fn a_store_is_backed_up_dumped_checked_and_restored() {
     assert_eq!(made.code, 0, "{made:?}");
     // A store in use is not read.
     let busy = stayer.cli(&["store", "check", &dir]);
-    assert_eq!(busy.code, 1, "{busy:?}");
+    assert_eq!(busy.code, 2, "{busy:?}");
     stayer.kill();
     let checked = stayer.cli(&["store", "check", &dir]);
     assert_eq!(checked.code, 0, "{checked:?}");
