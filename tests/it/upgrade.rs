@@ -1,0 +1,70 @@
+//! A new definition under both kinds of strategy, watched while it goes on.
+
+use serde_json::{Value, json};
+
+use crate::rig::{Stayer, sleeper};
+
+/// The fewest and the most running tasks that were seen until all ran the new definition.
+async fn watched(stayer: &Stayer, id: &str, count: usize, change: &Value) -> (usize, usize) {
+    let answer = stayer.put(&format!("/v2/apps{id}"), change).await.expect(200).json();
+    let version = answer["version"].clone();
+    let (mut fewest, mut most) = (usize::MAX, 0);
+    let seen = std::cell::RefCell::new((&mut fewest, &mut most));
+    stayer
+        .wait("all run the new definition", async |stayer| {
+            let running = stayer.tasks(id, "TASK_RUNNING").await;
+            // What is asked to end still uses what it has.
+            let there = running.len() + stayer.tasks(id, "TASK_KILLING").await.len();
+            {
+                let mut seen = seen.borrow_mut();
+                *seen.0 = running.len().min(*seen.0);
+                *seen.1 = running.len().max(*seen.1);
+                assert!(there <= 3 * count, "{there}");
+            }
+            let new = running.iter().filter(|task| task["version"] == version).count();
+            (new == count && running.len() == count).then_some(())
+        })
+        .await;
+    stayer.running(id, count).await;
+    (fewest, most)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_full_capacity_there_are_never_fewer_than_asked_for() {
+    // RU-1 to RU-5: minimumHealthCapacity 1, maximumOverCapacity 1.
+    let stayer = Stayer::bare().await;
+    let strategy = json!({"minimumHealthCapacity": 1, "maximumOverCapacity": 1});
+    stayer.launch(&sleeper("/app", json!({"instances": 4, "upgradeStrategy": strategy}))).await;
+    stayer.running("/app", 4).await;
+    let (fewest, most) = watched(&stayer, "/app", 4, &json!({"env": {"N": "2"}})).await;
+    assert!(fewest >= 4, "{fewest} ran");
+    assert!(most <= 8, "{most} ran");
+    stayer.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_over_capacity_there_are_never_more_than_asked_for() {
+    // minimumHealthCapacity 0, maximumOverCapacity 0: the old ones go first.
+    let stayer = Stayer::bare().await;
+    let strategy = json!({"minimumHealthCapacity": 0, "maximumOverCapacity": 0});
+    // A slow end, so that too many would be seen.
+    let cmd = "trap 'sleep 0.5; exit 0' TERM; while true; do sleep 0.05; done";
+    let app = json!({"instances": 3, "cmd": cmd, "upgradeStrategy": strategy});
+    stayer.launch(&sleeper("/app", app)).await;
+    stayer.running("/app", 3).await;
+    let (fewest, most) = watched(&stayer, "/app", 3, &json!({"env": {"N": "2"}})).await;
+    assert!(most <= 3, "{most} ran");
+    assert!(fewest < 3, "{fewest} ran, so nothing was replaced");
+    stayer.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_the_capacity_is_kept() {
+    let stayer = Stayer::bare().await;
+    let strategy = json!({"minimumHealthCapacity": 0.5, "maximumOverCapacity": 0});
+    stayer.launch(&sleeper("/app", json!({"instances": 4, "upgradeStrategy": strategy}))).await;
+    stayer.running("/app", 4).await;
+    let (fewest, most) = watched(&stayer, "/app", 4, &json!({"env": {"N": "2"}})).await;
+    assert!(fewest >= 2 && most <= 4, "between {fewest} and {most} ran");
+    stayer.finish().await;
+}
