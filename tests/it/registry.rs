@@ -91,7 +91,8 @@ fn blobs(engine: &Engine, name: &str) -> Arc<Vec<Blob>> {
     let list = std::fs::read(dir.path().join("manifest.json")).expect("a list");
     let list: Value = serde_json::from_slice(&list).expect("JSON");
     let config = read(&list[0]["Config"]);
-    let layers: Vec<Blob> = list[0]["Layers"].as_array().expect("layers").iter().map(read).collect();
+    let layers: Vec<Blob> =
+        list[0]["Layers"].as_array().expect("layers").iter().map(read).collect();
     let kind = |rest: &str| format!("application/vnd.docker.{rest}");
     let described = |blob: &Blob, of: &str| json!({"mediaType": kind(of), "size": blob.bytes.len(), "digest": blob.digest});
     let manifest = json!({
