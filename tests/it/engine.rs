@@ -196,6 +196,10 @@ async fn a_server_that_starts_while_the_engine_is_away_concludes_nothing() {
         assert_eq!(stayer.tasks("/stays", "TASK_RUNNING").await.len(), 1, "unknown is not dead");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    // What needs no engine does not wait for it.
+    stayer.launch(&json!({"id": "/process", "cmd": "sleep 600", "cpus": 0.1, "mem": 16})).await;
+    stayer.running("/process", 1).await;
+    stayer.remove("/process").await;
     engine.resume();
     stayer.launch(&patient("/later", 1)).await;
     stayer.running("/later", 1).await;
