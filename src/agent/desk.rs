@@ -74,6 +74,12 @@ impl<L: LogReader> Desk<L> {
         tokio::spawn(take_news(shared.clone(), news));
         Desk { shared, logs }
     }
+
+    /// What the agent offers has changed.
+    pub fn offer(&self, inventory: Inventory) {
+        self.shared.link().offer(inventory);
+        self.shared.news.notify_one();
+    }
 }
 
 impl<L: LogReader> Endpoints for Desk<L> {

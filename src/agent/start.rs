@@ -109,15 +109,8 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
     let engine = found.as_ref().map(|connection| connection.facts.clone()).map_err(Clone::clone);
     let owner = Owner { cluster, agent: identity.id };
     let was_used = contained::has_records(&dir).map_err(host)?;
-    let docker = search.and_then(|search| {
-        let late = LateDocker::new(search, owner, keyring, policy.clone());
-        match found {
-            Ok(connection) => Some(Arc::new(late.with(connection))),
-            // Its containers may run: it is away, and looked for until it is back.
-            Err(_) if was_used => Some(Arc::new(late)),
-            Err(_) => None,
-        }
-    });
+    let late = search.map(|search| LateDocker::new(search, owner, keyring, policy.clone()));
+    let docker = late.and_then(|late| engine_of(late, found, was_used)).map(Arc::new);
     let process = ProcessConfig {
         data: dir.clone(),
         agent: identity.id,
@@ -132,10 +125,8 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
         }
         None => None,
     };
-    let known = match &engine {
-        Ok(facts) => Some(facts.engine.clone()),
-        Err(_) => docker.as_ref().map(|_| not_yet_known()),
-    };
+    let facts = engine.as_ref().ok().map(|facts| facts.engine.clone());
+    let known = facts.or_else(|| docker.as_ref().map(|_| away()));
     let inventory = inventory(offer, known, &dir).map_err(host)?;
     let clock = Clock::start();
     let hands = Hands { docker: contained, process: process.clone() };
@@ -163,6 +154,7 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
     let mut tasks = vec![tokio::spawn(shell.run())];
     tasks.push(tokio::spawn(async move { process.rotate_logs(LogLimits::default()).await }));
     if let Some(docker) = docker {
+        tasks.push(tokio::spawn(introduce(docker.clone(), desk.clone(), inventory.clone())));
         tasks.push(tokio::spawn(watch_engine(move || ping(docker.clone()), ends.sights)));
     }
     tasks.extend(servers.into_iter().map(|server| tokio::spawn(dial(server, desk.clone()))));
@@ -178,9 +170,26 @@ async fn find_engine(search: Option<&Search>) -> Result<Connection, String> {
     }
 }
 
-/// An engine that is away.
-fn not_yet_known() -> Engine {
+/// One that does not answer is away where its containers may run; it is looked for until it is back.
+fn engine_of(
+    late: LateDocker,
+    found: Result<Connection, String>,
+    was_used: bool,
+) -> Option<LateDocker> {
+    match found {
+        Ok(connection) => Some(late.with(connection)),
+        Err(_) => was_used.then_some(late),
+    }
+}
+
+fn away() -> Engine {
     Engine { name: "away".to_owned(), version: String::new(), api: String::new() }
+}
+
+/// Tells the leaders what the engine is, as soon as that is known.
+async fn introduce(docker: Arc<LateDocker>, desk: Arc<Desk<Journal>>, inventory: Inventory) {
+    let engine = Some(docker.facts().await.engine.clone());
+    desk.offer(Inventory { engine, ..inventory });
 }
 
 async fn ping(docker: Arc<LateDocker>) -> Result<(), crate::agent::runtime::RuntimeError> {

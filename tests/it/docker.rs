@@ -2,15 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::docker_rig::{Docked, ask, free_port};
+use crate::docker_rig::{Docked, ask, free_port, patient};
 
-/// An app that runs until it is told to end.
+/// An app that runs until it is told to end, but for what `extra` says.
 fn app(id: &str, extra: Value) -> Value {
-    let mut app = json!({
-        "id": id, "cmd": "trap 'exit 0' TERM; while true; do sleep 0.05; done",
-        "cpus": 0.1, "mem": 32,
-        "container": {"type": "DOCKER", "docker": {"image": "busybox:local"}},
-    });
+    let mut app = patient(id, 1);
     merge(&mut app, extra);
     app
 }
@@ -256,7 +252,7 @@ async fn what_ended_a_task_is_told() {
 #[tokio::test]
 async fn a_container_killed_from_outside_is_replaced_under_a_new_id() {
     let stayer = Docked::with(&[]).await;
-    stayer.launch(&app("/victim", json!({"backoffSeconds": 0}))).await;
+    stayer.launch(&app("/victim", json!({}))).await;
     let before = stayer.running("/victim", 1).await.remove(0);
     stayer.engine.docker(&["kill", &stayer.engine.of_task(&before)]);
     let second = replaced(&stayer, "/victim", &before).await;
@@ -284,7 +280,7 @@ async fn replaced(stayer: &Docked, app: &str, before: &Value) -> Value {
 #[tokio::test]
 async fn a_stranger_with_the_name_of_the_next_life_is_named_and_left_alone() {
     let stayer = Docked::with(&[]).await;
-    stayer.launch(&app("/named", json!({"backoffSeconds": 0}))).await;
+    stayer.launch(&app("/named", json!({}))).await;
     let task = stayer.running("/named", 1).await.remove(0);
     let container = stayer.engine.of_task(&task);
     let name = stayer.engine.inspect(&container)["Name"].as_str().expect("a name").to_owned();
@@ -302,7 +298,7 @@ async fn a_stranger_with_the_name_of_the_next_life_is_named_and_left_alone() {
 
 #[tokio::test]
 async fn dead_containers_are_kept_for_their_logs_but_not_all() {
-    let stayer = Docked::with(&["--resources", "cpus:16;mem:4096"]).await;
+    let stayer = Docked::with(&[]).await;
     stayer.launch(&app("/many", json!({"instances": 9}))).await;
     stayer.running("/many", 9).await;
     stayer.put("/v2/apps/many", &json!({"instances": 1})).await.expect(200);

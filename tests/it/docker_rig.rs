@@ -5,6 +5,7 @@
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -40,6 +41,9 @@ pub struct Wires {
     pub name: String,
     engine: Engine,
 }
+
+/// How long something takes.
+pub struct Watch(Instant);
 
 /// A command that has ended.
 #[derive(Debug)]
@@ -146,13 +150,15 @@ impl Engine {
 impl Docked {
     /// A server on the machine's engine.
     pub async fn with(args: &[&str]) -> Docked {
-        Docked::new(Engine::machine(), Stayer::with(args).await)
+        let stayer = Stayer::with(&[&["--resources", &room()], args].concat()).await;
+        Docked::new(Engine::machine(), stayer)
     }
 
     /// A server on an engine of the test's own.
     pub async fn on(engine: Engine, args: &[&str]) -> Docked {
         let host = engine.host().expect("one of the test's own").to_owned();
-        let stayer = Stayer::with(&[&["--engine", &host], args].concat()).await;
+        let room = ["--resources", &room(), "--engine", &host];
+        let stayer = Stayer::with(&[&room[..], args].concat()).await;
         Docked::new(engine, stayer)
     }
 
@@ -259,6 +265,21 @@ impl Drop for Stranger {
     }
 }
 
+// === impl Watch ===
+
+impl Watch {
+    /// Begins now.
+    #[expect(clippy::disallowed_methods, reason = "a test measures what its user would")]
+    pub fn start() -> Watch {
+        Watch(Instant::now())
+    }
+
+    /// Since the beginning.
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
 // === impl Wires ===
 
 impl Drop for Wires {
@@ -267,7 +288,14 @@ impl Drop for Wires {
     }
 }
 
-// === free functions ===
+/// An app in containers that run until they are told to end, and are replaced without delay.
+pub fn patient(id: &str, instances: u32) -> Value {
+    json!({
+        "id": id, "instances": instances, "cpus": 0.1, "mem": 32, "backoffSeconds": 0,
+        "cmd": "trap 'exit 0' TERM; while true; do sleep 0.05; done",
+        "container": {"type": "DOCKER", "docker": {"image": "busybox:local"}},
+    })
+}
 
 /// What an agent's directory says of it.
 pub fn identity(data: &Path) -> Value {
@@ -293,11 +321,37 @@ pub fn ended(output: &Output) -> Ended {
     }
 }
 
+/// Looks again and again, outside of any server, until it is so; false when that takes too long.
+pub fn comes_true(mut condition: impl FnMut() -> bool) -> bool {
+    let began = Watch::start();
+    while !condition() {
+        if began.elapsed() > PATIENCE {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    true
+}
+
 /// Runs a program that must succeed.
 pub fn sh(script: &str) -> String {
     let ended = ended(&Command::new("sh").args(["-c", script]).output().expect("sh"));
     assert_eq!(ended.code, 0, "{script}: {}", ended.text);
     ended.text
+}
+
+/// Room for whatever the tests run, however small this machine is, with dynamic ports of the server's own: tests run side
+/// by side, and all their servers share one host.
+pub fn room() -> String {
+    const FIRST: u16 = 30_000;
+    const SIZE: u16 = 20;
+    const SERVERS: u16 = 100;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Two test processes begin far from each other.
+    let turn = std::process::id() % 97 + u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+    let turn = u16::try_from(turn % u32::from(SERVERS)).expect("a remainder");
+    let first = FIRST + turn * SIZE;
+    format!("cpus:16;mem:8192;gpus:2;ports:[{first}-{}]", first + SIZE - 1)
 }
 
 /// A port that was free a moment ago.
@@ -316,7 +370,7 @@ pub async fn ask(port: u16, line: &str) -> String {
         BufReader::new(&mut stream).read_line(&mut answer).await?;
         Ok(answer.trim().to_owned())
     };
-    let began = Instant::now();
+    let began = Watch::start();
     loop {
         if let Ok(Ok(answer)) = tokio::time::timeout(Duration::from_secs(5), attempt()).await
             && !answer.is_empty()

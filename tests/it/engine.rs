@@ -4,12 +4,11 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::docker_rig::{Docked, Engine, sh};
-use crate::rig::PATIENCE;
+use crate::docker_rig::{Docked, Engine, Watch, comes_true, patient, sh};
 
 /// A dockerd with a root of its own and no bridge.
 struct OwnEngine {
@@ -55,13 +54,13 @@ impl OwnEngine {
         Engine::at(&self.dir.path().join("d.sock"))
     }
 
+    fn answers(&self) -> bool {
+        self.client().attempt(&["version"]).status.success()
+    }
+
     fn wait(&self) {
-        let began = Instant::now();
-        while !self.client().attempt(&["version"]).status.success() {
-            let log = || std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
-            assert!(began.elapsed() < PATIENCE, "dockerd did not start: {}", log());
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let log = || std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+        assert!(comes_true(|| self.answers()), "dockerd did not start: {}", log());
     }
 
     fn signal(&self, name: &str) {
@@ -72,11 +71,7 @@ impl OwnEngine {
     /// Ends it and waits until it has ended.
     fn stop(&mut self) {
         self.signal("-TERM");
-        let began = Instant::now();
-        while self.process.try_wait().expect("a child").is_none() {
-            assert!(began.elapsed() < PATIENCE, "dockerd did not end");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        assert!(comes_true(|| self.has_ended()), "dockerd did not end");
     }
 
     fn resume(&mut self) {
@@ -95,32 +90,17 @@ impl Drop for OwnEngine {
         if self.has_ended() {
             self.process = OwnEngine::spawn(self.dir.path());
         }
-        let answers = |engine: &OwnEngine| engine.client().attempt(&["version"]).status.success();
-        let began = Instant::now();
-        while !answers(self) && began.elapsed() < Duration::from_secs(20) {
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let _answers = comes_true(|| self.answers());
         let host = self.client().host().unwrap_or_default().to_owned();
         let sweep = format!("docker --host {host} ps -aq | xargs -r docker --host {host} rm -fv");
         let _best_effort = Command::new("sh").args(["-c", &sweep]).output();
         self.signal("-TERM");
-        let began = Instant::now();
-        while !self.has_ended() && began.elapsed() < Duration::from_secs(20) {
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let _ended = comes_true(|| self.has_ended());
         let _gone = self.process.kill();
         let dir = self.dir.path().display();
         let unmount = format!("umount -l {dir}/run/netns/default {dir}/data");
         let _best_effort = Command::new("sh").args(["-c", &unmount]).output();
     }
-}
-
-fn patient(id: &str, instances: u32) -> Value {
-    json!({
-        "id": id, "instances": instances, "cpus": 0.1, "mem": 32, "backoffSeconds": 0,
-        "cmd": "trap 'exit 0' TERM; while true; do sleep 0.05; done",
-        "container": {"type": "DOCKER", "docker": {"image": "busybox:local"}},
-    })
 }
 
 /// What must not change: which tasks, since when, in which containers, and since when these run.
@@ -152,7 +132,7 @@ async fn what_outlives_its_engine_is_neither_doubled_nor_replaced() {
     engine.stop();
     stayer.launch(&patient("/later", 1)).await;
     // That nothing is concluded can only be shown over a while: several looks at an engine that does not answer.
-    let began = Instant::now();
+    let began = Watch::start();
     while began.elapsed() < Duration::from_secs(2) {
         assert_eq!(stayer.tasks("/stays", "TASK_RUNNING").await, shown, "unknown is not dead");
         let later = stayer.get("/v2/apps/later?embed=app.lastTaskFailure").await.json();
@@ -180,7 +160,10 @@ async fn what_ends_with_its_engine_is_replaced_once() {
     let before = portrait(&stayer, "/returns").await;
     engine.stop();
     engine.resume();
-    let is_old = |id: &Value| before.iter().any(|old| old[0] == id.to_string());
+    let is_old = |id: &Value| {
+        let id = id.to_string();
+        before.iter().any(|old| old[0] == id)
+    };
     stayer
         .until("two others run", |stayer| {
             let is_old = &is_old;
@@ -208,11 +191,15 @@ async fn a_server_that_starts_while_the_engine_is_away_concludes_nothing() {
     stayer.kill();
     engine.stop();
     stayer.restart().await;
-    let began = Instant::now();
+    let began = Watch::start();
     while began.elapsed() < Duration::from_secs(1) {
         assert_eq!(stayer.tasks("/stays", "TASK_RUNNING").await.len(), 1, "unknown is not dead");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    // What needs no engine does not wait for it.
+    stayer.launch(&json!({"id": "/process", "cmd": "sleep 600", "cpus": 0.1, "mem": 16})).await;
+    stayer.running("/process", 1).await;
+    stayer.remove("/process").await;
     engine.resume();
     stayer.launch(&patient("/later", 1)).await;
     stayer.running("/later", 1).await;

@@ -2,21 +2,15 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::docker_rig::{Docked, Ended, Engine, identity, stayer as run_stayer};
+use crate::docker_rig::{
+    Docked, Ended, Engine, Watch, identity, patient, room, stayer as run_stayer,
+};
 use crate::rig::Stayer;
-
-fn patient(id: &str, instances: u32) -> Value {
-    json!({
-        "id": id, "instances": instances, "cpus": 0.1, "mem": 32, "backoffSeconds": 0,
-        "cmd": "trap 'exit 0' TERM; while true; do sleep 0.05; done",
-        "container": {"type": "DOCKER", "docker": {"image": "busybox:local"}},
-    })
-}
 
 fn sorted(mut ids: Vec<String>) -> Vec<String> {
     ids.sort();
@@ -44,7 +38,7 @@ async fn containers_outlive_a_killed_server_and_are_the_same_afterwards() {
 
     stayer.kill();
     stayer.engine.docker(&["kill", &containers[0]]);
-    let began = Instant::now();
+    let began = Watch::start();
     stayer.restart().await;
     stayer.until("it is replaced", |_| async { stayer.alive().len() == 3 }).await;
     let took = began.elapsed();
@@ -104,7 +98,8 @@ impl Drop for SmallDisk {
 async fn a_full_disk_refuses_writes_and_nothing_else() {
     let disk = SmallDisk::new();
     let data = tempfile::tempdir_in(disk.dir.path()).expect("a directory");
-    let stayer = Stayer::in_dir(data, Vec::new(), Vec::new()).await;
+    let args = vec!["--resources".to_owned(), room()];
+    let stayer = Stayer::in_dir(data, args, Vec::new()).await;
     let stayer = Docked::new(Engine::machine(), stayer);
     stayer.launch(&patient("/contained", 1)).await;
     stayer

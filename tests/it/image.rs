@@ -1,12 +1,11 @@
 //! The image that the Dockerfile makes, from local images alone.
 
 use std::path::Path;
-use std::time::Instant;
+use std::process::Command;
 
 use serde_json::json;
 
-use crate::docker_rig::{Engine, ended, free_port, sh};
-use crate::rig::PATIENCE;
+use crate::docker_rig::{Engine, comes_true, ended, free_port, sh};
 
 /// An image of the test's own, with all that was started from it.
 struct Built {
@@ -96,21 +95,8 @@ async fn the_image_starts_and_is_as_careful_as_the_binary() {
     let app =
         json!({"id": "/inside", "cmd": "while true; do sleep 1; done", "cpus": 0.1, "mem": 16});
     let post = format!("curl -sS -o /dev/null -w '%{{http_code}}' {url}/v2/apps -d '{app}'");
-    until("it takes an app", || {
-        std::process::Command::new("sh")
-            .args(["-c", &post])
-            .output()
-            .is_ok_and(|it| it.stdout == b"201")
-    });
-    until("the app runs", || {
-        sh(&format!("curl -sS {url}/v2/apps/inside")).contains("\"tasksRunning\":1")
-    });
-}
-
-fn until(what: &str, condition: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !condition() {
-        assert!(began.elapsed() < PATIENCE, "never: {what}");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    let posted = || Command::new("sh").args(["-c", &post]).output().expect("sh").stdout == b"201";
+    assert!(comes_true(posted), "an app is taken");
+    let shown = || sh(&format!("curl -sS {url}/v2/apps/inside"));
+    assert!(comes_true(|| shown().contains("\"tasksRunning\":1")), "{}", shown());
 }

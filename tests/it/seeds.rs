@@ -8,9 +8,6 @@ use serde_json::{Value, json};
 use crate::docker_rig::{Docked, Engine, ask, covers, ended};
 use crate::registry::Registry;
 
-/// What all of them find room on, whatever this machine has.
-const ROOM: [&str; 2] = ["--resources", "cpus:4;mem:8192;gpus:2"];
-
 /// What `curl` got.
 struct Posted {
     status: u16,
@@ -79,7 +76,7 @@ fn check(path: &Path, posted: &Posted, expected: &Value) {
 
 #[tokio::test]
 async fn each_published_app_is_answered_as_expected() {
-    let stayer = Docked::with(&ROOM).await;
+    let stayer = Docked::with(&[]).await;
     for (path, expected) in folder("ok") {
         check(&path, &curl(&stayer, &path), &expected);
         let again = curl(&stayer, &path);
@@ -110,7 +107,7 @@ async fn each_broken_one_is_refused_with_the_place_and_creates_nothing() {
 
 #[tokio::test]
 async fn the_simple_app_runs_twice_with_the_memory_that_it_meant() {
-    let stayer = Docked::with(&ROOM).await;
+    let stayer = Docked::with(&[]).await;
     post(&stayer, "simple-app");
     let tasks = stayer.running("/ubuntu", 2).await;
     for container in stayer.engine.of_tasks(&tasks) {
@@ -122,7 +119,7 @@ async fn the_simple_app_runs_twice_with_the_memory_that_it_meant() {
 
 #[tokio::test]
 async fn memcached_runs_once_it_may_start() {
-    let stayer = Docked::with(&ROOM).await;
+    let stayer = Docked::with(&[]).await;
     post(&stayer, "memcached");
     if !can_be_privileged(&stayer.engine) {
         let told = stayer.failure("/memcached").await;
@@ -153,7 +150,7 @@ fn can_be_privileged(engine: &Engine) -> bool {
 
 #[tokio::test]
 async fn nordicdata_is_pulled_before_each_start_and_runs() {
-    let stayer = Docked::with(&ROOM).await;
+    let stayer = Docked::with(&[]).await;
     let registry = Registry::of(&stayer.engine, "laketide/nordicdata").await;
     let (path, _) = folder("ok")
         .into_iter()
@@ -180,7 +177,7 @@ async fn nordicdata_is_pulled_before_each_start_and_runs() {
 #[tokio::test]
 async fn nordicdata_without_its_registry_says_so_and_runs_when_it_need_not_be_pulled() {
     // The name is one of a public registry. Where that can be reached, its word on the image counts as well.
-    let stayer = Docked::with(&ROOM).await;
+    let stayer = Docked::with(&[]).await;
     post(&stayer, "nordicdatasummit");
     let told = stayer.failure("/nordicdatasummit").await;
     assert!(told.contains("image laketide/nordicdata"), "{told}");
@@ -193,7 +190,7 @@ async fn nordicdata_without_its_registry_says_so_and_runs_when_it_need_not_be_pu
 
 #[tokio::test]
 async fn the_third_gpu_app_of_two_devices_waits_and_names_the_holders() {
-    let stayer = Docked::with(&ROOM).await;
+    let stayer = Docked::with(&[]).await;
     post(&stayer, "docker-gpu-test");
     stayer.running("/docker-gpu-test", 1).await;
     stayer.put("/v2/apps/docker-gpu-test", &json!({"instances": 3})).await.expect(200);

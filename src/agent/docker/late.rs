@@ -3,12 +3,12 @@
 //! Where containers of an agent were made, an engine that does not answer is away, not none: what is asked of it has an
 //! unknown outcome until it is found, and nothing is concluded (house.md, invariant 9).
 
-use tokio::sync::OnceCell;
+use tokio::sync::SetOnce;
 
 use crate::agent::docker::DockerRuntime;
 use crate::agent::docker::auth::Keyring;
 use crate::agent::docker::call::Deadlines;
-use crate::agent::docker::connect::{self, Connection, Search};
+use crate::agent::docker::connect::{self, Connection, EngineFacts, Search};
 use crate::agent::docker::labels::Owner;
 use crate::agent::docker::logs::Logs;
 use crate::agent::runtime::{
@@ -26,7 +26,7 @@ pub struct LateDocker {
     owner: Owner,
     keyring: Keyring,
     policy: Policy,
-    found: OnceCell<DockerRuntime>,
+    found: SetOnce<DockerRuntime>,
 }
 
 // === impl LateDocker ===
@@ -34,13 +34,13 @@ pub struct LateDocker {
 impl LateDocker {
     /// One that is looked for when it is asked.
     pub fn new(search: Search, owner: Owner, keyring: Keyring, policy: Policy) -> LateDocker {
-        LateDocker { search, owner, keyring, policy, found: OnceCell::new() }
+        LateDocker { search, owner, keyring, policy, found: SetOnce::new() }
     }
 
     /// The same, with what was found.
     #[must_use]
     pub fn with(self, connection: Connection) -> LateDocker {
-        let found = OnceCell::new_with(Some(self.runtime(connection)));
+        let found = SetOnce::new_with(Some(self.runtime(connection)));
         LateDocker { found, ..self }
     }
 
@@ -66,14 +66,20 @@ impl LateDocker {
         self.engine().await?.logs(id, stream, tail, follow).await
     }
 
+    /// What the engine is, once it is found.
+    pub async fn facts(&self) -> &EngineFacts {
+        self.found.wait().await.facts()
+    }
+
     async fn engine(&self) -> Result<&DockerRuntime, RuntimeError> {
-        let find = async || {
-            let found = connect::find(&self.search, Deadlines::default()).await;
-            let connection = found.map_err(|error| RuntimeError::Unknown(error.to_string()))?;
-            tracing::info!(engine = %connection.facts, "the engine was found");
-            Ok(self.runtime(connection))
-        };
-        self.found.get_or_try_init(find).await
+        if let Some(engine) = self.found.get() {
+            return Ok(engine);
+        }
+        let found = connect::find(&self.search, Deadlines::default()).await;
+        let connection = found.map_err(|error| RuntimeError::Unknown(error.to_string()))?;
+        // Another call may have found it at the same time; either will do.
+        let _found_before = self.found.set(self.runtime(connection));
+        Ok(self.found.wait().await)
     }
 
     fn runtime(&self, connection: Connection) -> DockerRuntime {
