@@ -1,6 +1,6 @@
 //! Clients of the API: what they ask by chance, and what they may rely on once they are answered (I1, I17).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use stayer::model::fact::{
     Announce, Answer, Caller, Change, Expect, Fact, KillHow, Put, Refusal, Ticket,
@@ -204,14 +204,15 @@ impl Sim {
             let Some(app) = view.world.any_app(&path) else {
                 return self.fail("I1", format!("{path} was accepted and is not there"));
             };
-            if before.is_some_and(|before| version <= before) {
+            if !removed && before.is_some_and(|before| version <= before) {
                 return self.fail("I13", format!("{path} got {version} after {before:?}"));
             }
             if !self.is_open(&path) && app.removed.is_some() != removed {
                 return self.fail("I1", format!("{path} was answered, and it is {app:?}"));
             }
-            // A put that changes nothing and a removal give no new version.
-            let known = Known { version: app.version.min(version), removed, doubtful: true };
+            // A put that changes nothing gives no new version, and neither does a removal.
+            let version = if removed { before.unwrap_or_default() } else { app.version.min(version) };
+            let known = Known { version, removed, doubtful: true };
             self.client.known.insert(path, known);
         }
     }
@@ -293,6 +294,23 @@ impl Sim {
             trace!(self, "{text}");
             self.fail("I17", text);
         }
+    }
+}
+
+// === impl Client ===
+
+impl Client {
+    /// Instances that somebody asks to end and is not answered yet: their end is nobody's decision.
+    pub fn asked_to_end(&self) -> BTreeSet<InstanceKey> {
+        let kills = self.open.values().filter_map(|ask| match &ask.change {
+            Change::Kill { instances, .. } => Some(instances),
+            Change::Put { .. }
+            | Change::Remove { .. }
+            | Change::Restart { .. }
+            | Change::Cancel { .. }
+            | Change::ResetDelay { .. } => None,
+        });
+        kills.flatten().copied().collect()
     }
 }
 

@@ -253,9 +253,11 @@ impl Plan {
             if calm || !rng.chance(share) { 0 } else { rng.between(1, most) }
         };
         let agents = *rng.pick(&[1, 1, 1, 2, 2, 3]);
+        let fat = !calm && rng.chance(80);
+        let fewest = if fat { 3 } else { 1 };
         Plan {
             agents,
-            paths: usize::try_from(rng.between(1, 6)).expect("small"),
+            paths: usize::try_from(rng.between(fewest, 6)).expect("small"),
             active: rng.between(20_000, 80_000),
             pause: rng.between(300, 4_000),
             strike_pause: rng.between(800, 8_000),
@@ -264,7 +266,7 @@ impl Plan {
             delayed: of(rng, 400, 60),
             doubled: of(rng, 400, 60),
             budget: *rng.pick(&[200, 2_000, 64 * 1024]),
-            fat: !calm && rng.chance(60),
+            fat,
             unruly: !calm && rng.chance(600),
             crowded: rng.chance(300),
             strangers: rng.chance(300),

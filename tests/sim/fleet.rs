@@ -121,10 +121,15 @@ impl Sim {
         answers: &[(Ticket, Answer)],
         changed: &[(AgentKey, InstanceKey)],
     ) {
+        let now = self.now;
         let Some(up) = &mut self.server.up else { return };
+        let clock = up.clock(now);
         let (fleet, view) = (&mut up.fleet, &up.view);
         for (ticket, answer) in answers {
             let Ticket::Agent(agent, run, seq) = ticket else { continue };
+            if matches!(answer, Answer::Attached(_)) && !fleet.sessions.contains_key(agent) {
+                fleet.absent.entry(*agent).or_insert(Liveness::of_agent(clock));
+            }
             let session = fleet.sessions.get_mut(agent);
             let Some(session) = session.filter(|session| session.link.run() == *run) else {
                 continue;

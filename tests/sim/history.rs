@@ -38,6 +38,8 @@ pub struct History {
     pub stops: BTreeSet<SandboxId>,
     /// Lives of which an end was told.
     pub ended: BTreeSet<SandboxId>,
+    /// Lives that were on a lost agent.
+    pub lost: BTreeSet<SandboxId>,
     /// Instances that no row knew and of which an end was told.
     pub strangers: BTreeSet<InstanceId>,
     at: Timestamp,
@@ -212,6 +214,9 @@ impl History {
         });
         if back {
             return Err(("I13", format!("{life} is {is:?} after {was:?}")));
+        }
+        if is.is_unreachable() {
+            self.lost.insert(life);
         }
         if is.is_terminal() {
             self.ended.insert(life);

@@ -22,6 +22,8 @@ use crate::truth::target;
 
 /// All is as it shall be within so long.
 const CONVERGES: u64 = 120;
+/// What began before may end so much later.
+const SETTLES: Span = Span::secs(21);
 /// Then it is watched for so long, beyond the brain's periodic look at everything.
 const RESTS: Span = Span::secs(40);
 /// In this last part of it nothing happens.
@@ -55,6 +57,7 @@ impl Sim {
     /// Waits until all is as it shall be; a failure when that does not come.
     pub fn converge(&mut self) {
         let deadline = self.now + Span::secs(CONVERGES);
+        self.run_until(self.now + SETTLES);
         loop {
             self.run_until(self.now + Span::secs(1));
             if self.failure.is_some() {
@@ -134,6 +137,15 @@ impl Sim {
         if !self.settles(key) {
             return Ok(());
         }
+        let is_moving = |row: &Instance| {
+            let lost = row.condition().is_some_and(Condition::is_unreachable);
+            !row.is_healthy() && !lost && !row.is_scheduled()
+        };
+        let moving: Vec<String> =
+            rows.iter().filter(|row| is_moving(row)).map(|row| brief(row)).collect();
+        if !moving.is_empty() {
+            return Err(format!("{name}: on their way are {}", moving.join(", ")));
+        }
         let wanted = target.row.spec.instances as usize;
         let waiting: Vec<&&Instance> = rows.iter().filter(|row| row.is_scheduled()).collect();
         for row in &waiting {
@@ -142,14 +154,11 @@ impl Sim {
         if !waiting.is_empty() {
             return Ok(());
         }
-        let absent = count(&rows, |row| row.condition() == Some(Condition::Unreachable));
+        let absent =
+            count(&rows, |row| row.is_wanted() && row.condition() == Some(Condition::Unreachable));
         let healthy = count(&rows, |row| row.is_healthy());
         if healthy + absent != wanted {
             return Err(format!("{name}: {healthy} healthy, {absent} absent, {wanted} wanted"));
-        }
-        let moving = rows.len() - healthy - lost;
-        if moving > 0 {
-            return Err(format!("{name}: {moving} are on their way"));
         }
         let old = count(&rows, |row| row.config != target.row.config && row.is_healthy());
         if target.rolling && old > 0 && absent == 0 {
@@ -258,4 +267,9 @@ fn fits(world: &World, agent: &Agent, need: &Need<'_>, now: Timestamp) -> bool {
     let free = offers.ports.iter().flat_map(|range| range.first..=range.last);
     let free = free.filter(|port| !taken.contains(port)).count();
     room && fixed_free && free >= need.dynamic_ports() as usize
+}
+
+fn brief(row: &Instance) -> String {
+    let no = row.key.no;
+    format!("{no}.{} {:?} {:?}", row.incarnation, row.condition(), row.goal)
 }

@@ -113,6 +113,13 @@ impl Leading {
         self.brain.next_wake().map(|wake| now + wake.since(leader))
     }
 
+    /// Whether a commit of several records is being stored.
+    fn writes_parts(&self) -> bool {
+        let records = self.writing.iter().flat_map(|group| &group.records);
+        let mut records = records;
+        records.any(|record| !record.last)
+    }
+
     /// Whether anything is being stored.
     pub fn is_writing(&self) -> bool {
         self.writing.is_some()
@@ -277,6 +284,10 @@ impl Sim {
 
     /// Tries the append.
     pub fn append(&mut self) {
+        let parts = self.server.up.as_ref().is_some_and(Leading::writes_parts);
+        if parts && self.faulty && self.rng.chance(300) {
+            self.server.armed = Some(Kind::ServerKilledAppendTorn);
+        }
         let armed = self.server.armed;
         match armed {
             Some(Kind::ServerKilledBeforeAppend) => return self.strike_append(0),
@@ -328,13 +339,12 @@ impl Sim {
     fn tear(&mut self) {
         let Some(group) = self.server.up.as_ref().and_then(|up| up.writing.as_ref()) else { return };
         let count = group.records.len();
-        let in_parts = group.records.iter().any(|record| !record.last);
         let kept = match self.server.armed {
             Some(Kind::ServerKilledAppendTorn) => self.rng.between(1, count as u64),
             Some(_) | None => 0,
         };
         let kept = usize::try_from(kept).expect("small");
-        let torn = kept > 0 && in_parts && group_is_torn(group, kept);
+        let torn = kept > 0 && group_is_torn(group, kept);
         if torn {
             self.seen.met(Kind::ServerKilledCommitTorn);
         }

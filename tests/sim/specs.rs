@@ -72,7 +72,7 @@ pub fn spec(path: AppPath, plan: &Plan, rng: &mut Rng) -> Spec {
         backoff: BackoffSpec {
             seconds: u32::try_from(rng.between(1, 3)).expect("small"),
             factor: *rng.pick(&[Ratio::ONE, Ratio::micro(1_150_000), Ratio::whole(2)]),
-            max_seconds: *rng.pick(&[3, 8, 20]),
+            max_seconds: *rng.pick(&[2, 4, 8]),
         },
         upgrade: strategy(rng),
         kill_selection: *rng.pick(&[KillSelection::YoungestFirst, KillSelection::OldestFirst]),
@@ -157,7 +157,7 @@ pub fn behaviour(rng: &mut Rng, fixed: bool) -> (Behaviour, Option<Kind>) {
     match rng.below(12) {
         0 => (Behaviour { ends: ends(rng.between(0, 300), 1), ..good }, Some(Kind::ExitsAtOnce)),
         1 => {
-            let after = rng.between(2_000, 40_000);
+            let after = rng.between(2_000, 20_000);
             let code = i32::from(rng.chance(500));
             (Behaviour { ends: ends(after, code), ..good }, Some(Kind::ExitsLater))
         }

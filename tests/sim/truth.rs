@@ -1,6 +1,6 @@
 //! What really runs, against what may run: asserted on the hosts, with the durable rows as the only licence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use stayer::agent::mind::Step;
 use stayer::agent::runtime::{FoundState, SandboxId};
@@ -9,7 +9,7 @@ use stayer::model::app::{Action, App, AppVersion};
 use stayer::model::commit::Commit;
 use stayer::model::condition::Condition;
 use stayer::model::have::{Have, Phase};
-use stayer::model::id::AppKey;
+use stayer::model::id::{AppKey, InstanceKey, Version};
 use stayer::model::instance::{Goal, Instance, Place, StopWhy};
 use stayer::model::row::Row;
 use stayer::model::spec::Spec;
@@ -30,6 +30,8 @@ pub struct Truth {
     asked: BTreeMap<SandboxId, Timestamp>,
     /// What each life was said to run as.
     handles: BTreeMap<SandboxId, (Timestamp, String)>,
+    /// What each app was last to become.
+    aims: BTreeMap<AppKey, (Version, bool)>,
     /// How many containers of each app there may be.
     allowed: BTreeMap<AppKey, u32>,
 }
@@ -169,10 +171,6 @@ impl Sim {
             return;
         }
         for (key, app) in world.apps.iter() {
-            if world.instances_of(*key).any(|row| row.condition().is_some_and(Condition::is_unreachable)) {
-                self.truth.allowed.remove(key);
-                continue;
-            }
             let target = target(&world, app);
             let rolling = target.as_ref().is_some_and(|target| target.rolling);
             let there: Vec<SandboxId> =
@@ -191,22 +189,32 @@ impl Sim {
         }
     }
 
-    /// Whether a container is on its way out for another reason than the upgrade that goes on.
+    /// Whether a container is on its way out for another reason than the upgrade that goes on, or was not counted while
+    /// its agent was lost.
     fn is_leaving(&self, id: SandboxId, rolling: bool) -> bool {
         let key = self.history.keys.get(&id.instance);
         let row = key.and_then(|key| self.history.world.instances.get(key));
         row.is_some_and(|row| match row.goal {
+            _ if self.history.lost.contains(&id) => true,
             Goal::Run => false,
             Goal::Stop { why: StopWhy::Upgrade, .. } => !rolling,
             Goal::Stop { .. } => true,
         })
     }
 
-    /// A new target may allow more.
+    /// A new target begins with what is there.
     pub fn allow(&mut self, world: &World) {
         for (key, app) in world.apps.iter() {
-            if let (Some(allowed), Some(target)) = (self.truth.allowed.get_mut(key), target(world, app)) {
-                *allowed = (*allowed).max(ceiling(&target));
+            if world.instances_of(*key).any(is_unreachable) {
+                // What was lost is not counted, and may come back to what took its place.
+                self.truth.allowed.insert(*key, u32::MAX);
+            }
+            let Some(target) = target(world, app) else { continue };
+            let aim = (target.row.version, target.rolling);
+            if self.truth.aims.insert(*key, aim) != Some(aim) {
+                let there = world.instances_of(*key).filter(|row| row.is_live()).count();
+                let allowed = self.truth.allowed.entry(*key).or_insert(0);
+                *allowed = (*allowed).max(ceiling(&target)).max(count(there));
             }
         }
     }
@@ -230,7 +238,8 @@ impl Sim {
         for key in apps {
             let Some(app) = commit.world.apps.get(&key) else { continue };
             let Some(target) = target(&commit.world, app) else { continue };
-            if let Err((law, text)) = decided(before, &commit.world, app, &target) {
+            let asked = self.client.asked_to_end();
+            if let Err((law, text)) = decided(before, &commit.world, app, &target, &asked) {
                 return self.fail(law, format!("{}: {text}", app.path));
             }
         }
@@ -242,10 +251,12 @@ fn decided(
     after: &World,
     app: &App,
     target: &Target<'_>,
+    asked: &BTreeSet<InstanceKey>,
 ) -> Result<(), (&'static str, String)> {
     let rows: Vec<&Instance> = after.instances_of(app.key).collect();
     let ran = |row: &Instance| {
-        before.instances.get(&row.key).is_some_and(|old| old.goal == Goal::Run)
+        !asked.contains(&row.key)
+            && before.instances.get(&row.key).is_some_and(|old| old.goal == Goal::Run)
             && row.condition() == Some(Condition::Killing)
     };
     let stopped = |why: StopWhy| {
@@ -279,7 +290,7 @@ fn decided(
             if row.config == target.row.config {
                 counts(row) || is_leaving(row)
             } else {
-                row.is_live() && !row.condition().is_some_and(Condition::is_unreachable)
+                row.is_live() && !is_unreachable(row)
             }
         });
         let there = count(there.count());
@@ -298,7 +309,11 @@ fn counts(row: &Instance) -> bool {
 }
 
 fn is_leaving(row: &Instance) -> bool {
-    !row.is_wanted() && row.is_live() && !row.condition().is_some_and(Condition::is_unreachable)
+    !row.is_wanted() && row.is_live() && !is_unreachable(row)
+}
+
+fn is_unreachable(row: &Instance) -> bool {
+    row.condition().is_some_and(Condition::is_unreachable)
 }
 
 fn count(number: usize) -> u32 {
