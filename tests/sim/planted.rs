@@ -1,0 +1,104 @@
+//! Bugs planted into production's code: each must be found, or the simulation is blind.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::run;
+
+/// So many seeds may be needed.
+pub const WITHIN: u64 = 2_000;
+
+/// Lets a bug act on this thread, or none.
+pub fn choose(bug: Option<&str>) {
+    #[cfg(feature = "planted")]
+    stayer::planted::choose(bug);
+    #[cfg(not(feature = "planted"))]
+    assert!(bug.is_none(), "bugs are planted with --features planted alone");
+}
+
+/// The list of bugs with the seeds that find them.
+pub fn list() -> Vec<(String, u64)> {
+    let text = fs::read_to_string(path()).expect("tests/sim/planted.txt");
+    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
+    let read = |line: &str| {
+        let (name, seed) = line.split_once(' ').expect("a name and a seed");
+        (name.to_owned(), seed.trim().parse().expect("a seed"))
+    };
+    lines.map(read).collect()
+}
+
+/// The names of the bugs in the sources.
+pub fn names() -> Vec<String> {
+    let mut names = Vec::new();
+    let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(path).expect("readable");
+                let found = text.split("planted!(").skip(1).filter_map(|rest| {
+                    let rest = rest.trim_start().strip_prefix('"')?;
+                    rest.split_once('"').map(|(name, _)| name.to_owned())
+                });
+                names.extend(found);
+            }
+        }
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Each bug on the seed that finds it; gives those that were not found.
+pub fn run_list() -> Vec<String> {
+    let list = list();
+    let mut blind: Vec<String> = Vec::new();
+    for name in names() {
+        let Some((_, seed)) = list.iter().find(|(listed, _)| *listed == name) else {
+            println!("planted bug {name}: tests/sim/planted.txt has no seed for it");
+            blind.push(name);
+            continue;
+        };
+        let total = run::many(&[*seed], Some(&name), true);
+        match total.failed.first() {
+            Some(failed) => {
+                println!("planted bug {name}: seed {seed} finds it, {}", failed.violation.law);
+            }
+            None => {
+                println!("planted bug {name}: seed {seed} does not find it any more");
+                blind.push(name);
+            }
+        }
+    }
+    blind
+}
+
+/// Looks for a seed for every bug, and writes the list; gives those that were not found.
+pub fn search(first: u64) -> Vec<String> {
+    let seeds: Vec<u64> = (first..first + WITHIN).collect();
+    let (mut lines, mut blind) = (Vec::new(), Vec::new());
+    for name in names() {
+        let total = run::many(&seeds, Some(&name), true);
+        let found = total.failed.iter().min_by_key(|failed| failed.seed);
+        match found {
+            Some(failed) => {
+                let violation = &failed.violation;
+                println!("{name}: seed {} after {} seeds, {}: {}", failed.seed, total.passed, violation.law, violation.text);
+                lines.push(format!("{name} {}", failed.seed));
+            }
+            None => {
+                println!("{name}: not found within {WITHIN} seeds");
+                blind.push(name);
+            }
+        }
+    }
+    let header = "# Planted bugs and the seeds that find them. Written by scripts/test-planted.";
+    fs::write(path(), format!("{header}\n{}\n", lines.join("\n"))).expect("writable");
+    blind
+}
+
+fn path() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/sim/planted.txt")
+}
