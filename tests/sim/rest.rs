@@ -171,7 +171,10 @@ impl Sim {
     fn waits_honestly(&self, world: &World, app: &App, row: &Instance) -> Yet {
         let up = self.server.up.as_ref().ok_or("there is no server")?;
         let now = up.clock(self.now);
-        let held = app.backoffs.iter().any(|backoff| backoff.config == row.config && backoff.until() > now);
+        let held = app
+            .backoffs
+            .iter()
+            .any(|backoff| backoff.config == row.config && backoff.until() > now);
         if held {
             return Err(format!("{} is held back", app.path));
         }
@@ -191,9 +194,10 @@ impl Sim {
     /// A deployment that still runs has an app that is not done for a reason.
     fn deployments_settled(&self, world: &World) -> Yet {
         for (id, _) in world.deployments.iter() {
-            let mut of = world.apps.iter().filter(|(_, app)| {
-                app.part.as_ref().is_some_and(|part| part.deployment == *id)
-            });
+            let mut of = world
+                .apps
+                .iter()
+                .filter(|(_, app)| app.part.as_ref().is_some_and(|part| part.deployment == *id));
             let held = of.any(|(key, app)| {
                 let lost = |row: &Instance| {
                     row.is_scheduled() || row.condition().is_some_and(Condition::is_unreachable)
@@ -248,8 +252,12 @@ fn fits(world: &World, agent: &Agent, need: &Need<'_>, now: Timestamp) -> bool {
         .filter(|place| place.agent == agent.key)
         .collect();
     let (mut cpus, mut mem, mut devices) = (Cpus::ZERO, Mem::ZERO, 0);
-    let mut taken: BTreeSet<u16> =
-        agent.foreign.iter().filter(|(_, foreign)| foreign.until > now).map(|(port, _)| *port).collect();
+    let mut taken: BTreeSet<u16> = agent
+        .foreign
+        .iter()
+        .filter(|(_, foreign)| foreign.until > now)
+        .map(|(port, _)| *port)
+        .collect();
     for place in places {
         cpus += place.cpus;
         mem += place.mem;

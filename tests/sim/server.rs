@@ -137,7 +137,9 @@ impl Sim {
         self.jump_clock();
         let lead = match self.server.log.lead(Bid::IfVacant) {
             Ok(lead) => lead,
-            Err(error) => return self.fail("I10", format!("the leadership is not to be had: {error}")),
+            Err(error) => {
+                return self.fail("I10", format!("the leadership is not to be had: {error}"));
+            }
         };
         let loaded = match load_world(&self.server.log.load()) {
             Ok(loaded) => loaded,
@@ -337,7 +339,9 @@ impl Sim {
 
     /// The server dies with records that are not durable: some of them survive.
     fn tear(&mut self) {
-        let Some(group) = self.server.up.as_ref().and_then(|up| up.writing.as_ref()) else { return };
+        let Some(group) = self.server.up.as_ref().and_then(|up| up.writing.as_ref()) else {
+            return;
+        };
         let count = group.records.len();
         let kept = match self.server.armed {
             Some(Kind::ServerKilledAppendTorn) => self.rng.between(1, count as u64),
@@ -389,7 +393,9 @@ impl Sim {
 
     /// A sweep is complete: what lies before it may go.
     fn move_head(&mut self, commits: &[Commit]) {
-        let Some(began) = commits.iter().filter_map(|commit| commit.swept_from).max() else { return };
+        let Some(began) = commits.iter().filter_map(|commit| commit.swept_from).max() else {
+            return;
+        };
         let Some(up) = &mut self.server.up else { return };
         let Some(start) = up.ledger.position_of(began) else { return };
         match self.server.log.move_head(&up.lead, start) {
@@ -402,7 +408,8 @@ impl Sim {
     /// What has become durable is history.
     fn settle_log(&mut self) {
         let durable = self.server.log.durable();
-        while let Some((commit, _)) = self.server.unsettled.pop_front_if(|(_, end)| *end <= durable) {
+        while let Some((commit, _)) = self.server.unsettled.pop_front_if(|(_, end)| *end <= durable)
+        {
             self.observe(&commit);
         }
     }
@@ -445,7 +452,11 @@ fn with_meta(mut world: World, cluster: ClusterId) -> World {
 fn brief(fact: &Fact) -> String {
     match fact {
         Fact::Asked { ticket, change, force, .. } => {
-            format!("{ticket:?} asks{} {}", if *force { " by force" } else { "" }, crate::client::brief(change))
+            format!(
+                "{ticket:?} asks{} {}",
+                if *force { " by force" } else { "" },
+                crate::client::brief(change)
+            )
         }
         Fact::Attached { ticket, run, .. } => format!("attached {ticket:?} run {run}"),
         Fact::Has { agent, haves, ticket } => {
@@ -472,7 +483,8 @@ fn brief_commit(commit: &Commit) -> String {
                 row.condition(),
                 match row.goal {
                     stayer::model::instance::Goal::Run => "run".to_owned(),
-                    stayer::model::instance::Goal::Stop { then, why, .. } => format!("{why:?}/{then:?}"),
+                    stayer::model::instance::Goal::Stop { then, why, .. } =>
+                        format!("{why:?}/{then:?}"),
                 },
                 row.version.0.as_millis() % 10_000_000
             ),

@@ -87,7 +87,8 @@ impl Sim {
                 Some(("I12", format!("{} is ended and nothing says so", short(*id))))
             }
             Step::Remove(_, id) => {
-                let state = self.agents[agent].host.sandboxes().into_iter().find(|(at, _)| at == id);
+                let state =
+                    self.agents[agent].host.sandboxes().into_iter().find(|(at, _)| at == id);
                 let exited = matches!(state, Some((_, FoundState::Exited { .. })));
                 let known = history.ended.contains(id) || history.strangers.contains(&id.instance);
                 let text = format!("{} is removed before its end is durable", short(*id));
