@@ -131,6 +131,29 @@ async fn pages_of_others_are_refused_at_the_socket() {
     stayer.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn too_large_too_deep_and_not_json_are_refused_and_nothing_breaks() {
+    // Reliability 5.4: 2 MiB for an app, 32 MiB for arrays.
+    let stayer = Stayer::bare().await;
+    let long = sleeper("/long", json!({"labels": {"a": "x".repeat(2 << 20)}}));
+    for _ in 0..10 {
+        // Whoever is still sending hears it too.
+        let refused = stayer.post("/v2/apps", &long).await.expect(413);
+        assert!(refused.json()["message"].is_string());
+    }
+    let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    stayer.send(Method::POST, "/v2/apps", Some(deep)).await.expect(400);
+    let broken = r#"{"id":"/broken" "cmd":"true"}"#.to_owned();
+    let told = stayer.send(Method::POST, "/v2/apps", Some(broken)).await.expect(400).json();
+    assert!(told["details"].is_string(), "{told}");
+    let wrong = json!({"id": "/wrong", "cmd": true, "cpus": "many", "instances": -1});
+    let faults = stayer.post("/v2/apps", &wrong).await.expect(422).json();
+    let paths = faults["details"].as_array().map(Vec::len);
+    assert!(paths >= Some(2), "all at once: {faults}");
+    assert_eq!(stayer.get("/v2/apps").await.expect(200).json(), json!({"apps": []}));
+    stayer.finish().await;
+}
+
 #[test]
 fn another_address_than_loopback_is_refused_unless_it_is_said_twice() {
     let data = tempfile::tempdir().expect("a directory");

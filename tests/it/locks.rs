@@ -71,7 +71,9 @@ async fn a_cancelled_upgrade_leaves_the_old_tasks_as_they_were() {
 async fn a_cancelled_crash_loop_is_back_at_what_ran_before() {
     // What runs for a moment counts as healthy (RU-1), so an old task may have gone; all of them are back.
     let stayer = Stayer::bare().await;
-    stayer.launch(&sleeper("/app", json!({"instances": 3}))).await;
+    // One at a time, so that never all of the new ones run at the same moment, which would be the end of it.
+    let strategy = json!({"minimumHealthCapacity": 1, "maximumOverCapacity": 0.3});
+    stayer.launch(&sleeper("/app", json!({"instances": 3, "upgradeStrategy": strategy}))).await;
     stayer.running("/app", 3).await;
     let change = json!({"cmd": "exit 3", "backoffSeconds": 1, "backoffFactor": 2});
     let deployment = stayer.put("/v2/apps/app", &change).await.expect(200).json();

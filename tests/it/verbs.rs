@@ -2,12 +2,19 @@
 
 use serde_json::{Value, json};
 
-use crate::rig::{Stayer, command, ids, run, sleeper};
+use crate::rig::{Ended, Stayer, command, ids, run, sleeper};
 
 fn file(stayer: &Stayer, name: &str, text: &str) -> String {
     let path = stayer.dir().join(name);
     std::fs::write(&path, text).expect("a file");
     path.display().to_string()
+}
+
+/// A verb that goes on while the test does.
+fn run_beside(stayer: &Stayer, args: &[&str]) -> tokio::task::JoinHandle<Ended> {
+    let mut verb = command();
+    verb.args(args).env("STAYER_SERVER", &stayer.url);
+    tokio::task::spawn_blocking(move || run(&mut verb))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,11 +89,6 @@ async fn what_a_task_writes_and_why_an_app_waits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn deployments_and_what_does_not_come_to_be() {
     let stayer = Stayer::bare().await;
-    let crash = sleeper("/crash", json!({"cmd": "exit 9", "backoffSeconds": 60})).to_string();
-    let crashed = stayer.cli(&["app", "add", &file(&stayer, "crash.json", &crash)]);
-    // It ran for a moment, so its deployment is over, and it does not run.
-    assert_eq!(crashed.code, 6, "{crashed:?}");
-    assert!(crashed.err.contains("exited with status 9"), "{crashed:?}");
     let never = json!({"user": "no-such-account", "backoffSeconds": 60});
     let body = file(&stayer, "never.json", &sleeper("/never", never).to_string());
     let timed_out = stayer.cli(&["app", "add", &body, "--timeout", "2"]);
@@ -100,6 +102,18 @@ async fn deployments_and_what_does_not_come_to_be() {
     stayer.at_rest().await;
     stayer.get("/v2/apps/never").await.expect(404);
     assert_eq!(stayer.cli(&["deployment", "cancel", &id]).code, 1);
+    // Somebody else ends it half-way: then it is over, and not everything runs.
+    let adding = run_beside(&stayer, &["app", "add", &body]);
+    let id = stayer
+        .wait("it has begun", async |stayer| {
+            let all = stayer.get("/v2/deployments").await.json();
+            all[0]["id"].as_str().map(str::to_owned)
+        })
+        .await;
+    stayer.delete(&format!("/v2/deployments/{id}?force=true")).await.expect(202);
+    let added = adding.await.expect("it ends");
+    assert_eq!(added.code, 6, "{added:?}");
+    assert!(added.err.contains("no-such-account"), "{added:?}");
     let nobody = run(command().args(["app", "list", "--server", "http://127.0.0.1:1"]));
     assert_eq!(nobody.code, 3, "{nobody:?}");
     stayer.finish().await;
