@@ -19,6 +19,9 @@ use crate::wire::logs::{LogRequest, NoLog};
 use crate::wire::message::{Hello, Refused};
 use crate::wire::reverse::{Endpoints, LogSink, Opening};
 
+/// Between two looks at the time while there is no room to send.
+const ROOM: Duration = Duration::from_millis(100);
+
 /// Reads the logs of this host.
 pub trait LogReader: Send + Sync + 'static {
     /// Sends a log into `sink`, from a task of its own.
@@ -161,34 +164,46 @@ async fn take_news(shared: Arc<Shared>, mut news: mpsc::UnboundedReceiver<News>)
     }
 }
 
-/// One session, until either side ends it.
+/// One session, until either side ends it. Room to send is waited for beside everything else: two ends that each wait
+/// for the other to read first would wait for ever.
 async fn talk(shared: Arc<Shared>, session: Session, opening: Opening) {
     let Opening { open: _, up, mut down, hang_up } = opening;
+    let mut has_news = true;
     loop {
-        loop {
-            let Ok(permit) = up.reserve().await else { return shared.link().closed(session) };
-            let frame = shared.link().pull(shared.clock.now(), session, MAX_BATCH);
-            let Some(frame) = frame else { break };
-            if let Err(error) = permit.send(&frame) {
-                tracing::error!(%error, "a message to the leader is too long");
-                return shared.link().closed(session);
-            }
-        }
         if shared.pass_on().await.is_err() {
             return;
         }
-        let sleep = until_wake(&shared);
+        let sleep = until_wake(&shared, has_news);
         tokio::select! {
+            permit = up.reserve(), if has_news => {
+                let Ok(permit) = permit else { return shared.link().closed(session) };
+                let frame = shared.link().pull(shared.clock.now(), session, MAX_BATCH);
+                has_news = frame.is_some();
+                if let Some(frame) = frame
+                    && let Err(error) = permit.send(&frame)
+                {
+                    tracing::error!(%error, "a message to the leader is too long");
+                    return shared.link().closed(session);
+                }
+                // What was said last, a farewell perhaps, is to leave before the connection is hung up.
+                continue;
+            }
             frame = down.recv() => match frame {
-                Ok(Some(frame)) => shared.link().down(shared.clock.now(), session, frame),
+                Ok(Some(frame)) => {
+                    shared.link().down(shared.clock.now(), session, frame);
+                    has_news = true;
+                }
                 Ok(None) => return shared.link().closed(session),
                 Err(error) => {
                     tracing::info!(%error, "the leader's stream ended");
                     return shared.link().closed(session);
                 }
             },
-            () = shared.news.notified() => {}
-            () = tokio::time::sleep(sleep) => shared.link().tick(shared.clock.now()),
+            () = shared.news.notified() => has_news = true,
+            () = tokio::time::sleep(sleep) => {
+                shared.link().tick(shared.clock.now());
+                has_news = true;
+            }
         }
         if shared.link().session() != Some(session) {
             // Silent, or replaced by a newer session. A connection without a session is dialled anew.
@@ -198,7 +213,9 @@ async fn talk(shared: Arc<Shared>, session: Session, opening: Opening) {
     }
 }
 
-fn until_wake(shared: &Shared) -> Duration {
+/// While there is no room to send, what is due to be sent is no reason to wake.
+fn until_wake(shared: &Shared, waits_for_room: bool) -> Duration {
     let wake = shared.link().next_wake();
-    wake.map_or(Duration::from_secs(1), |wake| wake.since(shared.clock.now()).into())
+    let wake = wake.map_or(Duration::from_secs(1), |wake| wake.since(shared.clock.now()).into());
+    if waits_for_room { wake.max(ROOM) } else { wake }
 }

@@ -222,9 +222,12 @@ impl Helper {
         Ok((Helper { child }, address))
     }
 
-    /// Its process, while it runs.
-    pub fn pid(&self) -> Option<u32> {
-        self.child.id()
+    /// Its process.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn pid(&self) -> Result<u32, Failure> {
+        self.child.id().ok_or_else(|| Failure::Failed("a helper has ended".to_owned()))
     }
 }
 

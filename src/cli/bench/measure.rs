@@ -60,7 +60,7 @@ impl Spread {
         let at = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
         Spread {
             low: at(0),
-            median: at(values.len() / 2),
+            median: f64::midpoint(at(values.len() / 2), at(values.len().saturating_sub(1) / 2)),
             high: at(values.len().saturating_sub(1)),
         }
     }
