@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use stayer::logic::brain::{Brain, MAX_PENDING, client_answers};
+use stayer::logic::brain::{Answers, Brain, MAX_PENDING, sort_answers};
 use stayer::logic::draft::Limits;
 use stayer::model::commit::Commit;
 use stayer::model::fact::{Answer, Fact, Ticket};
@@ -378,16 +378,14 @@ impl Sim {
             return self.strike_append(0);
         }
         up.view = view;
-        let (mut clients, mut agents, mut changed) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut answers, mut changed) = (Answers::default(), Vec::new());
         for commit in &group.commits {
-            let (to_clients, to_agents) = client_answers(commit.answers.clone());
-            clients.extend(to_clients);
-            agents.extend(to_agents);
+            sort_answers(commit.answers.clone(), &mut answers);
             changed.extend(changed_in(commit));
         }
         self.move_head(&group.commits);
-        self.answer_clients(clients);
-        self.hand_out(&agents, &changed);
+        self.answer_clients(answers.clients);
+        self.hand_out(&answers.agents, &changed);
         self.turn();
     }
 
