@@ -3,6 +3,11 @@
 //! One binary, so that everything is linked once. Each test has a server of its own with a data directory of its own, and
 //! waits for conditions, never for time.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test reads the time to give up, and the environment of the machine it runs on"
+)]
+
 mod rig;
 
 mod proc;
