@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use crate::proc::{self, Process};
 
 /// The longest wait for anything. Goals are a tenth of it or less.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Between two looks at a condition.
 const LOOK: Duration = Duration::from_millis(20);
@@ -374,7 +374,7 @@ impl Stayer {
 impl Drop for Stayer {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("the server at {} said:\n{}", self.url, self.said());
+            show(&format!("the server at {} said:\n{}", self.url, self.said()));
         }
         if matches!(self.child.try_wait(), Ok(None)) {
             proc::signal(self.child.id(), "KILL");
@@ -388,6 +388,12 @@ impl Drop for Stayer {
             proc::remove_groups(id);
         }
     }
+}
+
+/// Tells whoever reads of a test that failed.
+#[expect(clippy::disallowed_macros, reason = "a failing test's own output is captured with it")]
+fn show(text: &str) {
+    eprintln!("{text}");
 }
 
 /// An app that only waits to be ended, with other or more fields. It needs no port.

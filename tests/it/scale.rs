@@ -25,8 +25,8 @@ async fn one_ten_three(stayer: &Stayer, id: &str, selection: &str) {
     stayer.put(&path, &json!({"instances": 3})).await.expect(200);
     let mut left = by_age(stayer.running(id, 3).await);
     // Of those that started together any may go, so whole batches are compared.
-    let batch =
-        |task: &String| (ten.iter().position(|one| one == task).expect("one of the ten") + 2) / 3;
+    let place = |task: &String| ten.iter().position(|one| one == task).expect("one of the ten");
+    let batch = |task: &String| place(task).div_ceil(3);
     left.sort_by_key(batch);
     let batches: Vec<usize> = left.iter().map(batch).collect();
     match selection {
