@@ -186,7 +186,9 @@ impl Sim {
             up.link.complete();
         }
         let mut frames: Vec<Up> = Vec::new();
-        if let Some((wire, session)) = up.wire.and_then(|wire| Some((wire, self.wires.get(&wire)?.session?))) {
+        if let Some((wire, session)) =
+            up.wire.and_then(|wire| Some((wire, self.wires.get(&wire)?.session?)))
+        {
             up.sessions.insert(wire, session);
             while let Some(frame) = up.link.pull(clock, session, budget) {
                 frames.push(frame);

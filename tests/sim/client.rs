@@ -117,8 +117,7 @@ impl Sim {
         let count = if self.plan.fat || self.rng.chance(150) { 3.min(self.plan.paths) } else { 1 };
         let paths = specs::paths(self.plan.paths);
         let first = self.rng.index(paths.len());
-        let chosen: Vec<AppPath> =
-            paths.iter().cycle().skip(first).take(count).cloned().collect();
+        let chosen: Vec<AppPath> = paths.iter().cycle().skip(first).take(count).cloned().collect();
         let mut specs: Vec<Spec> = Vec::new();
         for path in chosen {
             let mut spec = specs::spec(path, &self.plan, &mut self.rng);
@@ -211,7 +210,8 @@ impl Sim {
                 return self.fail("I1", format!("{path} was answered, and it is {app:?}"));
             }
             // A put that changes nothing gives no new version, and neither does a removal.
-            let version = if removed { before.unwrap_or_default() } else { app.version.min(version) };
+            let version =
+                if removed { before.unwrap_or_default() } else { app.version.min(version) };
             let known = Known { version, removed, doubtful: true };
             self.client.known.insert(path, known);
         }
@@ -249,7 +249,9 @@ impl Sim {
                 continue;
             }
             let (instance, incarnation) = (row.id, row.incarnation);
-            self.client.killed.push((*key, stayer::agent::runtime::SandboxId { instance, incarnation }));
+            self.client
+                .killed
+                .push((*key, stayer::agent::runtime::SandboxId { instance, incarnation }));
         }
     }
 
@@ -347,7 +349,9 @@ fn touched(change: &Change, view: Option<&View>) -> Vec<AppPath> {
 pub fn brief(change: &Change) -> String {
     match change {
         Change::Put { apps, .. } => {
-            let one = |put: &Put| format!("{} x{} {:?}", put.spec.path.as_str(), put.spec.instances, put.expect);
+            let one = |put: &Put| {
+                format!("{} x{} {:?}", put.spec.path.as_str(), put.spec.instances, put.expect)
+            };
             format!("put {}", apps.iter().map(one).collect::<Vec<_>>().join(", "))
         }
         Change::Remove { path } => format!("remove {}", path.as_str()),

@@ -116,11 +116,7 @@ impl Sim {
     }
 
     /// What has become durable goes to the sessions that it concerns.
-    pub fn hand_out(
-        &mut self,
-        answers: &[(Ticket, Answer)],
-        changed: &[(AgentKey, InstanceKey)],
-    ) {
+    pub fn hand_out(&mut self, answers: &[(Ticket, Answer)], changed: &[(AgentKey, InstanceKey)]) {
         let now = self.now;
         let Some(up) = &mut self.server.up else { return };
         let clock = up.clock(now);

@@ -142,7 +142,8 @@ impl Sim {
         }
         let Some(up) = &host.up else { return self.check_truth(agent) };
         let life = up.life;
-        let watches: Vec<(SandboxId, Hand)> = up.watches.iter().map(|(id, hand)| (*id, *hand)).collect();
+        let watches: Vec<(SandboxId, Hand)> =
+            up.watches.iter().map(|(id, hand)| (*id, *hand)).collect();
         for (id, hand) in watches {
             let host = &self.agents[agent].host;
             let fault = match host.is_running(id) && host.is_up(hand) {
@@ -251,7 +252,9 @@ fn brief(step: &Step) -> String {
         Step::Prepare(_, plan) => {
             format!("prepare {}/{} {}", plan.key.app, plan.key.no, short(plan.id))
         }
-        Step::Start(_, plan) => format!("start {}/{} {}", plan.key.app, plan.key.no, short(plan.id)),
+        Step::Start(_, plan) => {
+            format!("start {}/{} {}", plan.key.app, plan.key.no, short(plan.id))
+        }
         Step::Cancel(_, id) => format!("cancel {}", short(*id)),
         Step::Watch(_, id) => format!("watch {}", short(*id)),
         Step::Terminate(_, id) => format!("terminate {}", short(*id)),

@@ -118,7 +118,9 @@ fn show(failed: &Failed, args: &Args) {
         None => ("", String::new()),
     };
     let seed = failed.seed;
-    println!("again: cargo test --profile sim{features} --test sim -- --seed {seed} --trace{bug}\n");
+    println!(
+        "again: cargo test --profile sim{features} --test sim -- --seed {seed} --trace{bug}\n"
+    );
 }
 
 /// Seeds that failed once; they come first.

@@ -85,7 +85,10 @@ pub fn search(first: u64) -> Vec<String> {
         match found {
             Some(failed) => {
                 let violation = &failed.violation;
-                println!("{name}: seed {} after {} seeds, {}: {}", failed.seed, total.passed, violation.law, violation.text);
+                println!(
+                    "{name}: seed {} after {} seeds, {}: {}",
+                    failed.seed, total.passed, violation.law, violation.text
+                );
                 lines.push(format!("{name} {}", failed.seed));
             }
             None => {

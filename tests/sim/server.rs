@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use stayer::logic::brain::{Brain, MAX_PENDING, client_answers};
+use stayer::logic::brain::{Brain, MAX_PENDING};
 use stayer::logic::draft::Limits;
 use stayer::model::commit::Commit;
 use stayer::model::fact::{Answer, Fact, Ticket};
@@ -46,6 +46,8 @@ pub struct Server {
     unsettled: VecDeque<(Commit, Position)>,
     /// What strikes in the next append.
     pub armed: Option<Kind>,
+    /// Appends that are still to fail.
+    pub faults: u64,
     /// Commits made in all.
     pub commits: u64,
 }
@@ -91,6 +93,7 @@ impl Server {
             wall: 0,
             unsettled: VecDeque::new(),
             armed: None,
+            faults: 0,
             commits: 0,
         }
     }
@@ -137,7 +140,9 @@ impl Sim {
         self.jump_clock();
         let lead = match self.server.log.lead(Bid::IfVacant) {
             Ok(lead) => lead,
-            Err(error) => return self.fail("I10", format!("the leadership is not to be had: {error}")),
+            Err(error) => {
+                return self.fail("I10", format!("the leadership is not to be had: {error}"));
+            }
         };
         let loaded = match load_world(&self.server.log.load()) {
             Ok(loaded) => loaded,
@@ -324,6 +329,7 @@ impl Sim {
             }
             Err(AppendError::Full | AppendError::Unavailable(_)) => {
                 up.fine_since = self.now + RETRY;
+                self.server.faults = self.server.faults.saturating_sub(1);
                 if let Some(kind @ (Kind::StoreAnswerLost | Kind::StoreTorn)) = armed {
                     self.server.armed = None;
                     self.seen.met(kind);
@@ -337,7 +343,9 @@ impl Sim {
 
     /// The server dies with records that are not durable: some of them survive.
     fn tear(&mut self) {
-        let Some(group) = self.server.up.as_ref().and_then(|up| up.writing.as_ref()) else { return };
+        let Some(group) = self.server.up.as_ref().and_then(|up| up.writing.as_ref()) else {
+            return;
+        };
         let count = group.records.len();
         let kept = match self.server.armed {
             Some(Kind::ServerKilledAppendTorn) => self.rng.between(1, count as u64),
@@ -376,9 +384,12 @@ impl Sim {
         up.view = view;
         let (mut clients, mut agents, mut changed) = (Vec::new(), Vec::new(), Vec::new());
         for commit in &group.commits {
-            let (to_clients, to_agents) = client_answers(commit.answers.clone());
-            clients.extend(to_clients);
-            agents.extend(to_agents);
+            for (ticket, answer) in &commit.answers {
+                match ticket {
+                    Ticket::Client(number) => clients.push((*number, answer.clone())),
+                    Ticket::Agent(..) => agents.push((*ticket, answer.clone())),
+                }
+            }
             changed.extend(changed_in(commit));
         }
         self.move_head(&group.commits);
@@ -389,7 +400,9 @@ impl Sim {
 
     /// A sweep is complete: what lies before it may go.
     fn move_head(&mut self, commits: &[Commit]) {
-        let Some(began) = commits.iter().filter_map(|commit| commit.swept_from).max() else { return };
+        let Some(began) = commits.iter().filter_map(|commit| commit.swept_from).max() else {
+            return;
+        };
         let Some(up) = &mut self.server.up else { return };
         let Some(start) = up.ledger.position_of(began) else { return };
         match self.server.log.move_head(&up.lead, start) {
@@ -402,7 +415,8 @@ impl Sim {
     /// What has become durable is history.
     fn settle_log(&mut self) {
         let durable = self.server.log.durable();
-        while let Some((commit, _)) = self.server.unsettled.pop_front_if(|(_, end)| *end <= durable) {
+        while let Some((commit, _)) = self.server.unsettled.pop_front_if(|(_, end)| *end <= durable)
+        {
             self.observe(&commit);
         }
     }
@@ -445,7 +459,11 @@ fn with_meta(mut world: World, cluster: ClusterId) -> World {
 fn brief(fact: &Fact) -> String {
     match fact {
         Fact::Asked { ticket, change, force, .. } => {
-            format!("{ticket:?} asks{} {}", if *force { " by force" } else { "" }, crate::client::brief(change))
+            format!(
+                "{ticket:?} asks{} {}",
+                if *force { " by force" } else { "" },
+                crate::client::brief(change)
+            )
         }
         Fact::Attached { ticket, run, .. } => format!("attached {ticket:?} run {run}"),
         Fact::Has { agent, haves, ticket } => {
@@ -472,7 +490,8 @@ fn brief_commit(commit: &Commit) -> String {
                 row.condition(),
                 match row.goal {
                     stayer::model::instance::Goal::Run => "run".to_owned(),
-                    stayer::model::instance::Goal::Stop { then, why, .. } => format!("{why:?}/{then:?}"),
+                    stayer::model::instance::Goal::Stop { then, why, .. } =>
+                        format!("{why:?}/{then:?}"),
                 },
                 row.version.0.as_millis() % 10_000_000
             ),

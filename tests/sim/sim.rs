@@ -241,7 +241,8 @@ impl Sim {
         let hosts = self.agents.iter().filter_map(|agent| agent.host.next_wake());
         let up = self.server.up.as_ref();
         let brain = up.and_then(|up| up.next_wake(now));
-        let fleet = up.and_then(|up| up.fleet.next_wake().map(|wake| now + wake.since(up.clock(now))));
+        let fleet =
+            up.and_then(|up| up.fleet.next_wake().map(|wake| now + wake.since(up.clock(now))));
         queued.into_iter().chain(agents).chain(hosts).chain(brain).chain(fleet).min()
     }
 

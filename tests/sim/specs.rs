@@ -57,8 +57,10 @@ pub fn inventory(number: usize, plan: &Plan, rng: &mut Rng) -> Inventory {
 pub fn spec(path: AppPath, plan: &Plan, rng: &mut Rng) -> Spec {
     let fixed = rng.chance(120);
     let ports = if fixed { 1 } else { rng.between(0, 2) };
-    let definition =
-        |_| PortDefinition { port: if fixed { FIXED_PORT } else { 0 }, ..PortDefinition::default() };
+    let definition = |_| PortDefinition {
+        port: if fixed { FIXED_PORT } else { 0 },
+        ..PortDefinition::default()
+    };
     Spec {
         path,
         instances: u32::try_from(rng.between(0, 6)).expect("small"),

@@ -30,7 +30,8 @@ pub struct Wire {
 impl Sim {
     /// An agent dials, if there is somebody to dial.
     pub fn dials(&mut self, agent: usize, life: u64) {
-        let ready = self.agents[agent].up.as_ref().is_some_and(|up| up.life == life && up.wire.is_none());
+        let ready =
+            self.agents[agent].up.as_ref().is_some_and(|up| up.life == life && up.wire.is_none());
         if !ready {
             return;
         }
