@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use stayer::logic::brain::{Answers, Brain, MAX_PENDING, sort_answers};
+use stayer::logic::brain::{Brain, MAX_PENDING};
 use stayer::logic::draft::Limits;
 use stayer::model::commit::Commit;
 use stayer::model::fact::{Answer, Fact, Ticket};
@@ -46,6 +46,8 @@ pub struct Server {
     unsettled: VecDeque<(Commit, Position)>,
     /// What strikes in the next append.
     pub armed: Option<Kind>,
+    /// Appends that are still to fail.
+    pub faults: u64,
     /// Commits made in all.
     pub commits: u64,
 }
@@ -91,6 +93,7 @@ impl Server {
             wall: 0,
             unsettled: VecDeque::new(),
             armed: None,
+            faults: 0,
             commits: 0,
         }
     }
@@ -326,6 +329,7 @@ impl Sim {
             }
             Err(AppendError::Full | AppendError::Unavailable(_)) => {
                 up.fine_since = self.now + RETRY;
+                self.server.faults = self.server.faults.saturating_sub(1);
                 if let Some(kind @ (Kind::StoreAnswerLost | Kind::StoreTorn)) = armed {
                     self.server.armed = None;
                     self.seen.met(kind);
@@ -378,14 +382,19 @@ impl Sim {
             return self.strike_append(0);
         }
         up.view = view;
-        let (mut answers, mut changed) = (Answers::default(), Vec::new());
+        let (mut clients, mut agents, mut changed) = (Vec::new(), Vec::new(), Vec::new());
         for commit in &group.commits {
-            sort_answers(commit.answers.clone(), &mut answers);
+            for (ticket, answer) in &commit.answers {
+                match ticket {
+                    Ticket::Client(number) => clients.push((*number, answer.clone())),
+                    Ticket::Agent(..) => agents.push((*ticket, answer.clone())),
+                }
+            }
             changed.extend(changed_in(commit));
         }
         self.move_head(&group.commits);
-        self.answer_clients(answers.clients);
-        self.hand_out(&answers.agents, &changed);
+        self.answer_clients(clients);
+        self.hand_out(&agents, &changed);
         self.turn();
     }
 

@@ -53,8 +53,12 @@ impl Sim {
                 }
             }
             Kind::StoreFull | Kind::StoreAway => {
+                if self.server.faults > 0 {
+                    return;
+                }
+                self.server.faults = self.rng.between(1, 8);
                 let fault = if kind == Kind::StoreFull { Fault::Full } else { Fault::Away };
-                for _ in 0..self.rng.between(1, 8) {
+                for _ in 0..self.server.faults {
                     self.server.log.fail_next(fault);
                 }
                 self.seen.met(kind);

@@ -179,8 +179,13 @@ impl Sim {
             let leaving = there.iter().filter(|id| self.is_leaving(**id, rolling)).count();
             let counted = u32::try_from(there.len() - leaving).expect("small");
             let cap = target.map_or(0, |target| ceiling(&target));
+            // What is on its way counts as there: it may still start.
+            let coming = world.instances_of(*key).filter(|row| row.is_live());
+            let coming =
+                coming.map(|row| SandboxId { instance: row.id, incarnation: row.incarnation });
+            let coming = coming.filter(|id| !self.is_leaving(*id, rolling)).count();
             let allowed = self.truth.allowed.entry(*key).or_insert(u32::MAX);
-            if counted <= cap {
+            if count(coming) <= cap {
                 *allowed = cap;
             }
             if counted > *allowed {

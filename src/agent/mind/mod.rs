@@ -157,10 +157,10 @@ impl Mind {
         self.orders += 1;
         let order = self.wishes.get(&instance).map_or(self.orders, |wish| wish.order);
         self.keys.insert(want.key, instance);
-        for (_, life) in self.lives.range_mut(lives_of(instance)) {
-            if life.end.is_some() {
-                life.said = None;
-            }
+        // How earlier lives ended is said already, and kept by the link until it is durable.
+        let named = SandboxId { instance, incarnation: want.incarnation };
+        if let Some(life) = self.lives.get_mut(&named).filter(|life| life.end.is_some()) {
+            life.said = None;
         }
         let wish = Wish { want, order, confirmed: true, absent_said: false, absent_acked: false };
         self.wishes.insert(instance, wish);

@@ -197,6 +197,9 @@ impl Fleet {
     fn hand_out(&mut self, published: &Published) {
         for (ticket, answer) in &published.answers {
             let Ticket::Agent(agent, run, seq) = ticket else { continue };
+            if matches!(answer, Answer::Attached(_)) && !self.sessions.contains_key(agent) {
+                self.measure(*agent);
+            }
             let session = self.sessions.get(agent).filter(|session| session.run == *run);
             let Some(session) = session else { continue };
             let event = match answer {
@@ -227,6 +230,13 @@ impl Fleet {
                 let _ended = session.events.send(SessionEvent::Changed(instances));
             }
         }
+    }
+
+    /// An agent whose attachment became durable after the end of its session is heard by its row and by nobody else: its
+    /// loss may have come when no key could name it.
+    fn measure(&mut self, agent: AgentId) {
+        let now = self.clock.now();
+        self.absent.entry(agent).or_insert_with(|| Liveness::of_agent(now));
     }
 
     async fn tick(&mut self) {
@@ -260,4 +270,44 @@ fn placed_on(view: &View, agent: AgentKey) -> BTreeSet<InstanceKey> {
     let there =
         instances.filter(|row| row.place.as_ref().is_some_and(|place| place.agent == agent));
     there.map(|instance| instance.key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::model::time::Timestamp;
+
+    fn fleet() -> Fleet {
+        let (facts, _) = mpsc::channel(8);
+        let (own, events) = mpsc::channel(8);
+        let (_, published) = mpsc::unbounded_channel();
+        Fleet {
+            server: Server::new(facts.clone()),
+            facts,
+            clock: Clock::start(Timestamp::default()),
+            cluster: ClusterId(Uuid::nil()),
+            epoch: Epoch(1),
+            published,
+            events,
+            own,
+            gauges: Default::default(),
+            absent: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            next: 0,
+        }
+    }
+
+    #[test]
+    fn an_agent_that_was_gone_before_its_attachment_was_durable_is_measured() {
+        // Its row says that it is heard; its loss, if that came before, could name no key and was told to nobody.
+        let mut fleet = fleet();
+        let (agent, run) = (AgentId(Uuid::from_u128(1)), RunId(Uuid::from_u128(2)));
+        let attached = (Ticket::Agent(agent, run, Seq(0)), Answer::Attached(AgentKey(1)));
+        let (answers, changed) = (vec![attached], Vec::new());
+        fleet.hand_out(&Published { view: Arc::default(), answers, changed });
+        assert!(fleet.absent.contains_key(&agent));
+    }
 }

@@ -103,6 +103,22 @@ fn a_later_mind_adopts_what_runs() {
 }
 
 #[test]
+fn how_an_earlier_life_ended_is_said_once() {
+    // Wants of a life follow each of its steps; what they do not speak of need not be made durable anew each time.
+    let mut rig = one_running(1);
+    rig.host.end_from_outside(rig.now, id(key(1, 0), 1), End::Code(7));
+    rig.run(Span::secs(1));
+    rig.mind.acked(id(key(1, 0), 1).instance, id(key(1, 0), 1).incarnation);
+    rig.said.clear();
+    for rev in 2..5 {
+        rig.mind.want(run(key(1, 0), 2, rev));
+        rig.run(Span::secs(1));
+    }
+    assert!(running(rig.phase(id(key(1, 0), 2))));
+    assert_eq!(rig.phase(id(key(1, 0), 1)), None);
+}
+
+#[test]
 fn what_ended_is_answered_again_and_never_restarted() {
     // SM-15: at least once, until acknowledged, also by a later mind.
     let mut rig = one_running(1);
