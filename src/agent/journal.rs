@@ -68,7 +68,13 @@ fn watch_end(process: ProcessRuntime, id: SandboxId) -> watch::Receiver<bool> {
 
 async fn pour(pieces: impl Stream<Item = Result<Bytes, String>> + Send, sink: LogSink) {
     let mut pieces = std::pin::pin!(pieces);
-    while let Some(piece) = pieces.next().await {
+    loop {
+        // A reader that is gone is noticed also while the task says nothing.
+        let piece = tokio::select! {
+            piece = pieces.next() => piece,
+            () = sink.closed() => return,
+        };
+        let Some(piece) = piece else { return };
         match piece {
             Ok(piece) => {
                 if sink.send(piece).await.is_err() {

@@ -157,10 +157,17 @@ async fn end(writer: Writer, server: Server) -> WriterEnd {
     end
 }
 
-/// A log that nothing was written to means a world with fresh counters.
+/// The world with its counters. They are missing in a log that nothing was written to, and where that row cannot be read:
+/// then they go on behind every key that is in use. Ids also hold the time, so theirs may begin anew.
 fn with_meta(mut world: World, cluster: ClusterId) -> World {
-    let fresh = Meta { cluster, next_app: AppKey(1), next_agent: AgentKey(1), next_id: 0 };
-    world.meta.get_or_insert(fresh);
+    let app = world.apps.iter().map(|(key, _)| key.next()).max();
+    let agent = world.agents.iter().map(|(key, _)| key.next()).max();
+    world.meta.get_or_insert(Meta {
+        cluster,
+        next_app: app.unwrap_or(AppKey(1)),
+        next_agent: agent.unwrap_or(AgentKey(1)),
+        next_id: 0,
+    });
     world
 }
 

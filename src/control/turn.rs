@@ -81,37 +81,40 @@ impl Turn {
     pub async fn run(mut self) {
         let mut taken = Vec::with_capacity(TAKE);
         let mut facts = VecDeque::new();
+        let mut more = true;
         self.server.publish(self.brain.view(), Vec::new());
         loop {
             let full = self.brain.pending() >= MAX_PENDING;
-            let sleep = self.until_wake();
+            let wake = self.wake(more && !full);
             tokio::select! {
                 biased;
                 notice = self.notices.recv() => match notice {
                     Some(notice) => self.notice(notice),
                     None => return,
                 },
-                count = self.inbox.recv_many(&mut taken, TAKE), if !full => {
+                count = self.inbox.recv_many(&mut taken, TAKE), if !full && facts.len() < TAKE => {
                     if count == 0 {
                         return;
                     }
                     facts.extend(taken.drain(..));
                 }
-                () = tokio::time::sleep(sleep), if !full => {}
+                () = wake, if !full => {}
             }
-            if !self.step(&mut facts).await {
-                return;
+            match self.step(&mut facts).await {
+                Some(stepped) => more = stepped,
+                None => return,
             }
         }
     }
 
-    /// Steps until there is nothing to do; false when the writer is gone.
-    async fn step(&mut self, facts: &mut VecDeque<Fact>) -> bool {
-        while let Some(commit) = self.brain.step(self.clock.now(), facts) {
+    /// One step, so that what has become durable meanwhile is told before the next. Whether it changed anything; none
+    /// when the writer is gone.
+    async fn step(&mut self, facts: &mut VecDeque<Fact>) -> Option<bool> {
+        let commit = self.brain.step(self.clock.now(), facts);
+        let stepped = commit.is_some();
+        if let Some(commit) = commit {
             // There is room for as many as the brain lets wait, so this never blocks for long.
-            if self.writer.send(commit).await.is_err() {
-                return false;
-            }
+            self.writer.send(commit).await.ok()?;
         }
         let missed = i64::try_from(self.brain.missed_wakes()).unwrap_or(i64::MAX);
         self.gauges.wakeups_missed.set(missed);
@@ -119,7 +122,19 @@ impl Turn {
             // Verdicts are no rows: they are shown although nothing was stored.
             self.server.publish(self.brain.view(), Vec::new());
         }
-        true
+        Some(stepped || !facts.is_empty())
+    }
+
+    /// Resolves when the brain is to step: at once while there is more to do, else when it is due.
+    fn wake(&self, more: bool) -> impl Future<Output = ()> + use<> {
+        let sleep = self.until_wake();
+        async move {
+            if more {
+                tokio::task::yield_now().await;
+            } else {
+                tokio::time::sleep(sleep).await;
+            }
+        }
     }
 
     fn notice(&mut self, notice: Notice) {

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::logic::absorb::absorb;
+use crate::logic::absorb::{absorb, resume};
 use crate::logic::decide;
 use crate::logic::draft::{Dirty, Draft, Limits, Subject};
 use crate::logic::index::Index;
@@ -53,6 +53,8 @@ pub struct Brain {
     sweep: Option<Sweep>,
     next_full_mark: Timestamp,
     missed_wakes: u64,
+    /// Whether this leadership has taken up the waits of the one before.
+    resumed: bool,
 }
 
 struct Pending {
@@ -89,6 +91,7 @@ impl Brain {
             sweep: None,
             next_full_mark: at + FULL_MARK,
             missed_wakes: 0,
+            resumed: false,
         };
         brain.mark_all();
         brain
@@ -120,6 +123,9 @@ impl Brain {
             &mut self.dirty,
             &mut self.verdicts,
         );
+        if !std::mem::replace(&mut self.resumed, true) {
+            resume(&mut draft);
+        }
         for fact in take_facts(facts) {
             absorb(&mut draft, fact);
         }

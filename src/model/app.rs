@@ -128,8 +128,9 @@ impl Backoff {
         self.since + self.delay
     }
 
-    /// The moment from which the delay is forgotten.
+    /// The moment from which the delay is forgotten. Later than the longest delay by Marathon's own clean-up period, so
+    /// that a delay at its cap is waited for rather than forgotten.
     pub fn expires(&self) -> Timestamp {
-        self.since + self.max
+        self.since + self.max + Span::secs(10)
     }
 }

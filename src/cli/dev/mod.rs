@@ -104,16 +104,22 @@ async fn stop_tasks(hands: &Arc<AgentHands>) -> usize {
             }
         }
     }
-    ending.join_all().await.len()
+    ending.join_all().await.into_iter().filter(|ended| *ended).count()
 }
 
-async fn stop_one(hands: Arc<AgentHands>, hand: Hand, id: crate::agent::runtime::SandboxId) {
+/// Whether it ended.
+async fn stop_one(
+    hands: Arc<AgentHands>,
+    hand: Hand,
+    id: crate::agent::runtime::SandboxId,
+) -> bool {
     // What cannot be asked is killed; what cannot be killed is found again by the next start.
     let _asked = hands.terminate(hand, id).await;
     let grace = Spec::DEFAULT_GRACE.into();
-    if tokio::time::timeout(grace, hands.ended(hand, id)).await.is_err() {
-        let _killed = hands.kill(hand, id).await;
+    if let Ok(Ok(_)) = tokio::time::timeout(grace, hands.ended(hand, id)).await {
+        return true;
     }
+    hands.kill(hand, id).await.is_ok()
 }
 
 fn make_private(dir: &Path) -> Result<(), Failure> {

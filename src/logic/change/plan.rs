@@ -243,9 +243,14 @@ impl Steps {
 
     fn light(&self, effects: &[Effect]) -> Vec<Vec<(PlanAction, AppPath)>> {
         let mut steps: Vec<Vec<(PlanAction, AppPath)>> = vec![Vec::new(); self.count as usize];
+        let mut bytes = 0;
         for effect in effects {
             let Some(action) = effect.action else { continue };
             let path = effect.app.path.clone();
+            bytes += 2 * (path.as_str().len() + 4);
+            if bytes > running::MAX_PLAN_BYTES {
+                break;
+            }
             if let (Action::Create, Some(start)) = (action, self.start) {
                 steps[start as usize].push((PlanAction::Start, path.clone()));
             }

@@ -5,7 +5,7 @@ use crate::logic::decide::{backoff, launch};
 use crate::logic::draft::Draft;
 use crate::logic::index::timers::LAUNCH_OVERDUE;
 use crate::logic::status::{self, Change};
-use crate::model::app::{Action, App, AppVersion};
+use crate::model::app::{Action, App, AppVersion, Part};
 use crate::model::condition::Condition;
 use crate::model::id::{AppKey, Incarnation, InstanceId, InstanceKey, Rev, Version};
 use crate::model::instance::{Goal, Instance, StopWhy, Task, Then};
@@ -35,11 +35,22 @@ enum Target {
 pub fn decide(draft: &mut Draft<'_>, key: AppKey) {
     follow_time(draft, key);
     backoff::expire(draft, key);
-    let Some(app) = draft.world().apps.get(&key).cloned() else { return };
+    let Some(app) = drop_orphaned_part(draft, key) else { return };
     let target = target(draft.world(), &app);
     let reached = reach(draft, key, &target);
     launch::app(draft, key, None);
     follow_part(draft, key, reached);
+}
+
+/// The app. A part whose deployment could not be read when the log was is nobody's: it counts as cancelled.
+fn drop_orphaned_part(draft: &mut Draft<'_>, key: AppKey) -> Option<App> {
+    let mut app = draft.world().apps.get(&key).cloned()?;
+    let known = |part: &Part| draft.world().deployments.get(&part.deployment).is_some();
+    if !app.part.as_ref().is_none_or(known) {
+        app.part = None;
+        draft.put_app(app.clone());
+    }
+    Some(app)
 }
 
 /// What the app shall be: of a part whose step has not begun only what was before counts.

@@ -87,7 +87,9 @@ fn scale(situation: &Situation<'_>) -> Moves {
         situation.instances.iter().copied().filter(|one| counts(one)).collect();
     let there = count(counted.len());
     let surplus = there.saturating_sub(situation.wanted);
-    kill_order::sort(&mut counted, situation.kill_selection, false);
+    if surplus > 0 {
+        kill_order::sort(&mut counted, situation.kill_selection, false);
+    }
     let stop: Vec<InstanceKey> = counted.iter().take(surplus as usize).map(|one| one.key).collect();
     let healthy = count(situation.instances.iter().filter(|one| one.is_healthy()).count());
     let start = situation.wanted.saturating_sub(there);
@@ -109,12 +111,17 @@ fn roll(situation: &Situation<'_>) -> Moves {
     let unsettled = count(new.iter().copied().filter(settling).count());
     let mut spare = healthy.saturating_sub(capacity.floor + unsettled);
     let surplus = fresh.saturating_sub(situation.wanted) as usize;
-    let stop: Vec<InstanceKey> = old
+    let mut stop: Vec<InstanceKey> = old
         .iter()
         .chain(new.iter().take(surplus))
         .filter(|one| may_stop(one, &mut spare))
         .map(|one| one.key)
         .collect();
+    // What was given up on a lost agent must not come back with it as if it were still wanted.
+    let given_up = situation.instances.iter().filter(|one| one.is_wanted() && !counts(one));
+    stop.extend(
+        given_up.filter(|one| !kill_order::is_of(one, situation.config)).map(|one| one.key),
+    );
     let old_living = count(old.iter().filter(|one| one.is_live()).count());
     let room = capacity.ceiling.saturating_sub(old_living + fresh + leaving(situation));
     let start = situation.wanted.saturating_sub(fresh).min(room);

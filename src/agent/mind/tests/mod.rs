@@ -114,7 +114,7 @@ fn how_an_earlier_life_ended_is_said_once() {
         rig.mind.want(run(key(1, 0), 2, rev));
         rig.run(Span::secs(1));
     }
-    assert!(running(rig.phase(id(key(1, 0), 2))));
+    assert!(running(&rig, id(key(1, 0), 2)));
     assert_eq!(rig.phase(id(key(1, 0), 1)), None);
 }
 
