@@ -3,7 +3,7 @@
 //! The same client for anchor and subject, so that its own cost is in both.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -16,10 +16,17 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::cli::failure::Failure;
 
-/// One kept connection.
+/// One kept connection, made anew when the other side has closed it, as servers do that wait for long.
 pub struct Http {
+    target: Target,
     sender: SendRequest<Full<Bytes>>,
-    host: String,
+}
+
+/// Where a connection goes.
+#[derive(Clone, Debug)]
+enum Target {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
 }
 
 /// An answer.
@@ -39,9 +46,7 @@ impl Http {
     /// # Errors
     /// When nobody listens.
     pub async fn tcp(address: SocketAddr) -> Result<Http, Failure> {
-        let stream = TcpStream::connect(address).await.map_err(unreachable)?;
-        stream.set_nodelay(true).map_err(unreachable)?;
-        Http::over(stream, address.to_string()).await
+        Http::to(Target::Tcp(address)).await
     }
 
     /// To a socket of this host.
@@ -49,19 +54,12 @@ impl Http {
     /// # Errors
     /// When nobody listens.
     pub async fn unix(path: &Path) -> Result<Http, Failure> {
-        let stream = UnixStream::connect(path).await.map_err(unreachable)?;
-        Http::over(stream, "localhost".to_owned()).await
+        Http::to(Target::Unix(path.to_owned())).await
     }
 
-    async fn over<S>(stream: S, host: String) -> Result<Http, Failure>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(unreachable)?;
-        // How a connection ends is seen by who waits for an answer on it.
-        tokio::spawn(async move { drop(connection.await) });
-        Ok(Http { sender, host })
+    async fn to(target: Target) -> Result<Http, Failure> {
+        let sender = target.connect().await?;
+        Ok(Http { target, sender })
     }
 
     /// One request and its answer, whatever its status.
@@ -91,11 +89,13 @@ impl Http {
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header("host", &self.host)
+            .header("host", self.target.host())
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(body)))
             .map_err(unreachable)?;
-        self.sender.ready().await.map_err(unreachable)?;
+        if self.sender.ready().await.is_err() {
+            self.sender = self.target.connect().await?;
+        }
         let response = self.sender.send_request(request).await.map_err(unreachable)?;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.map_err(unreachable)?.to_bytes();
@@ -135,6 +135,30 @@ impl Http {
     }
 }
 
+// === impl Target ===
+
+impl Target {
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Failure> {
+        match self {
+            Target::Tcp(address) => {
+                let stream = TcpStream::connect(address).await.map_err(unreachable)?;
+                stream.set_nodelay(true).map_err(unreachable)?;
+                shake_hands(stream).await
+            }
+            Target::Unix(path) => {
+                shake_hands(UnixStream::connect(path).await.map_err(unreachable)?).await
+            }
+        }
+    }
+
+    fn host(&self) -> String {
+        match self {
+            Target::Tcp(address) => address.to_string(),
+            Target::Unix(_) => "localhost".to_owned(),
+        }
+    }
+}
+
 // === impl Reply ===
 
 impl Reply {
@@ -157,6 +181,16 @@ impl Reply {
         serde_json::from_slice(&self.body)
             .map_err(|error| Failure::Failed(format!("an answer is no JSON: {error}")))
     }
+}
+
+async fn shake_hands<S>(stream: S) -> Result<SendRequest<Full<Bytes>>, Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(unreachable)?;
+    // How a connection ends is seen by who waits for an answer on it.
+    tokio::spawn(async move { drop(connection.await) });
+    Ok(sender)
 }
 
 fn unreachable(error: impl std::fmt::Display) -> Failure {

@@ -27,8 +27,8 @@ pub async fn both(bench: &Bench) -> Result<Vec<Outcome>, Failure> {
     let server = Server::start(&bench.scratch, &["--no-engine"]).await?;
     let mut http = server.connect().await?;
     fill(&mut http).await?;
-    let one = side_by_side(bench, &server, &mut http, "/v2/apps/app-4711", ONE, 9).await?;
-    let list = side_by_side(bench, &server, &mut http, "/v2/apps", LIST, 5).await?;
+    let one = side_by_side(bench, &server, "/v2/apps/app-4711", ONE, 9).await?;
+    let list = side_by_side(bench, &server, "/v2/apps", LIST, 5).await?;
     server.stop().await?;
     let how = (Ratio::OursToAnchor, "bare axum");
     let one_what = ("read-app", "GET of one app with 10,000 apps, 64 connections ÷ bare axum");
@@ -51,14 +51,13 @@ async fn fill(http: &mut Http) -> Result<(), Failure> {
 async fn side_by_side(
     bench: &Bench,
     server: &Server,
-    http: &mut Http,
     path: &str,
     (connections, each): (usize, usize),
     rounds: usize,
 ) -> Result<Vec<Round>, Failure> {
     let file = bench.scratch.fresh();
-    std::fs::write(&file, http.get(path).await?.body)
-        .map_err(|error| Failure::Failed(error.to_string()))?;
+    let body = server.connect().await?.get(path).await?.body;
+    std::fs::write(&file, body).map_err(|error| Failure::Failed(error.to_string()))?;
     let (_anchor, address) = Helper::anchor(&file).await?;
     let measure = async |address: SocketAddr| gets(address, path, connections, each).await;
     let mut measured = Vec::new();
