@@ -123,6 +123,11 @@ fn roll(situation: &Situation<'_>) -> Moves {
         given_up.filter(|one| !kill_order::is_of(one, situation.config)).map(|one| one.key),
     );
     let old_living = count(old.iter().filter(|one| one.is_live()).count());
+    // One that waits to be launched again keeps its turn only as far as there is room for it.
+    let waiting = || new.iter().filter(|one| !one.is_live());
+    let living = old_living + fresh - count(waiting().count()) + leaving(situation);
+    let turns = capacity.ceiling.saturating_sub(living) as usize;
+    stop.extend(waiting().skip(turns).map(|one| one.key));
     let room = capacity.ceiling.saturating_sub(old_living + fresh + leaving(situation));
     let start = situation.wanted.saturating_sub(fresh).min(room);
     let healthy_new = count(new.iter().filter(|one| one.is_healthy()).count());
