@@ -165,7 +165,7 @@ impl Fleet {
             if value.is_some_and(|value| value >= wanted) {
                 return Ok(());
             }
-            tokio::time::sleep(Duration::from_millis(25)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Err(Failure::TimedOut(format!("{gauge}does not reach {wanted}")))
     }
