@@ -52,7 +52,7 @@ impl Scratch {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn new(parent: PathBuf) -> Result<Scratch, Failure> {
+    pub fn new(parent: &Path) -> Result<Scratch, Failure> {
         let dir = parent.join(format!("stayer-bench-{}", std::process::id()));
         std::fs::create_dir_all(&dir)
             .map_err(|error| Failure::Usage(format!("{}: {error}", dir.display())))?;

@@ -105,6 +105,7 @@ fn find(text: &[u8], what: &[u8]) -> Option<usize> {
     text.windows(what.len()).position(|window| window == what)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
 fn broken(error: std::io::Error) -> Failure {
     Failure::Failed(format!("the load broke off: {error}"))
 }

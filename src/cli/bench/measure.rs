@@ -176,7 +176,10 @@ fn number(value: f64) -> String {
 fn grouped(whole: &str) -> String {
     let mut text = String::new();
     for (place, digit) in whole.chars().enumerate() {
-        if place > 0 && (whole.len() - place) % 3 == 0 && whole.as_bytes()[place - 1] != b'-' {
+        if place > 0
+            && (whole.len() - place).is_multiple_of(3)
+            && whole.as_bytes()[place - 1] != b'-'
+        {
             text.push(',');
         }
         text.push(digit);
@@ -209,7 +212,7 @@ mod tests {
 
     #[test]
     fn numbers_have_three_digits_that_matter() {
-        let shown = [0.25, 3.14159, 31.4, 314.2, 1_234_567.0].map(number);
-        assert_eq!(shown, ["0.250", "3.14", "31.4", "314", "1,234,567"]);
+        let shown = [0.25, 3.218_49, 31.4, 314.2, 1_234_567.0].map(number);
+        assert_eq!(shown, ["0.250", "3.22", "31.4", "314", "1,234,567"]);
     }
 }

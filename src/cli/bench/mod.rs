@@ -30,16 +30,21 @@ pub struct BenchArgs {
     #[arg(value_name = "FIGURE", value_enum)]
     figures: Vec<Figure>,
     /// Fewer and shorter rounds, for a first look [default: off]
-    #[arg(long)]
+    #[arg(long, env = "STAYER_QUICK", value_parser = clap::builder::FalseyValueParser::new())]
     quick: bool,
     /// Where the data of the servers under test goes: on the disk that is to be measured [default: the directory for temporary files]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, env = "STAYER_DIR", value_name = "DIR")]
     dir: Option<PathBuf>,
     /// The image of the containers; it must be there already
-    #[arg(long, value_name = "IMAGE", default_value = "busybox:local")]
+    #[arg(long, env = "STAYER_IMAGE", value_name = "IMAGE", default_value = "busybox:local")]
     image: String,
     /// The engine's socket
-    #[arg(long, value_name = "PATH", default_value = "/var/run/docker.sock")]
+    #[arg(
+        long,
+        env = "STAYER_ENGINE",
+        value_name = "PATH",
+        default_value = "/var/run/docker.sock"
+    )]
     engine: PathBuf,
     /// Be the anchor that answers with the bytes of a file.
     #[arg(long, hide = true, value_name = "FILE")]
@@ -72,7 +77,7 @@ pub async fn run(args: BenchArgs, console: &mut Console) -> Result<(), Failure> 
     if let Some(file) = &args.be_anchor {
         return fakes::anchor(file, console).await;
     }
-    let scratch = Scratch::new(args.dir.clone().unwrap_or_else(std::env::temp_dir))?;
+    let scratch = Scratch::new(&args.dir.clone().unwrap_or_else(std::env::temp_dir))?;
     if let (Some(count), Some(socket)) = (args.be_agents, args.socket.clone()) {
         return fakes::agents(count, socket, scratch.path()).await;
     }

@@ -292,7 +292,7 @@ mod tests {
             published,
             events,
             own,
-            gauges: Default::default(),
+            gauges: Gauges::default(),
             absent: BTreeMap::new(),
             sessions: BTreeMap::new(),
             keys: BTreeMap::new(),

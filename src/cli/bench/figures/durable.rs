@@ -56,6 +56,7 @@ fn append(file: &Path) -> std::io::Result<f64> {
     Ok(Spread::of(millis).median)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
 fn failed(error: std::io::Error) -> Failure {
     Failure::Failed(format!("the anchor cannot be written: {error}"))
 }
