@@ -12,6 +12,7 @@ use crate::model::instance::{Goal, Instance, StopWhy, Task, Then};
 use crate::model::spec::UnreachableStrategy;
 use crate::model::time::Span;
 use crate::model::world::World;
+use crate::planted::planted;
 
 /// What an app shall be right now.
 struct Target {
@@ -176,7 +177,11 @@ fn follow_absence(draft: &mut Draft<'_>, key: InstanceKey) {
         .iter()
         .filter(|task| {
             task.condition == Condition::Unreachable
-                && now >= task.since + Span::secs(inactive_seconds)
+                && planted!(
+                    "unreachable-never-replaced",
+                    now >= task.since + Span::secs(inactive_seconds),
+                    false
+                )
         })
         .map(|task| Change {
             task: Task { condition: Condition::UnreachableInactive, ..task.clone() },

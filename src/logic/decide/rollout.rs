@@ -10,6 +10,7 @@ use crate::model::id::{InstanceKey, Version};
 use crate::model::instance::Instance;
 use crate::model::spec::{KillSelection, UpgradeStrategy};
 use crate::model::unit::Ratio;
+use crate::planted::planted;
 
 /// What is wanted and what is there.
 pub struct Situation<'a> {
@@ -76,6 +77,7 @@ impl Capacity {
 fn scale(situation: &Situation<'_>) -> Moves {
     let mut counted: Vec<&Instance> =
         situation.instances.iter().copied().filter(|one| counts(one)).collect();
+    planted!("overscale-on-failing-tasks", (), counted.retain(|one| one.is_live()));
     let there = count(counted.len());
     let surplus = there.saturating_sub(situation.wanted);
     kill_order::sort(&mut counted, situation.kill_selection, false);
@@ -106,6 +108,7 @@ fn roll(situation: &Situation<'_>) -> Moves {
         .collect();
     let old_living = count(old.iter().filter(|one| one.is_live()).count());
     let room = capacity.ceiling.saturating_sub(old_living + fresh + leaving(situation));
+    let room = planted!("ceiling-ignored", room, u32::MAX);
     let start = situation.wanted.saturating_sub(fresh).min(room);
     let healthy_new = count(new.iter().filter(|one| one.is_healthy()).count());
     let done = stop.is_empty()
@@ -122,10 +125,10 @@ fn may_stop(instance: &Instance, spare: &mut u32) -> bool {
         let runs = instance.tasks.iter().any(|task| task.condition == Condition::Running);
         return !runs || *spare > 0;
     }
-    if *spare == 0 {
+    if planted!("floor-ignored", *spare == 0, false) {
         return false;
     }
-    *spare -= 1;
+    *spare = spare.saturating_sub(1);
     true
 }
 
