@@ -203,24 +203,43 @@ fn edges_of<'a>(
     modules: &'a BTreeMap<String, &Source>,
 ) -> BTreeSet<&'a str> {
     let mut edges = BTreeSet::new();
-    for rest in code.split("crate::").skip(1) {
-        let path: String =
-            rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_' || *c == ':').collect();
-        let mut path = path.trim_end_matches(':').to_owned();
+    for path in named_paths(own, code) {
+        let mut path = path.as_str();
         while !path.is_empty() {
-            if let Some((name, _)) = modules.get_key_value(&path) {
-                if name != own
-                    && !own.starts_with(&format!("{name}::"))
-                    && !name.starts_with(&format!("{own}::"))
-                {
+            if let Some((name, _)) = modules.get_key_value(path) {
+                let is_family = |one: &str, other: &str| one.starts_with(&format!("{other}::"));
+                if name != own && !is_family(own, name) && !is_family(name, own) {
                     edges.insert(name.as_str());
                 }
                 break;
             }
-            path = path.rsplit_once("::").map_or(String::new(), |(head, _)| head.to_owned());
+            path = path.rsplit_once("::").map_or("", |(head, _)| head);
         }
     }
     edges
+}
+
+/// Every path that a module names by `crate::`, `super::` or `self::`, from the root; groups in braces taken apart.
+fn named_paths(own: &str, code: &str) -> Vec<String> {
+    let parent = own.rsplit_once("::").map_or("", |(head, _)| head);
+    let roots = [("crate::", ""), ("super::", parent), ("self::", own)];
+    let mut paths = Vec::new();
+    for (mark, root) in roots {
+        for rest in code.split(mark).skip(1) {
+            let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+            let head: String = rest.chars().take_while(|c| is_path(*c)).collect();
+            let base = format!("{root}::{}", head.trim_end_matches(':'));
+            match rest[head.len()..].strip_prefix('{').and_then(|group| group.split_once('}')) {
+                Some((group, _)) if head.is_empty() || head.ends_with(':') => {
+                    let items =
+                        group.split([',', '{']).map(|item| item.trim().trim_end_matches(':'));
+                    paths.extend(items.map(|item| format!("{base}::{item}")));
+                }
+                Some(_) | None => paths.push(base),
+            }
+        }
+    }
+    paths.iter().map(|path| path.replace("::::", "::").trim_matches(':').to_owned()).collect()
 }
 
 /// The shortest way from a module back to itself.

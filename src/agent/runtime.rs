@@ -176,3 +176,35 @@ impl SandboxId {
         })
     }
 }
+
+// === impl Arc ===
+
+impl<R: Runtime> Runtime for Arc<R> {
+    async fn list(&self) -> Result<Vec<Found>, RuntimeError> {
+        self.as_ref().list().await
+    }
+
+    async fn prepare(&self, launch: &Launch, progress: &Progress) -> Result<(), RuntimeError> {
+        self.as_ref().prepare(launch, progress).await
+    }
+
+    async fn start(&self, launch: &Launch) -> Result<Running, RuntimeError> {
+        self.as_ref().start(launch).await
+    }
+
+    async fn ended(&self, id: SandboxId) -> Result<(Timestamp, End), RuntimeError> {
+        self.as_ref().ended(id).await
+    }
+
+    async fn terminate(&self, id: SandboxId) -> Result<(), RuntimeError> {
+        self.as_ref().terminate(id).await
+    }
+
+    async fn kill(&self, id: SandboxId) -> Result<(), RuntimeError> {
+        self.as_ref().kill(id).await
+    }
+
+    async fn remove(&self, id: SandboxId) -> Result<(), RuntimeError> {
+        self.as_ref().remove(id).await
+    }
+}

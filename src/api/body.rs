@@ -24,6 +24,10 @@ const BUDGET: usize = 256 << 20;
 /// The longest time that a body may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The most bytes of a refused body that are read, and the longest time for it.
+const MOST_DISCARDED: usize = 2 * MANY_LIMIT;
+const DISCARDING: Duration = Duration::from_secs(5);
+
 /// What all bodies together may hold.
 #[derive(Clone, Debug)]
 pub struct Budget {
@@ -65,6 +69,10 @@ impl Budget {
         let declared = headers.get(header::CONTENT_LENGTH).and_then(|text| text.to_str().ok());
         let declared = declared.and_then(|text| text.parse::<usize>().ok());
         if declared.is_some_and(|length| length > limit) {
+            // Who asks first has sent nothing yet.
+            if !headers.contains_key(header::EXPECT) {
+                discard(body).await;
+            }
             return Err(too_large(limit));
         }
         match tokio::time::timeout(self.timeout, self.collect(body, limit)).await {
@@ -85,6 +93,8 @@ impl Budget {
             })?;
             let Ok(chunk) = frame.into_data() else { continue };
             if bytes.len() + chunk.len() > limit {
+                drop((bytes, share));
+                discard(body).await;
                 return Err(too_large(limit));
             }
             let permit = self.take(chunk.len())?;
@@ -106,9 +116,29 @@ impl Budget {
     }
 }
 
+/// Reads on for a while and keeps nothing: who is still sending hears an answer only afterwards, and a connection that is
+/// closed before loses the answer.
+async fn discard(mut body: Body) {
+    let read = async {
+        let mut left = MOST_DISCARDED;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(length) {
+                Some(less) => left = less,
+                None => return,
+            }
+        }
+    };
+    // Whoever is slower than this or sends more loses the answer.
+    let _given_up = tokio::time::timeout(DISCARDING, read).await;
+}
+
+/// The connection ends with it: the rest of the body may still be on its way.
 fn too_large(limit: usize) -> Reply {
     let message = format!("the body is larger than {} MiB", limit >> 20);
-    say(StatusCode::PAYLOAD_TOO_LARGE, &message)
+    let mut reply = say(StatusCode::PAYLOAD_TOO_LARGE, &message);
+    reply.headers.push((header::CONNECTION.as_str(), "close".to_owned()));
+    reply
 }
 
 #[cfg(test)]
@@ -125,6 +155,31 @@ mod tests {
     async fn a_body_within_its_limit_is_read_and_a_longer_one_refused() {
         assert_eq!(read(Body::from("abcd"), 4).await, Ok(Bytes::from_static(b"abcd")));
         assert_eq!(read(Body::from("abcde"), 4).await, Err(413));
+    }
+
+    #[tokio::test]
+    async fn a_body_too_long_is_heard_out_before_it_is_refused() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let (sent, budget) = (Arc::new(AtomicUsize::new(0)), Budget::new(100, TIMEOUT));
+        let ten = |sent: &Arc<AtomicUsize>| {
+            let sent = sent.clone();
+            Body::from_stream(futures::stream::iter((0..10).map(move |_| {
+                sent.fetch_add(1, Ordering::Relaxed);
+                Ok::<_, std::io::Error>(Bytes::from_static(b"abc"))
+            })))
+        };
+        let declared = HeaderMap::from_iter([(header::CONTENT_LENGTH, 30.into())]);
+        for headers in [HeaderMap::new(), declared.clone()] {
+            sent.store(0, Ordering::Relaxed);
+            let refused = budget.read(&headers, ten(&sent), 4).await.expect_err("too long");
+            assert_eq!((refused.status, sent.load(Ordering::Relaxed)), (413, 10));
+            assert!(refused.headers.contains(&("connection", "close".to_owned())));
+        }
+        let mut asks = declared;
+        asks.insert(header::EXPECT, header::HeaderValue::from_static("100-continue"));
+        sent.store(0, Ordering::Relaxed);
+        budget.read(&asks, ten(&sent), 4).await.expect_err("too long");
+        assert_eq!(sent.load(Ordering::Relaxed), 0, "it has not begun to send");
     }
 
     #[tokio::test]

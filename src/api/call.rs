@@ -85,11 +85,6 @@ impl Api {
         &*self.0.backends.logs
     }
 
-    /// What stands behind the API.
-    pub fn backends(&self) -> &Backends {
-        &self.0.backends
-    }
-
     /// What is counted.
     pub fn metrics(&self) -> &Metrics {
         &self.0.metrics

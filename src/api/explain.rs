@@ -1,13 +1,12 @@
 //! `GET /v2/apps/{id}/explain`: why an app does not run, agent by agent. Our own; Marathon has nothing like it.
 //!
-//! What stands against each agent is worked out by the placement itself, behind [`Explain`](crate::api::seams::Explain);
-//! here it is only written down.
+//! What stands against each agent is worked out by the placement itself, on this thread; here it is only written down.
 
 use crate::api::call::{Api, Call};
 use crate::api::path::AppId;
 use crate::api::reply::{self, Outcome};
-use crate::api::seams::{AgentAnswer, Explanation};
 use crate::contract::show::text::{self, Object};
+use crate::logic::place::explain::{AgentAnswer, Explanation, explain};
 use crate::model::app::App;
 use crate::model::reason::{Funnel, Reason};
 use crate::model::time::Timestamp;
@@ -29,8 +28,7 @@ pub fn get(api: &Api, call: &Call, id: &AppId) -> Outcome {
     let view = api.view();
     let app = call.scope.find(&view, id)?;
     let now = api.now();
-    let explain = &api.backends().explain;
-    let explanation = explain(&view, &[app], now).pop().unwrap_or_default();
+    let explanation = explain(&view.world, app, now);
     Ok(reply::json_text(text_of(&view, app, &explanation, now)))
 }
 

@@ -63,23 +63,20 @@ fn request(api: &Api, call: &Call, task: &str) -> Result<LogRequest, Reply> {
         }
     };
     let task_ref = TaskRef::parse(task).map_err(|error| Reply::no_task_id(task, &error))?;
+    if !call.scope.sees(&task_ref.path) {
+        return Err(Reply::missing(&Missing::Task(task)));
+    }
     let view = api.view();
-    let instance = view
-        .world
-        .find_task(&task_ref)
-        .filter(|_| call.scope.sees(&task_ref.path))
-        .ok_or_else(|| Reply::missing(&Missing::Task(task)))?;
-    let place = instance.place.as_ref();
-    let agent = place.map(|place| place.agent).ok_or_else(|| {
-        reply::not_found(&format!("Task '{task}' is placed on no agent, so it has no output"))
-    })?;
-    let named = named(task, &task_ref);
+    let row = view.world.find_task(&task_ref);
+    let (name, life) = named(task, &task_ref);
+    // A task that has left its row may still have its output on the agent that ran it.
+    let incarnation = life.or(row.map(|row| row.incarnation));
+    let incarnation = incarnation.ok_or_else(|| Reply::missing(&Missing::Task(task)))?;
     Ok(LogRequest {
-        agent,
-        key: instance.key,
-        instance: instance.id,
-        incarnation: named.1.unwrap_or(instance.incarnation),
-        task: named.0.to_owned(),
+        agent: row.and_then(|row| row.place.as_ref()).map(|place| place.agent),
+        instance: task_ref.instance,
+        incarnation,
+        task: name.to_owned(),
         stream,
         follow: call.query.flag("follow", false),
         tail,

@@ -1,10 +1,12 @@
 //! What is counted: requests here, the log and the brain through [`Gauges`]; what lies in the view is looked up when
 //! somebody asks. How it is written down is not here.
 
+use std::collections::BTreeMap;
+
 use prometheus::proto::MetricFamily;
 use prometheus::{HistogramOpts, HistogramVec, IntGauge, IntGaugeVec, Opts, Registry};
 
-use crate::api::gauges::Gauges;
+use crate::control::gauges::Gauges;
 use crate::model::condition::Condition;
 use crate::model::time::Timestamp;
 use crate::model::view::View;
@@ -91,19 +93,21 @@ impl Metrics {
         let heard = world.agents.iter().filter(|(_, agent)| agent.is_heard()).count();
         self.agents.set(number(heard));
         self.deployments.set(number(world.deployments.len()));
-        self.instances.reset();
-        for condition in CONDITIONS {
-            self.instances.with_label_values(&[condition.as_str()]).set(0);
-        }
+        let mut conditions: BTreeMap<&str, i64> =
+            CONDITIONS.iter().map(|condition| (condition.as_str(), 0)).collect();
         let (mut waiting, mut waiting_apps, mut last) = (0, 0, None);
         for (key, instance) in world.instances.iter() {
             let condition = instance.condition().map_or("Scheduled", Condition::as_str);
-            self.instances.with_label_values(&[condition]).inc();
+            *conditions.entry(condition).or_default() += 1;
             if instance.is_scheduled() {
                 waiting += 1;
                 waiting_apps += i64::from(last != Some(key.app));
                 last = Some(key.app);
             }
+        }
+        self.instances.reset();
+        for (condition, count) in conditions {
+            self.instances.with_label_values(&[condition]).set(count);
         }
         self.queue_instances.set(waiting);
         self.queue_apps.set(waiting_apps);

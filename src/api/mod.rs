@@ -18,7 +18,6 @@ mod deployments;
 mod explain;
 mod exposition;
 mod fragments;
-pub mod gauges;
 mod guard;
 mod kill;
 mod logs;

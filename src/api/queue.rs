@@ -7,7 +7,9 @@ use crate::api::call::{Api, Call};
 use crate::api::change::{self, Done};
 use crate::api::path::AppId;
 use crate::api::reply::{self, Outcome};
-use crate::contract::show::queue::{self, UnusedOffer};
+use crate::contract::show::queue::{self, Free, UnusedOffer};
+use crate::logic::index::Index;
+use crate::logic::place::explain::{AgentAnswer, explain_with};
 use crate::model::app::App;
 use crate::model::fact::Change;
 use crate::model::time::Timestamp;
@@ -31,8 +33,10 @@ pub fn list(api: &Api, call: &Call) -> Response {
         .collect();
     let with_offers = call.query.wants_unused_offers();
     let mut offers = if with_offers {
-        let explanations = (api.backends().explain)(&view, &waiting, now);
-        explanations.into_iter().map(|one| unused_offers(&view, one.agents, now)).collect()
+        // One index for all of them.
+        let index = Index::build(&view.world);
+        let explain = |app: &&App| explain_with(&view.world, &index, app, now).agents;
+        waiting.iter().map(|app| unused_offers(&view, explain(app), now)).collect()
     } else {
         Vec::new()
     }
@@ -44,16 +48,19 @@ pub fn list(api: &Api, call: &Call) -> Response {
     reply::json_text(queue::queue(items))
 }
 
-fn unused_offers(
-    view: &View,
-    agents: Vec<crate::api::seams::AgentAnswer>,
-    at: Timestamp,
-) -> Vec<UnusedOffer<'_>> {
+fn unused_offers(view: &View, agents: Vec<AgentAnswer>, at: Timestamp) -> Vec<UnusedOffer<'_>> {
     let refusing = agents.into_iter().filter(|answer| !answer.reasons.is_empty());
     refusing
         .filter_map(|answer| {
             let agent = view.world.agents.get(&answer.agent)?;
-            Some(UnusedOffer { agent, free: answer.free, reasons: answer.reasons, at })
+            let free = Free {
+                cpus: answer.free.cpus,
+                mem: answer.free.mem,
+                disk: answer.free.disk,
+                gpus: answer.free.gpus,
+                ports: agent.inventory.ports.clone(),
+            };
+            Some(UnusedOffer { agent, free, reasons: answer.reasons, at })
         })
         .collect()
 }

@@ -1,4 +1,4 @@
-//! What the API needs of the rest of a server and is given when it is made: settings, a clock, logs, explanations.
+//! What the API needs of the rest of a server and is given when it is made: settings, a clock, logs, figures.
 //!
 //! Handlers know these types and nothing of what stands behind them.
 
@@ -10,13 +10,9 @@ use bytes::Bytes;
 use futures::Stream;
 
 use crate::agent::runtime::LogStream;
-use crate::api::gauges::Gauges;
-use crate::contract::show::queue::Free;
-use crate::model::app::App;
-use crate::model::id::{AgentKey, Incarnation, InstanceId, InstanceKey};
-use crate::model::reason::Reason;
+use crate::control::gauges::Gauges;
+use crate::model::id::{AgentKey, Incarnation, InstanceId};
 use crate::model::time::Timestamp;
-use crate::model::view::View;
 
 /// What an operator chose.
 #[derive(Clone, Debug)]
@@ -40,8 +36,6 @@ pub struct Backends {
     pub clock: Clock,
     /// Where the output of tasks comes from.
     pub logs: Arc<dyn LogSource>,
-    /// Why an app does not run here or there.
-    pub explain: Explain,
     /// What the inner parts count.
     pub gauges: Gauges,
 }
@@ -49,45 +43,12 @@ pub struct Backends {
 /// The wall clock.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// Why each of some apps does not run, as of now.
-pub type Explain = Arc<dyn Fn(&View, &[&App], Timestamp) -> Vec<Explanation> + Send + Sync>;
-
-/// Why an app does not run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Explanation {
-    /// How many instances are wanted.
-    pub wanted: u32,
-    /// How many run.
-    pub running: u32,
-    /// How many wait to be placed.
-    pub waiting: u32,
-    /// Until when a backoff holds them back, if it does.
-    pub delayed_until: Option<Timestamp>,
-    /// What each agent says to one more instance.
-    pub agents: Vec<AgentAnswer>,
-    /// What would help, the nearest first.
-    pub help: Vec<String>,
-}
-
-/// What one agent says to one more instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AgentAnswer {
-    /// Which agent.
-    pub agent: AgentKey,
-    /// What is free there.
-    pub free: Free,
-    /// Why not; nothing when it would take it.
-    pub reasons: Vec<Reason>,
-}
-
 /// Which output is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogRequest {
-    /// On which agent it is.
-    pub agent: AgentKey,
+    /// On which agent it is; when that is not known any more, whichever has it.
+    pub agent: Option<AgentKey>,
     /// Of which instance.
-    pub key: InstanceKey,
-    /// Its id on the host.
     pub instance: InstanceId,
     /// Which of its lives.
     pub incarnation: Incarnation,

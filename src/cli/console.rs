@@ -46,10 +46,12 @@ impl Console {
     /// When nobody reads it.
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let written = self.output.write_all(bytes).and_then(|()| self.output.flush());
-        written.map_err(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe => Failure::ReaderGone,
-            _ => Failure::Failed(format!("the output cannot be written: {error}")),
-        })
+        written.map_err(|error| unwritten(&error))
+    }
+
+    /// Where the result goes, for what writes by itself; [`unwritten`] says what its errors mean.
+    pub fn output(&mut self) -> &mut dyn Write {
+        &mut *self.output
     }
 
     /// Says something that is no part of the result. Whether anybody reads it does not matter.
@@ -68,6 +70,14 @@ impl Console {
             file => fs::read_to_string(file),
         };
         read.map_err(|error| Failure::Usage(format!("{file} cannot be read: {error}")))
+    }
+}
+
+/// What it means that a result could not be written.
+pub fn unwritten(error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::ReaderGone,
+        _ => Failure::Failed(format!("the output cannot be written: {error}")),
     }
 }
 

@@ -43,7 +43,9 @@ pub fn start(args: &LogArgs) {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(false);
+        .with_ansi(false)
+        // On a full disk a line that cannot be written is lost; a complaint about it would panic.
+        .log_internal_errors(false);
     let _started_before = match args.log_format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().try_init(),

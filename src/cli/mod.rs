@@ -9,6 +9,7 @@ use crate::cli::console::Console;
 use crate::cli::failure::{Exit, Failure};
 
 pub mod app;
+pub mod bench;
 pub mod client;
 pub mod console;
 pub mod deployment;
@@ -74,6 +75,8 @@ pub enum Verb {
     Store(store::StoreArgs),
     /// Decide again what recorded facts led to, without a server
     Replay(replay::ReplayArgs),
+    /// Measure how fast this binary is on this machine
+    Bench(bench::BenchArgs),
 }
 
 /// What was typed. `--help`, `--version` and what is not understood end the process here.
@@ -106,7 +109,7 @@ pub async fn run(cli: Cli, console: &mut Console) -> Exit {
 
 async fn dispatch(verb: Verb, console: &mut Console) -> Result<(), Failure> {
     match verb {
-        Verb::Dev(args) => dev::run(*args).await,
+        Verb::Dev(args) => dev::run(*args, console).await,
         Verb::App(args) => app::run(args, console).await,
         Verb::Ps(args) => ps::run(args, console).await,
         Verb::Logs(args) => logs::run(args, console).await,
@@ -114,5 +117,6 @@ async fn dispatch(verb: Verb, console: &mut Console) -> Result<(), Failure> {
         Verb::Deployment(args) => deployment::run(args, console).await,
         Verb::Store(args) => store::run(args, console).await,
         Verb::Replay(args) => replay::run(&args, console),
+        Verb::Bench(args) => bench::run(args, console).await,
     }
 }

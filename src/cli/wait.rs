@@ -169,14 +169,18 @@ async fn progress(
         number(found, "currentStep"),
         number(found, "totalSteps")
     )];
-    lines.extend(standings(talk, accepted).await?.iter().map(Standing::text));
+    lines.extend(standings(talk, accepted, SHOWN_APPS).await?.iter().map(Standing::text));
     Ok(Some(lines.join("\n")))
 }
 
-/// Where the apps of a change stand; apps that are gone are left out.
-async fn standings(talk: &mut Talk<'_>, accepted: &Accepted) -> Result<Vec<Standing>, Failure> {
+/// Where the first apps of a change stand; apps that are gone are left out.
+async fn standings(
+    talk: &mut Talk<'_>,
+    accepted: &Accepted,
+    most: usize,
+) -> Result<Vec<Standing>, Failure> {
     let mut standings = Vec::new();
-    for id in accepted.apps.iter().take(SHOWN_APPS) {
+    for id in accepted.apps.iter().take(most) {
         match standing(talk, id, &accepted.since).await {
             Ok(standing) => standings.push(standing),
             Err(missing) if missing.is_missing() => {}
@@ -214,10 +218,10 @@ fn why(explained: &Value) -> Option<String> {
 }
 
 async fn running(talk: &mut Talk<'_>, accepted: &Accepted) -> Result<(), Failure> {
-    let standings = standings(talk, accepted).await?;
-    let seen = standings.len();
+    let standings = standings(talk, accepted, usize::MAX).await?;
+    let all_there = standings.len() == accepted.apps.len();
     let said = standings.iter().map(Standing::text).collect::<Vec<_>>().join("\n");
-    if seen < accepted.apps.len().min(SHOWN_APPS) || !standings.iter().all(Standing::is_running) {
+    if !all_there || !standings.iter().all(Standing::is_running) {
         let what = "the deployment is over and not everything runs as asked";
         return Err(Failure::NotRunning(format!("{what}\n{said}")));
     }
@@ -246,7 +250,7 @@ async fn timed_out(
 ) -> Failure {
     let mut lines =
         vec![format!("deployment {deployment} is not over after {} s and goes on", wait.timeout)];
-    let standings = standings(talk, accepted).await.unwrap_or_default();
+    let standings = standings(talk, accepted, SHOWN_APPS).await.unwrap_or_default();
     lines.extend(standings.iter().map(Standing::text));
     Failure::TimedOut(lines.join("\n"))
 }

@@ -4,7 +4,6 @@
 //! only then does anything follow.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UnixListener;
@@ -41,7 +40,7 @@ pub struct Leader {
     /// For whoever wants to reach an agent.
     pub agents: Agents,
     /// Figures.
-    pub gauges: Arc<Gauges>,
+    pub gauges: Gauges,
     /// The steady time.
     pub clock: Clock,
     /// Which cluster it leads.
@@ -91,9 +90,9 @@ pub async fn lead(
         .await
         .expect("a replay does not panic")?;
     let cluster = lead.head.cluster;
-    let gauges = Arc::new(Gauges::default());
-    Gauges::set(&gauges.log_bytes, loaded.bytes.log);
-    Gauges::set(&gauges.quarantined, loaded.quarantined.len() as u64);
+    let gauges = Gauges::default();
+    gauges.log_bytes.set(i64::try_from(loaded.bytes.log).unwrap_or(i64::MAX));
+    gauges.quarantined.set(i64::try_from(loaded.quarantined.len()).unwrap_or(i64::MAX));
     for row in &loaded.quarantined {
         tracing::error!(what = ?row.what, why = %row.why, "a row cannot be read; it is kept, and what it speaks of is left alone");
     }
@@ -158,10 +157,17 @@ async fn end(writer: Writer, server: Server) -> WriterEnd {
     end
 }
 
-/// A log that nothing was written to means a world with fresh counters.
+/// The world with its counters. They are missing in a log that nothing was written to, and where that row cannot be read:
+/// then they go on behind every key that is in use. Ids also hold the time, so theirs may begin anew.
 fn with_meta(mut world: World, cluster: ClusterId) -> World {
-    let fresh = Meta { cluster, next_app: AppKey(1), next_agent: AgentKey(1), next_id: 0 };
-    world.meta.get_or_insert(fresh);
+    let app = world.apps.iter().map(|(key, _)| key.next()).max();
+    let agent = world.agents.iter().map(|(key, _)| key.next()).max();
+    world.meta.get_or_insert(Meta {
+        cluster,
+        next_app: app.unwrap_or(AppKey(1)),
+        next_agent: agent.unwrap_or(AgentKey(1)),
+        next_id: 0,
+    });
     world
 }
 
@@ -175,6 +181,16 @@ fn spawn_brain(turn: Turn) -> std::io::Result<()> {
 // === impl Agents ===
 
 impl Agents {
+    /// The connections of all agents that are there.
+    pub async fn all(&self) -> Vec<Peer> {
+        let mut peers = Vec::new();
+        let view = self.server.view();
+        for (key, _) in view.world.agents.iter() {
+            peers.extend(self.find(*key).await);
+        }
+        peers
+    }
+
     /// The connection of an agent, if it is there.
     pub async fn find(&self, key: AgentKey) -> Option<Peer> {
         let agent: AgentId = self.server.view().world.agents.get(&key)?.id;

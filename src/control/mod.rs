@@ -3,12 +3,14 @@
 //! - [`server`]: what readers and askers hold.
 //! - [`leader`]: from an opened log to a running server.
 //! - [`turn`]: the brain's thread; [`writer`]: the store's writer; [`fleet`]: the agents.
+//! - [`operator`]: the operator's socket in the data directory.
 //! - [`clock`]: the only clock; [`gauges`]: figures that no row holds.
 
 pub mod clock;
 pub mod fleet;
 pub mod gauges;
 pub mod leader;
+pub mod operator;
 pub mod server;
 pub mod turn;
 pub mod writer;

@@ -3,7 +3,6 @@
 //! A thread of its own, since a step computes and never waits. No decision is made here.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -12,7 +11,7 @@ use crate::control::clock::Clock;
 use crate::control::fleet::Published;
 use crate::control::gauges::Gauges;
 use crate::control::server::Server;
-use crate::logic::brain::{Brain, MAX_PENDING, client_answers};
+use crate::logic::brain::{Answers, Brain, MAX_PENDING, sort_answers};
 use crate::model::commit::Commit;
 use crate::model::fact::{Answer, Fact, Ticket};
 use crate::model::id::{AgentKey, CommitNo, InstanceKey};
@@ -58,7 +57,7 @@ pub struct Turn {
     /// Where wants go.
     pub fleet: mpsc::UnboundedSender<Published>,
     /// Figures.
-    pub gauges: Arc<Gauges>,
+    pub gauges: Gauges,
 }
 
 // === impl Told ===
@@ -82,44 +81,60 @@ impl Turn {
     pub async fn run(mut self) {
         let mut taken = Vec::with_capacity(TAKE);
         let mut facts = VecDeque::new();
+        let mut more = true;
         self.server.publish(self.brain.view(), Vec::new());
         loop {
             let full = self.brain.pending() >= MAX_PENDING;
-            let sleep = self.until_wake();
+            let wake = self.wake(more && !full);
             tokio::select! {
                 biased;
                 notice = self.notices.recv() => match notice {
                     Some(notice) => self.notice(notice),
                     None => return,
                 },
-                count = self.inbox.recv_many(&mut taken, TAKE), if !full => {
+                count = self.inbox.recv_many(&mut taken, TAKE), if !full && facts.len() < TAKE => {
                     if count == 0 {
                         return;
                     }
                     facts.extend(taken.drain(..));
                 }
-                () = tokio::time::sleep(sleep), if !full => {}
+                () = wake, if !full => {}
             }
-            if !self.step(&mut facts).await {
-                return;
+            match self.step(&mut facts).await {
+                Some(stepped) => more = stepped,
+                None => return,
             }
         }
     }
 
-    /// Steps until there is nothing to do; false when the writer is gone.
-    async fn step(&mut self, facts: &mut VecDeque<Fact>) -> bool {
-        while let Some(commit) = self.brain.step(self.clock.now(), facts) {
+    /// One step, so that what has become durable meanwhile is told before the next. Whether it changed anything; none
+    /// when the writer is gone.
+    async fn step(&mut self, facts: &mut VecDeque<Fact>) -> Option<bool> {
+        let commit = self.brain.step(self.clock.now(), facts);
+        let stepped = commit.is_some();
+        if let Some(commit) = commit {
             // There is room for as many as the brain lets wait, so this never blocks for long.
-            if self.writer.send(commit).await.is_err() {
-                return false;
-            }
+            self.writer.send(commit).await.ok()?;
         }
-        Gauges::set(&self.gauges.missed_wakes, self.brain.missed_wakes());
+        let missed = i64::try_from(self.brain.missed_wakes()).unwrap_or(i64::MAX);
+        self.gauges.wakeups_missed.set(missed);
         if self.brain.pending() == 0 {
             // Verdicts are no rows: they are shown although nothing was stored.
             self.server.publish(self.brain.view(), Vec::new());
         }
-        true
+        Some(stepped || !facts.is_empty())
+    }
+
+    /// Resolves when the brain is to step: at once while there is more to do, else when it is due.
+    fn wake(&self, more: bool) -> impl Future<Output = ()> + use<> {
+        let sleep = self.until_wake();
+        async move {
+            if more {
+                tokio::task::yield_now().await;
+            } else {
+                tokio::time::sleep(sleep).await;
+            }
+        }
     }
 
     fn notice(&mut self, notice: Notice) {
@@ -132,15 +147,13 @@ impl Turn {
     fn publish(&mut self, told: Vec<Told>) {
         let Some(newest) = told.last().map(|told| told.no) else { return };
         let view = self.brain.durable(newest);
-        let mut clients = Vec::new();
-        let mut agents = Vec::new();
+        let mut answers = Answers::default();
         let mut changed = Vec::new();
         for told in told {
-            let (to_clients, to_agents) = client_answers(told.answers);
-            clients.extend(to_clients);
-            agents.extend(to_agents);
+            sort_answers(told.answers, &mut answers);
             changed.extend(told.changed);
         }
+        let Answers { clients, agents } = answers;
         self.server.publish(view, clients);
         if !agents.is_empty() || !changed.is_empty() {
             let view = self.server.view();
@@ -152,7 +165,7 @@ impl Turn {
     fn until_wake(&self) -> Duration {
         match self.brain.next_wake() {
             Some(wake) => wake.since(self.clock.now()).into(),
-            None => Duration::from_secs(60),
+            None => Duration::from_mins(1),
         }
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! While the store cannot take anything it tries again, askers are told 503, and everything that runs goes on.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -39,7 +38,7 @@ pub struct Writer {
     /// Who is told that nothing can be stored.
     pub server: Server,
     /// Figures.
-    pub gauges: Arc<Gauges>,
+    pub gauges: Gauges,
     /// Whether rows could not be read at the start: then nothing old may go.
     pub keep_everything: bool,
 }
@@ -68,7 +67,7 @@ impl Writer {
             if self.commits.recv_many(&mut waiting, GROUP).await == 0 {
                 return WriterEnd::Done;
             }
-            let commits: Vec<Commit> = waiting.drain(..).collect();
+            let commits: Vec<Commit> = std::mem::take(&mut waiting);
             match self.store(commits).await {
                 Ok(()) => {}
                 Err(end) => return end,
@@ -83,7 +82,7 @@ impl Writer {
             records.extend(encoded.map_err(|error| WriterEnd::Impossible(error.to_string()))?);
         }
         self.append(&records).await?;
-        Gauges::add(&self.gauges.commits, commits.len() as u64);
+        self.gauges.commits.inc_by(commits.len() as u64);
         let swept_from = commits.iter().filter_map(|commit| commit.swept_from).max();
         let world = commits.last().map(|commit| commit.world.clone());
         let told = commits.iter().map(Told::of).collect();
@@ -115,12 +114,10 @@ impl Writer {
             }
         }
         self.server.store_is_back();
-        let bytes: u64 = records.iter().map(|record| record.bytes.len() as u64).sum();
-        Gauges::add(&self.gauges.appends, 1);
-        Gauges::add(&self.gauges.appended_bytes, bytes);
-        Gauges::add(&self.gauges.log_bytes, bytes);
-        let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Gauges::add(&self.gauges.append_micros, micros);
+        let bytes: usize = records.iter().map(|record| record.bytes.len()).sum();
+        self.gauges.log_bytes.add(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.gauges.commit_bytes.observe(f64::from(u32::try_from(bytes).unwrap_or(u32::MAX)));
+        self.gauges.commit_seconds.observe(began.elapsed().as_secs_f64());
         Ok(())
     }
 
@@ -131,7 +128,7 @@ impl Writer {
             Ok(()) => {
                 self.ledger.forget_before(start);
                 if let Ok(usage) = self.store.usage().await {
-                    Gauges::set(&self.gauges.log_bytes, usage.log);
+                    self.gauges.log_bytes.set(i64::try_from(usage.log).unwrap_or(i64::MAX));
                 }
                 Ok(())
             }
@@ -145,7 +142,7 @@ impl Writer {
     }
 
     fn ask_for_sweep(&self, world: &World) -> Result<(), WriterEnd> {
-        let bytes = Gauges::get(&self.gauges.log_bytes);
+        let bytes = u64::try_from(self.gauges.log_bytes.get()).unwrap_or(0);
         if self.keep_everything || !self.ledger.sweep_is_due(bytes, world) {
             return Ok(());
         }

@@ -45,6 +45,36 @@ pub fn absorb(draft: &mut Draft<'_>, fact: Fact) {
     }
 }
 
+/// A new leadership takes up the waits of the one before. While nobody led nobody listened: what launched then may have
+/// come up, what was lost may be back, so both have their whole time again before anything is concluded (invariant 8).
+pub fn resume(draft: &mut Draft<'_>) {
+    let now = draft.now();
+    let pending = |task: &Task| {
+        matches!(
+            task.condition,
+            Condition::Provisioned
+                | Condition::Staging
+                | Condition::Starting
+                | Condition::Unreachable
+                | Condition::UnreachableInactive
+        )
+    };
+    let waiting: Vec<Instance> = draft
+        .world()
+        .instances
+        .iter()
+        .map(|(_, instance)| instance)
+        .filter(|instance| instance.tasks.iter().any(pending))
+        .cloned()
+        .collect();
+    for mut instance in waiting {
+        for task in instance.tasks.iter_mut().filter(|task| pending(task)) {
+            task.since = now;
+        }
+        draft.put_instance(instance);
+    }
+}
+
 fn attach(draft: &mut Draft<'_>, id: AgentId, run: RunId, inventory: Inventory) -> AgentKey {
     let known = draft.world().agent_ids.get(&id).copied();
     let old = known.and_then(|key| draft.world().agents.get(&key).cloned());

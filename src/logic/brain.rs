@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::logic::absorb::absorb;
+use crate::logic::absorb::{absorb, resume};
 use crate::logic::decide;
 use crate::logic::draft::{Dirty, Draft, Limits, Subject};
 use crate::logic::index::Index;
@@ -30,6 +30,15 @@ const SWEEP_ROWS: usize = 1_024;
 /// How often everything is looked at, whether marked or not; what that finds counts as a missed wake-up.
 const FULL_MARK: Span = Span::secs(60);
 
+/// Answers by who is told.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// Clients of the API, by the numbers of their tickets.
+    pub clients: Vec<(u64, Answer)>,
+    /// Agents.
+    pub agents: Vec<(Ticket, Answer)>,
+}
+
 /// The brain of the leader.
 pub struct Brain {
     epoch: Epoch,
@@ -45,6 +54,8 @@ pub struct Brain {
     sweep: Option<Sweep>,
     next_full_mark: Timestamp,
     missed_wakes: u64,
+    /// Whether this leadership has taken up the waits of the one before.
+    resumed: bool,
 }
 
 struct Pending {
@@ -82,6 +93,7 @@ impl Brain {
             sweep: None,
             next_full_mark: at + FULL_MARK,
             missed_wakes: 0,
+            resumed: false,
         };
         brain.mark_all();
         brain
@@ -113,6 +125,9 @@ impl Brain {
             &mut self.dirty,
             &mut self.verdicts,
         );
+        if !std::mem::replace(&mut self.resumed, true) {
+            resume(&mut draft);
+        }
         for fact in take_facts(facts) {
             absorb(&mut draft, fact);
         }
@@ -148,7 +163,8 @@ impl Brain {
 
     /// The commits up to `no` are durable: what readers may see from now on.
     pub fn durable(&mut self, no: CommitNo) -> View {
-        while let Some(pending) = self.pending.pop_front_if(|pending| pending.no <= no) {
+        while self.pending.front().is_some_and(|pending| pending.no <= no) {
+            let Some(pending) = self.pending.pop_front() else { break };
             self.durable = View {
                 epoch: self.epoch,
                 no: pending.no,
@@ -292,17 +308,12 @@ fn merge(writes: &mut Vec<Write>, rows: Vec<Write>) {
     writes.extend(rows.into_iter().filter(|write| !written.contains(&write.key)));
 }
 
-/// The answers of a commit that go to clients of the API.
-pub fn client_answers(
-    answers: Vec<(Ticket, Answer)>,
-) -> (Vec<(u64, Answer)>, Vec<(Ticket, Answer)>) {
-    let mut clients = Vec::new();
-    let mut agents = Vec::new();
+/// Sorts the answers of a commit by who is told.
+pub fn sort_answers(answers: Vec<(Ticket, Answer)>, told: &mut Answers) {
     for (ticket, answer) in answers {
         match ticket {
-            Ticket::Client(number) => clients.push((number, answer)),
-            Ticket::Agent(..) => agents.push((ticket, answer)),
+            Ticket::Client(number) => told.clients.push((number, answer)),
+            Ticket::Agent(..) => told.agents.push((ticket, answer)),
         }
     }
-    (clients, agents)
 }

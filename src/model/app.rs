@@ -63,6 +63,8 @@ pub struct Part {
     pub action: Action,
     /// Whether it is done; it stays so, whatever happens to the app meanwhile.
     pub done: bool,
+    /// When to look again at new instances that run, and have not run for long enough to be relied on.
+    pub look_again: Option<Timestamp>,
     /// The definition before, if there was one.
     pub from: Option<Version>,
     /// The definition after, if there is one.
@@ -126,8 +128,9 @@ impl Backoff {
         self.since + self.delay
     }
 
-    /// The moment from which the delay is forgotten.
+    /// The moment from which the delay is forgotten. Later than the longest delay by Marathon's own clean-up period, so
+    /// that a delay at its cap is waited for rather than forgotten.
     pub fn expires(&self) -> Timestamp {
-        self.since + self.max
+        self.since + self.max + Span::secs(10)
     }
 }

@@ -14,6 +14,10 @@ use crate::model::spec::Spec;
 
 /// Something that the core is told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a fact is moved a few times and never kept in numbers"
+)]
 pub enum Fact {
     /// A client asks for a change.
     Asked {

@@ -84,6 +84,7 @@ impl AppPath {
     }
 
     /// The enclosing group; the root is its own parent.
+    #[must_use]
     pub fn parent(&self) -> AppPath {
         match self.0.rfind('/') {
             None | Some(0) => AppPath::root(),

@@ -77,6 +77,7 @@ pub fn app(key: u32) -> App {
             step: 1,
             action: Action::Restart,
             done: true,
+            look_again: Some(AT),
             from: None,
             to: Some(Version(AT)),
         }),

@@ -3,4 +3,36 @@
 //! One binary, so that everything is linked once. Each test has a server of its own with a data directory of its own, and
 //! waits for conditions, never for time.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test reads the time to give up, and the environment of the machine it runs on"
+)]
+
 mod rig;
+
+mod docker_rig;
+mod proc;
+mod registry;
+
+mod changes;
+mod docker;
+mod engine;
+mod environment;
+mod failures;
+mod faults;
+mod first_curl;
+mod image;
+mod kills;
+mod launch_sh;
+mod lists;
+mod locks;
+mod logs;
+mod many;
+mod outlive;
+mod ports;
+mod queue;
+mod sandbox;
+mod scale;
+mod seeds;
+mod upgrade;
+mod verbs;

@@ -1,18 +1,30 @@
 //! A running `stayer dev` and how to talk to it.
+//!
+//! Each server has a data directory and a slice of host ports of its own, so that tests run beside each other, in this and
+//! in other processes. Whatever a test does, what it started is gone when its [`Stayer`] is dropped.
 
+use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::proc::{self, Process};
+
 /// The longest wait for anything. Goals are a tenth of it or less.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Between two looks at a condition.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A running server with its data directory. Dropping it ends its tasks and the server.
 pub struct Stayer {
@@ -22,10 +34,19 @@ pub struct Stayer {
     pub data: TempDir,
     /// What it printed when it began.
     pub banner: String,
+    /// Its host ports.
+    pub ports: Slice,
     child: Child,
     args: Vec<String>,
     envs: Vec<(String, String)>,
     client: Client,
+}
+
+/// Host ports that no other server uses as long as this is held: they lie below those that the kernel gives out.
+pub struct Slice {
+    /// The first of [`Slice::SIZE`].
+    pub first: u16,
+    _claim: TcpListener,
 }
 
 /// An answer of the API.
@@ -37,6 +58,61 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body as text.
     pub text: String,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit code; -1 when a signal ended it.
+    pub code: i32,
+    /// Its standard output.
+    pub out: String,
+    /// Its standard error.
+    pub err: String,
+}
+
+/// What a started server is known by.
+struct Started {
+    child: Child,
+    banner: String,
+    url: String,
+}
+
+// === impl Slice ===
+
+impl Slice {
+    /// How many ports a server has.
+    pub const SIZE: u16 = 50;
+
+    const FROM: u16 = 20_000;
+    const TO: u16 = 30_000;
+
+    /// The next slice that nobody claims. A port at its end that nothing else binds is the claim.
+    pub fn claim() -> Slice {
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let slices = (Slice::TO - Slice::FROM) / (Slice::SIZE + 1);
+        // Two test processes begin far from each other.
+        let start = u16::try_from(std::process::id() % u32::from(slices)).expect("below the count");
+        for _ in 0..slices {
+            let turn = NEXT.fetch_add(1, Ordering::Relaxed);
+            let first = Slice::FROM + (start + turn % slices) % slices * (Slice::SIZE + 1);
+            if let Ok(claim) = TcpListener::bind(("127.0.0.1", first + Slice::SIZE)) {
+                return Slice { first, _claim: claim };
+            }
+        }
+        panic!("every slice of ports is claimed");
+    }
+
+    /// One of the ports.
+    pub fn port(&self, no: u16) -> u16 {
+        assert!(no < Slice::SIZE);
+        self.first + no
+    }
+
+    /// As an agent is told of them.
+    fn resources(&self) -> String {
+        format!("ports:[{}-{}]", self.first, self.first + Slice::SIZE - 1)
+    }
 }
 
 // === impl Reply ===
@@ -56,6 +132,7 @@ impl Reply {
     }
 
     /// The same, if the status is this.
+    #[track_caller]
     pub fn expect(self, status: u16) -> Reply {
         assert_eq!(self.status, status, "{}", self.text);
         self
@@ -65,9 +142,14 @@ impl Reply {
 // === impl Stayer ===
 
 impl Stayer {
-    /// A server with plain processes and whatever engine there is.
-    pub async fn start() -> Stayer {
-        Stayer::with(&[]).await
+    /// A server with plain processes alone.
+    pub async fn bare() -> Stayer {
+        Stayer::bare_with(&[]).await
+    }
+
+    /// A server with plain processes alone, and more arguments.
+    pub async fn bare_with(args: &[&str]) -> Stayer {
+        Stayer::with(&[&["--no-engine"], args].concat()).await
     }
 
     /// A server with more arguments.
@@ -78,15 +160,13 @@ impl Stayer {
 
     /// A server over a data directory.
     pub async fn in_dir(data: TempDir, args: Vec<String>, envs: Vec<(String, String)>) -> Stayer {
-        let (child, banner, url) = spawn(data.path(), &args, &envs);
+        // Before anything is started that a panic would leave behind.
+        stayer::cli::client::install_tls();
         let client = Client::builder().timeout(PATIENCE).build().expect("a client");
-        let stayer = Stayer { url, data, banner, child, args, envs, client };
-        stayer
-            .until(
-                "the server answers",
-                |stayer| async move { stayer.get("/ping").await.status == 200 },
-            )
-            .await;
+        let ports = Slice::claim();
+        let Started { child, banner, url } = spawn(data.path(), &ports, &args, &envs);
+        let stayer = Stayer { url, data, banner, ports, child, args, envs, client };
+        stayer.until("the server answers", Stayer::answers).await;
         stayer
     }
 
@@ -96,30 +176,43 @@ impl Stayer {
         self.child.wait().expect("it ended");
     }
 
+    /// Sends a signal to the server and waits until it has ended.
+    pub async fn signal(&mut self, name: &str) -> ExitStatus {
+        proc::signal(self.child.id(), name);
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it is ours") {
+                return status;
+            }
+            assert!(began.elapsed() < PATIENCE, "{name} does not end it\n{}", self.said());
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     /// Starts the server again on the same data.
     pub async fn restart(&mut self) {
-        let (child, banner, url) = spawn(self.data.path(), &self.args, &self.envs);
+        let Started { child, banner, url } =
+            spawn(self.data.path(), &self.ports, &self.args, &self.envs);
         (self.child, self.banner, self.url) = (child, banner, url);
-        self.until("the server answers", |stayer| async move {
-            stayer.get("/ping").await.status == 200
-        })
-        .await;
+        self.until("the server answers", Stayer::answers).await;
+    }
+
+    async fn answers(&self) -> bool {
+        self.get("/ping").await.status == 200
+    }
+
+    /// A request that the caller completes.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
     }
 
     /// One request with a JSON body or none.
     pub async fn send(&self, method: Method, path: &str, body: Option<String>) -> Reply {
-        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        let mut request = self.request(method, path);
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
-        match request.send().await {
-            Ok(response) => {
-                let (status, headers) = (response.status().as_u16(), response.headers().clone());
-                let text = response.text().await.unwrap_or_default();
-                Reply { status, headers, text }
-            }
-            Err(error) => Reply { status: 0, headers: HeaderMap::new(), text: error.to_string() },
-        }
+        reply(request).await
     }
 
     /// GET.
@@ -137,6 +230,11 @@ impl Stayer {
         self.send(Method::PUT, path, Some(body.to_string())).await
     }
 
+    /// PATCH.
+    pub async fn patch(&self, path: &str, body: &Value) -> Reply {
+        self.send(Method::PATCH, path, Some(body.to_string())).await
+    }
+
     /// DELETE.
     pub async fn delete(&self, path: &str) -> Reply {
         self.send(Method::DELETE, path, None).await
@@ -147,10 +245,15 @@ impl Stayer {
         self.get(&format!("/v2/apps{id}")).await.json()["app"].clone()
     }
 
+    /// An app's tasks.
+    pub async fn all_tasks(&self, id: &str) -> Vec<Value> {
+        let all = self.get(&format!("/v2/apps{id}/tasks")).await.json()["tasks"].clone();
+        all.as_array().cloned().unwrap_or_default()
+    }
+
     /// An app's tasks in one state.
     pub async fn tasks(&self, id: &str, state: &str) -> Vec<Value> {
-        let all = self.get(&format!("/v2/apps{id}/tasks")).await.json()["tasks"].clone();
-        let all = all.as_array().cloned().unwrap_or_default();
+        let all = self.all_tasks(id).await;
         all.into_iter().filter(|task| task["state"] == state).collect()
     }
 
@@ -169,17 +272,53 @@ impl Stayer {
         self.tasks(id, "TASK_RUNNING").await
     }
 
+    /// Waits until no deployment goes on.
+    pub async fn at_rest(&self) {
+        self.until("no deployment goes on", |stayer| async move {
+            stayer.get("/v2/deployments").await.json() == json!([])
+        })
+        .await;
+    }
+
     /// Waits for a condition.
     pub async fn until<'a, F, C>(&'a self, what: &str, condition: C)
     where
         C: Fn(&'a Stayer) -> F,
         F: Future<Output = bool>,
     {
+        self.wait(what, async |stayer| condition(stayer).await.then_some(())).await;
+    }
+
+    /// Waits until there is something, and gives it.
+    pub async fn wait<'a, T>(
+        &'a self,
+        what: &str,
+        look: impl AsyncFn(&'a Stayer) -> Option<T>,
+    ) -> T {
         let began = Instant::now();
-        while !condition(self).await {
+        loop {
+            if let Some(found) = look(self).await {
+                return found;
+            }
             assert!(began.elapsed() < PATIENCE, "never: {what}\n{}", self.diagnose().await);
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Every process of some tasks, once a process whose command line begins with `word` is among those of each.
+    pub async fn processes(&self, tasks: &[Value], word: &str) -> Vec<Process> {
+        self.wait(&format!("each task runs {word}"), async |_| {
+            let all: Vec<Vec<Process>> = tasks.iter().map(proc::of_task).collect();
+            let begun = |of: &Vec<Process>| of.iter().any(|one| one.line().starts_with(word));
+            all.iter().all(begun).then(|| all.concat())
+        })
+        .await
+    }
+
+    /// The process of a task whose command line begins with `word`.
+    pub async fn process(&self, task: &Value, word: &str) -> Process {
+        let all = self.processes(std::slice::from_ref(task), word).await;
+        *all.iter().find(|one| one.line().starts_with(word)).expect("it was waited for")
     }
 
     /// The path of the data directory.
@@ -187,12 +326,24 @@ impl Stayer {
         self.data.path()
     }
 
+    /// What the server wrote on its standard error, all its runs.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(stderr_of(self.dir())).unwrap_or_default()
+    }
+
+    /// A verb of the command line, against this server.
+    pub fn cli(&self, args: &[&str]) -> Ended {
+        run(command().args(args).env("STAYER_SERVER", &self.url))
+    }
+
     async fn diagnose(&self) -> String {
         let mut text = String::new();
-        for path in
-            ["/v2/apps?embed=apps.tasks&embed=apps.lastTaskFailure", "/v2/queue", "/v2/deployments"]
-        {
-            text += &format!("{path}: {}\n", self.get(path).await.text);
+        for path in [
+            "/v2/apps?embed=apps.tasks&embed=apps.lastTaskFailure",
+            "/v2/queue?embed=lastUnusedOffers",
+            "/v2/deployments",
+        ] {
+            writeln!(text, "{path}: {}", self.get(path).await.text).expect("it is a String");
         }
         text
     }
@@ -209,7 +360,7 @@ impl Stayer {
         }
         let began = Instant::now();
         while self.get("/v2/deployments").await.text.trim() != "[]" && began.elapsed() < PATIENCE {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(LOOK).await;
         }
     }
 
@@ -222,29 +373,101 @@ impl Stayer {
 
 impl Drop for Stayer {
     fn drop(&mut self) {
-        // A test that failed leaves its tasks to the server's own way of ending them.
-        let _ended = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        let began = Instant::now();
-        while began.elapsed() < Duration::from_secs(10) {
-            match self.child.try_wait() {
-                Ok(None) => std::thread::sleep(Duration::from_millis(20)),
-                Ok(Some(_)) | Err(_) => return,
-            }
+        if std::thread::panicking() {
+            show(&format!("the server at {} said:\n{}", self.url, self.said()));
         }
-        let _gone = self.child.kill();
+        if matches!(self.child.try_wait(), Ok(None)) {
+            proc::signal(self.child.id(), "KILL");
+            let _reaped = self.child.wait();
+        }
+        let agent = std::fs::read(self.data.path().join("agent/agent.json")).unwrap_or_default();
+        // No matter what became of the server: what it started has the data directory in its environment.
+        proc::kill_all_below(self.data.path());
+        let agent: Value = serde_json::from_slice(&agent).unwrap_or_default();
+        if let Some(id) = agent["id"].as_str() {
+            proc::remove_groups(id);
+        }
     }
 }
 
-/// Starts the binary and reads what it says until it names its address.
-fn spawn(data: &Path, args: &[String], envs: &[(String, String)]) -> (Child, String, String) {
+/// Tells whoever reads of a test that failed.
+#[expect(clippy::disallowed_macros, reason = "a failing test's own output is captured with it")]
+fn show(text: &str) {
+    eprintln!("{text}");
+}
+
+/// An app that only waits to be ended, with other or more fields. It needs no port.
+pub fn sleeper(id: &str, fields: Value) -> Value {
+    let mut app = json!({
+        "id": id, "cmd": "exec sleep 1000", "cpus": 0.01, "mem": 16, "portDefinitions": [],
+        "backoffSeconds": 0,
+    });
+    let Value::Object(fields) = fields else { panic!("fields are an object: {fields}") };
+    app.as_object_mut().expect("written above").extend(fields);
+    app
+}
+
+/// The ids of tasks, in order.
+pub fn ids(tasks: &[Value]) -> Vec<String> {
+    let mut ids: Vec<String> =
+        tasks.iter().map(|task| task["id"].as_str().expect("an id").to_owned()).collect();
+    ids.sort_unstable();
+    ids
+}
+
+/// Sends a request; status 0 when there is no answer.
+pub async fn reply(request: RequestBuilder) -> Reply {
+    match request.send().await {
+        Ok(response) => {
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            let text = response.text().await.unwrap_or_default();
+            Reply { status, headers, text }
+        }
+        Err(error) => Reply { status: 0, headers: HeaderMap::new(), text: error.to_string() },
+    }
+}
+
+/// The binary, with nothing of the tester's own settings.
+pub fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stayer"));
+    let own = std::env::vars_os().map(|(name, _)| name);
+    for name in own.filter(|name| name.to_string_lossy().starts_with("STAYER_")) {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null());
     command
-        .args(["dev", "--listen", "127.0.0.1:0", "--stop-tasks", "--data-dir"])
-        .arg(data)
-        .args(args);
-    command.envs(envs.iter().map(|(name, value)| (name, value)));
-    let mut child =
-        command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("the binary starts");
+}
+
+/// Runs a command to its end.
+pub fn run(command: &mut Command) -> Ended {
+    let output = command.output().expect("it starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    Ended {
+        code: output.status.code().unwrap_or(-1),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
+}
+
+fn stderr_of(data: &Path) -> PathBuf {
+    data.join("stderr")
+}
+
+/// Starts the binary and reads what it says until it names its address.
+fn spawn(data: &Path, ports: &Slice, args: &[String], envs: &[(String, String)]) -> Started {
+    let path = stderr_of(data);
+    let stderr = File::options().create(true).append(true).open(&path).expect("a file");
+    let mut command = command();
+    command.args(["dev", "--data-dir"]).arg(data);
+    let given = |flag: &str| args.iter().any(|arg| arg.starts_with(flag));
+    if !given("--listen") {
+        command.args(["--listen", "127.0.0.1:0"]);
+    }
+    if !given("--resources") {
+        command.arg("--resources").arg(ports.resources());
+    }
+    command.args(args).envs(envs.iter().map(|(name, value)| (name, value)));
+    let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("it starts");
     let stdout = child.stdout.take().expect("piped");
     let (lines, received) = mpsc::channel();
     std::thread::spawn(move || {
@@ -254,15 +477,19 @@ fn spawn(data: &Path, args: &[String], envs: &[(String, String)]) -> (Child, Str
         }
     });
     let mut banner = String::new();
+    // Its last line names the address a second time.
     loop {
-        let line =
-            received.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no address in: {banner}"));
-        banner.push_str(&line);
-        banner.push('\n');
-        if let Some(rest) = line.split("http://").nth(1) {
-            let address: String =
-                rest.chars().take_while(|c| !c.is_whitespace() && *c != '/').collect();
-            return (child, banner, format!("http://{address}"));
+        let line = received.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            let _ended = child.kill();
+            let said = std::fs::read_to_string(&path).unwrap_or_default();
+            panic!("no banner, but: {banner}\n{said}")
+        });
+        writeln!(banner, "{line}").expect("it is a String");
+        if line.starts_with("Try it:") {
+            break;
         }
     }
+    let after = banner.split("http://").nth(1).expect("an address");
+    let address: String = after.chars().take_while(|c| !c.is_whitespace() && *c != '/').collect();
+    Started { child, banner, url: format!("http://{address}") }
 }

@@ -116,7 +116,9 @@ impl Sim {
 
     /// Chooses how a call goes wrong, if it does.
     fn arm(&mut self, agent: usize, points: &[CrashPoint]) -> Option<Kind> {
-        if !self.faulty || points.is_empty() || !self.rng.chance(self.plan.calls) {
+        // Kills are the rarest of calls: without favour hardly a run would see one go wrong.
+        let favour = if points.contains(&CrashPoint::BeforeKill) { 3 } else { 1 };
+        if !self.faulty || points.is_empty() || !self.rng.chance(self.plan.calls * favour) {
             return None;
         }
         let point = *self.rng.pick(points);

@@ -8,11 +8,13 @@
 pub mod auth;
 pub mod call;
 pub mod connect;
+mod draft;
 pub mod escape;
 pub mod found;
 pub mod gpu;
 pub mod image;
 pub mod labels;
+pub mod late;
 pub mod limits;
 pub mod logs;
 pub mod parameters;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use bollard::models::DeviceMapping;
 
-use crate::agent::docker::spec::Draft;
+use crate::agent::docker::draft::Draft;
 use crate::model::spec::Parameter;
 
 type Apply = fn(&mut Draft, &str) -> Result<(), String>;

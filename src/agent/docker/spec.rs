@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
 use bollard::models::{
-    ContainerCreateBody, HostConfig, HostConfigLogConfig, ResourcesUlimits, RestartPolicy,
+    ContainerCreateBody, HostConfigLogConfig, ResourcesUlimits, RestartPolicy,
     RestartPolicyNameEnum,
 };
 
+use crate::agent::docker::draft::Draft;
 use crate::agent::docker::{gpu, labels, parameters, ports};
 use crate::agent::runtime::{Launch, SandboxId};
 use crate::model::instance::Place;
@@ -22,25 +23,6 @@ use crate::model::volume::{ExternalVolume, Volume, VolumeMode};
 
 /// Where a container sees its sandbox (CT-8).
 pub const SANDBOX: &str = "/mnt/mesos/sandbox";
-
-/// A body in the making. What later parameters may change is kept apart until the end.
-#[derive(Debug, Default)]
-pub struct Draft {
-    /// Everything but the host's part.
-    pub body: ContainerCreateBody,
-    /// The host's part.
-    pub host: HostConfig,
-    /// The environment; a variable without a value takes that of the image away.
-    pub env: BTreeMap<String, Option<String>>,
-    /// Labels.
-    pub labels: BTreeMap<String, String>,
-    /// Ulimits by name, so that a parameter replaces a default.
-    pub ulimits: BTreeMap<String, (i64, i64)>,
-    /// The log driver, if a parameter names one.
-    pub log_driver: Option<String>,
-    /// Its options.
-    pub log_options: BTreeMap<String, String>,
-}
 
 /// The name of a life's container.
 pub fn container_name(id: SandboxId) -> String {

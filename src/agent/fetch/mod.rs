@@ -25,6 +25,7 @@ use std::time::Duration;
 use reqwest::Url;
 use tokio_util::sync::CancellationToken;
 
+use crate::agent::contained::Fetch;
 use crate::agent::fetch::cache::{Cache, Cached};
 pub use crate::agent::fetch::cidr::{Cidr, NoCidr};
 use crate::agent::fetch::error::FetchError;
@@ -101,6 +102,17 @@ impl FetchConfig {
 }
 
 // === impl Fetcher ===
+
+impl Fetch for Fetcher {
+    async fn fetch(
+        &self,
+        artifacts: &[Artifact],
+        dir: &Path,
+        progress: &Progress,
+    ) -> Result<(), Reason> {
+        Fetcher::fetch(self, artifacts, dir, progress).await
+    }
+}
 
 impl Fetcher {
     /// Empties the cache.

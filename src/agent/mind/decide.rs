@@ -87,8 +87,7 @@ pub(super) fn next(life: &Life, intent: Intent, now: Timestamp) -> Next {
         return Next::Until(at);
     }
     match intent {
-        Intent::Leave if life.discard && life.is_over() => Next::Do(Act::Remove),
-        Intent::Leave => Next::Rest,
+        Intent::Leave => end_of(life, false),
         Intent::Run => run(life),
         Intent::End { grace, forget } => end(life, grace, forget, now),
     }
@@ -110,14 +109,17 @@ fn end(life: &Life, grace: Span, forget: bool, now: Timestamp) -> Next {
         Host::Running(_) => stop(life, grace, now),
         // It never ran: there is no end to keep, and nobody to acknowledge one.
         Host::Partial | Host::Prepared if life.end.is_none() => Next::Do(Act::Remove),
-        Host::Nothing | Host::Partial | Host::Prepared | Host::Exited => {
-            let acked = planted!("removed-before-acknowledged", life.acked, true);
-            if life.is_over() && acked && (forget || life.discard) {
-                Next::Do(Act::Remove)
-            } else {
-                Next::Rest
-            }
-        }
+        Host::Nothing | Host::Partial | Host::Prepared | Host::Exited => end_of(life, forget),
+    }
+}
+
+/// Invariant 7: nothing is removed before its end is acknowledged.
+fn end_of(life: &Life, forget: bool) -> Next {
+    let acked = planted!("removed-before-acknowledged", life.acked, true);
+    if life.is_over() && acked && (forget || life.discard) {
+        Next::Do(Act::Remove)
+    } else {
+        Next::Rest
     }
 }
 

@@ -32,6 +32,8 @@ mod slots;
 mod specs;
 mod step;
 #[cfg(test)]
+pub(in crate::agent) mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -44,6 +44,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::agent::logs::{self, LogLimits};
+use crate::agent::ports;
 use crate::agent::process::cgroup::Limits;
 pub use crate::agent::process::config::ProcessConfig;
 use crate::agent::process::life::Life;
@@ -53,7 +54,7 @@ use crate::agent::runtime::{Found, Launch, Progress, Running, Runtime, RuntimeEr
 use crate::model::end::End;
 use crate::model::time::Timestamp;
 
-/// How often a request to end is repeated, a millisecond apart, to a shell that has no child yet.
+/// How often a request to end is repeated, a millisecond apart, to a shell that has no command yet.
 const MOST_TERMS: u32 = 1_000;
 
 /// Makes, starts, watches and ends processes. Cheap to copy.
@@ -133,6 +134,7 @@ impl Runtime for ProcessRuntime {
     }
 
     async fn start(&self, launch: &Launch) -> Result<Running, RuntimeError> {
+        ports::heed(self, launch).await?;
         let once = || {
             let (shared, owned) = (Arc::clone(&self.shared), launch.clone());
             blocking(move || shared.start(&owned))
@@ -209,14 +211,14 @@ async fn blocking<T: Send + 'static>(
     done.unwrap_or_else(|error| Err(RuntimeError::Unknown(error.to_string())))
 }
 
-/// Asks a process group to end. A signal that comes just before the shell forks is taken by the shell alone, so it is
-/// sent until the shell had a child before it was sent.
+/// Asks a process group to end. A signal that comes before the command is there is taken by the shell, or by a copy of it
+/// that is about to become the command, so it is sent until the command was there before it was sent.
 async fn terminate(holder: Holder) -> io::Result<()> {
     for _ in 0..MOST_TERMS {
-        let had_child = holder.has_child();
+        let had_command = holder.has_command();
         // An error says that it has ended meanwhile.
         let _gone = kill_process_group(holder.pid, Signal::TERM);
-        if had_child || !holder.runs()? {
+        if had_command || !holder.runs()? {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(1)).await;

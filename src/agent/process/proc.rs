@@ -38,11 +38,17 @@ impl Holder {
         Ok(Stat::of(self.pid)?.is_some_and(|stat| stat.who == self && !stat.zombie))
     }
 
-    /// Whether it has a child. A kernel that does not tell is taken to mean yes.
-    pub fn has_child(self) -> bool {
+    /// Whether a child of it has become the command. Between its birth and then a child is a copy of the shell, with the
+    /// shell's own way of taking signals. A kernel that does not tell is taken to mean yes.
+    pub fn has_command(self) -> bool {
         let pid = self.pid;
-        fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
-            .map_or(true, |children| !children.trim().is_empty())
+        let Ok(children) = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")) else {
+            return true;
+        };
+        let line = |of: &str| fs::read(format!("/proc/{of}/cmdline")).unwrap_or_default();
+        let own = line(&pid.to_string());
+        let mut lines = children.split_ascii_whitespace().map(line);
+        lines.any(|line| !line.is_empty() && line != own)
     }
 
     /// Whether its id, and so its group's, still belongs to it.
@@ -116,6 +122,36 @@ mod tests {
         assert_eq!(stat.who.pid.as_raw_nonzero().get(), 42);
         assert_eq!((stat.who.start, stat.group, stat.zombie), (165_332, 40, false));
         assert!(Stat::parse("42 (a) Z 1 40").is_none(), "a torn line names nobody");
+    }
+
+    #[test]
+    fn a_copy_of_the_shell_is_not_yet_the_command() {
+        use std::process::{Command, Stdio};
+        // The copy in brackets waits for its input, then becomes the command.
+        let text = "(read -r go; exec sleep 1000) <&3 & wait";
+        let mut shell = Command::new("/bin/sh")
+            .args(["-c", &format!("exec 3<&0; {text}")])
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        let pid = Pid::from_raw(shell.id().try_into().expect("a pid")).expect("not 0");
+        let holder = Stat::of(pid).expect("readable").expect("it runs").who;
+        let children = || {
+            let path = format!("/proc/{pid}/task/{pid}/children");
+            fs::read_to_string(path).expect("this kernel tells").trim().to_owned()
+        };
+        while children().is_empty() {
+            std::thread::yield_now();
+        }
+        let child = children();
+        assert!(!holder.has_command());
+        let mut input = shell.stdin.take().expect("piped");
+        std::io::Write::write_all(&mut input, b"go\n").expect("it reads");
+        while !holder.has_command() {
+            std::thread::yield_now();
+        }
+        let _both = Command::new("kill").args(["-KILL", &child, &pid.to_string()]).status();
+        shell.wait().expect("it ends");
     }
 
     #[test]

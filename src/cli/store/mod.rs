@@ -9,6 +9,7 @@ use crate::cli::console::Console;
 use crate::cli::failure::Failure;
 
 mod backup;
+mod offline;
 
 /// What `stayer store` is told.
 #[derive(Debug, Args)]
@@ -20,6 +21,23 @@ pub struct StoreArgs {
 
 #[derive(Debug, Subcommand)]
 enum StoreVerb {
+    /// Print a stopped server's store, a line of JSON for each record, row and event
+    Dump {
+        /// The server's data directory
+        dir: PathBuf,
+    },
+    /// Check a stopped server's store: order, checksums, rows and the laws between them
+    Check {
+        /// The server's data directory
+        dir: PathBuf,
+    },
+    /// Make the store of a new data directory from a backup
+    Restore {
+        /// The backup
+        file: PathBuf,
+        /// The data directory, which must not hold a store yet
+        dir: PathBuf,
+    },
     /// Ask the server that runs on this machine for a backup; its tasks and clients notice nothing
     Backup {
         /// Where the backup goes: whole or not at all, readable by you alone
@@ -41,6 +59,9 @@ enum StoreVerb {
 /// When the store or its server does not, or a file cannot be written.
 pub async fn run(args: StoreArgs, console: &mut Console) -> Result<(), Failure> {
     match args.verb {
+        StoreVerb::Dump { dir } => offline::print(&dir, console),
+        StoreVerb::Check { dir } => offline::examine(&dir, console),
+        StoreVerb::Restore { file, dir } => offline::put_back(&file, &dir, console),
         StoreVerb::Backup { file, data_dir } => {
             let bytes = backup::fetch(&data_dir, &file).await?;
             console.line(&format!("{}: {bytes} bytes", file.display()))

@@ -162,3 +162,19 @@ async fn a_deployment_is_undone_or_just_ended() {
     let asked = ["DELETE /v2/deployments/d0?force=false", "DELETE /v2/deployments/d0?force=true"];
     assert_eq!(stand.asked(), asked);
 }
+
+#[tokio::test]
+async fn every_app_of_a_list_is_looked_at_in_the_end() {
+    let stand = Stand::start().await;
+    stand.on("PUT /v2/apps", 200, RESULT).on("GET /v2/deployments", 200, "[]");
+    let ids: Vec<String> = (0..12).map(|number| format!("/a{number}")).collect();
+    for id in &ids {
+        let running = u32::from(id != "/a11");
+        let app = format!(r#"{{"app":{{"id":"{id}","instances":1,"tasksRunning":{running}}}}}"#);
+        stand.on(&format!("GET /v2/apps{id}"), 200, &app);
+    }
+    let list = ids.iter().map(|id| format!(r#"{{"id":"{id}"}}"#)).collect::<Vec<_>>().join(",");
+    let outcome = stand.run_with(&["app", "add", "-"], &format!("[{list}]")).await;
+    assert_eq!(outcome.exit, Exit::NotRunning, "{outcome:?}");
+    assert!(outcome.error.contains("/a11: 0 of 1 running"), "{}", outcome.error);
+}

@@ -3,4 +3,5 @@
 mod changes;
 mod reads;
 mod stand;
+mod stores;
 mod tree;

@@ -16,6 +16,8 @@ use crate::model::unit::Ratio;
 use crate::model::volume::{ExternalVolume, Volume};
 
 const RESERVED: [&str; 3] = ["restart", "tasks", "versions"];
+/// The most instances of one app: a slip of a finger must not fill the memory of the server.
+const MOST_INSTANCES: u32 = 1_000_000;
 const SINGLE: &str = "MARATHON_SINGLE_INSTANCE_APP";
 
 /// Collects broken rules.
@@ -81,6 +83,8 @@ fn command(spec: &Spec, broken: &mut Broken) {
 }
 
 fn members(spec: &Spec, broken: &mut Broken) {
+    let (count, most) = (spec.instances, MOST_INSTANCES);
+    broken.unless(count <= most, "/instances", format!("got {count}, expected {most} or less"));
     let container = spec.container();
     for (index, artifact) in container.fetch.iter().enumerate() {
         let path = format!("/fetch({index})/uri");

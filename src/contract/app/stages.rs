@@ -5,9 +5,12 @@ use serde_json::Value;
 use super::draft::Draft;
 use super::normal::Setting;
 use super::{fields, legacy, normal, rules};
-use crate::contract::fault::{Fault, Options, Problem, Read};
+use crate::contract::fault::{Fault, Options, Problem, Read, Warning};
 use crate::contract::read::{At, Findings, Reader};
 use crate::model::spec::Spec;
+
+/// The largest definition that is stored: a row of the log holds at most 1 MiB, with what stands beside it.
+const MOST_BYTES: usize = 768 * 1024;
 
 /// The type stage of a whole app.
 pub fn read_draft(
@@ -40,8 +43,17 @@ pub fn whole(
     let mut problems = findings.breaches;
     problems.extend(legacy::port_problems(&draft));
     legacy::translate(&mut draft)?;
+    let mut warnings = findings.warnings;
+    warnings.extend(effect_comes_later(&draft));
     let spec = canonical(draft, problems, setting)?;
-    Ok(Read { value: spec, warnings: findings.warnings })
+    Ok(Read { value: spec, warnings })
+}
+
+/// What is asked for and does not happen yet, where silence would mislead: an app would run where it must not.
+pub fn effect_comes_later(draft: &Draft) -> Option<Warning> {
+    let asked = draft.constraints.as_ref().is_some_and(|constraints| !constraints.is_empty());
+    let text = "constraints are checked and stored, placement does not look at them yet";
+    asked.then(|| Warning(text.to_owned()))
 }
 
 /// The last two stages: defaults, then all rules.
@@ -54,5 +66,17 @@ pub fn canonical(
     let said_resident = draft.residency.is_some();
     let spec = normal::spec(draft, setting, &mut problems);
     problems.extend(rules::problems(&spec, &checks, said_resident, setting));
-    if problems.is_empty() { Ok(spec) } else { Err(Fault::Invalid(problems)) }
+    if problems.is_empty() { bounded(spec) } else { Err(Fault::Invalid(problems)) }
+}
+
+/// Refuses a definition that no record of the log could hold.
+fn bounded(spec: Spec) -> Result<Spec, Fault> {
+    let bytes = serde_json::to_vec(&spec).map_or(usize::MAX, |text| text.len());
+    if bytes <= MOST_BYTES {
+        return Ok(spec);
+    }
+    Err(Fault::Illegal(format!(
+        "the definition takes {bytes} bytes once its defaults are filled in, at most {MOST_BYTES} are stored; \
+         fetch large texts as files instead"
+    )))
 }

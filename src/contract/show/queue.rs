@@ -120,6 +120,9 @@ fn unused_offer(out: &mut Object<'_>, unused: &UnusedOffer<'_>) {
     let reasons: std::collections::BTreeSet<Funnel> =
         unused.reasons.iter().map(Reason::funnel).collect();
     out.texts("reason", reasons.into_iter().map(Funnel::as_str));
+    // Ours: Marathon's words say neither how much is missing nor who has it.
+    let details: Vec<String> = unused.reasons.iter().map(Reason::to_string).collect();
+    out.texts("details", details.iter().map(String::as_str));
     out.plain("timestamp", unused.at);
 }
 

@@ -330,8 +330,15 @@ impl Rig {
         };
         self.world.deployments.put(deployment, Arc::new(row));
         self.change_app(|app| {
-            app.part =
-                Some(Part { deployment, step, action, done: false, from: None, to: Some(version) });
+            app.part = Some(Part {
+                deployment,
+                step,
+                action,
+                done: false,
+                look_again: None,
+                from: None,
+                to: Some(version),
+            });
         });
     }
 

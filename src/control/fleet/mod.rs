@@ -97,7 +97,7 @@ pub struct Fleet {
     /// Where sessions and listeners tell what happens.
     pub own: mpsc::Sender<FleetEvent>,
     /// Figures.
-    pub gauges: Arc<Gauges>,
+    pub gauges: Gauges,
     /// Agents without a session.
     pub absent: BTreeMap<AgentId, Liveness>,
     /// Agents with one.
@@ -136,7 +136,7 @@ impl Fleet {
                 () = tokio::time::sleep(sleep) => {}
             }
             self.tick().await;
-            Gauges::set(&self.gauges.sessions, self.sessions.len() as u64);
+            self.gauges.sessions.set(i64::try_from(self.sessions.len()).unwrap_or(i64::MAX));
         }
     }
 
@@ -261,7 +261,7 @@ impl Fleet {
     fn until_wake(&self) -> Duration {
         let now = self.clock.now();
         let wake = self.absent.values().filter_map(Liveness::next_wake).min();
-        wake.map_or(Duration::from_secs(60), |wake| wake.since(now).into())
+        wake.map_or(Duration::from_mins(1), |wake| wake.since(now).into())
     }
 }
 
@@ -292,7 +292,7 @@ mod tests {
             published,
             events,
             own,
-            gauges: Default::default(),
+            gauges: Gauges::default(),
             absent: BTreeMap::new(),
             sessions: BTreeMap::new(),
             keys: BTreeMap::new(),

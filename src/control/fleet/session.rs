@@ -12,7 +12,10 @@ use crate::model::id::{AgentId, RunId};
 use crate::wire::link::MAX_BATCH;
 use crate::wire::link::leader::LeaderLink;
 use crate::wire::message::{Down, Open, Up};
-use crate::wire::reverse::{FrameReceiver, FrameSender, Peer};
+use crate::wire::reverse::{FrameReceiver, FrameSender, Peer, Permit};
+
+/// Between two looks at the time while there is no room to send.
+const ROOM: Duration = Duration::from_millis(100);
 
 /// One session and what it talks to.
 pub struct Session {
@@ -58,20 +61,33 @@ impl Session {
         let _over = self.fleet.send(ended).await;
     }
 
+    /// Room to send is waited for beside everything else: two ends that each wait for the other to read first would
+    /// wait for ever.
     async fn talk(
         &mut self,
         link: &mut LeaderLink,
         sender: FrameSender<Down>,
         mut receiver: FrameReceiver<Up>,
     ) {
+        let mut has_news = true;
         loop {
-            if !self.say(link, &sender).await || !self.tell(link).await || link.over().is_some() {
+            if !self.tell(link).await || link.over().is_some() {
                 return;
             }
-            let sleep = until_wake(link, self.clock);
+            let sleep = until_wake(link, self.clock, has_news);
             tokio::select! {
+                permit = sender.reserve(), if has_news => match permit {
+                    Ok(permit) => match self.say(link, permit) {
+                        Some(said) => has_news = said,
+                        None => return,
+                    },
+                    Err(_) => return,
+                },
                 frame = receiver.recv() => match frame {
-                    Ok(Some(frame)) => link.up(self.clock.now(), frame),
+                    Ok(Some(frame)) => {
+                        link.up(self.clock.now(), frame);
+                        has_news = true;
+                    }
                     Ok(None) => return,
                     Err(error) => {
                         tracing::info!(agent = %self.agent, %error, "the stream of an agent ended");
@@ -79,28 +95,35 @@ impl Session {
                     }
                 },
                 event = self.events.recv() => match event {
-                    Some(event) => take(link, event),
+                    Some(event) => {
+                        take(link, event);
+                        has_news = true;
+                    }
                     None => return,
                 },
-                () = tokio::time::sleep(sleep) => link.tick(self.clock.now()),
+                () = tokio::time::sleep(sleep) => {
+                    link.tick(self.clock.now());
+                    has_news = true;
+                }
             }
             while let Ok(event) = self.events.try_recv() {
                 take(link, event);
+                has_news = true;
             }
         }
     }
 
-    /// Sends all there is to say; false when nobody reads any more.
-    async fn say(&self, link: &mut LeaderLink, sender: &FrameSender<Down>) -> bool {
-        loop {
-            let Ok(permit) = sender.reserve().await else { return false };
-            let view = self.server.view();
-            let Some(frame) = link.pull(self.clock.now(), &view.world, MAX_BATCH) else {
-                return true;
-            };
-            if let Err(error) = permit.send(&frame) {
+    /// Sends one frame; whether there was one, none when the session cannot go on.
+    fn say(&self, link: &mut LeaderLink, permit: Permit<'_, Down>) -> Option<bool> {
+        let view = self.server.view();
+        let Some(frame) = link.pull(self.clock.now(), &view.world, MAX_BATCH) else {
+            return Some(false);
+        };
+        match permit.send(&frame) {
+            Ok(()) => Some(true),
+            Err(error) => {
                 tracing::error!(agent = %self.agent, %error, "a message is too long");
-                return false;
+                None
             }
         }
     }
@@ -124,9 +147,8 @@ fn take(link: &mut LeaderLink, event: SessionEvent) {
     }
 }
 
-fn until_wake(link: &LeaderLink, clock: Clock) -> Duration {
-    match link.next_wake() {
-        Some(wake) => wake.since(clock.now()).into(),
-        None => Duration::ZERO,
-    }
+/// While there is no room to send, what is due to be sent is no reason to wake.
+fn until_wake(link: &LeaderLink, clock: Clock, waits_for_room: bool) -> Duration {
+    let wake = link.next_wake().map_or(Duration::ZERO, |wake| wake.since(clock.now()).into());
+    if waits_for_room { wake.max(ROOM) } else { wake }
 }

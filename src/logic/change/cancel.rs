@@ -13,6 +13,9 @@ use crate::model::id::{DeploymentId, Version};
 use crate::model::path::AppPath;
 
 /// Takes a deployment back as a new one; with `force` only ends it.
+///
+/// # Errors
+/// The reason why nothing was done.
 pub fn cancel(draft: &mut Draft<'_>, id: DeploymentId, force: bool) -> Result<Answer, Refusal> {
     if draft.world().deployments.get(&id).is_none() {
         return Err(Refusal::NoDeployment { deployment: id });

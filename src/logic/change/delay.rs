@@ -6,6 +6,9 @@ use crate::model::fact::{Answer, Refusal};
 use crate::model::path::AppPath;
 
 /// Forgets the delay of an app's current configuration.
+///
+/// # Errors
+/// The reason why nothing was done.
 pub fn reset(draft: &mut Draft<'_>, path: &AppPath) -> Result<Answer, Refusal> {
     let not_queued = || Refusal::NotQueued { path: path.clone() };
     let mut app = draft.world().app(path).cloned().ok_or_else(not_queued)?;

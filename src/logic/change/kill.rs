@@ -14,6 +14,9 @@ use crate::model::instance::{Goal, StopWhy, Then};
 use crate::model::path::AppPath;
 
 /// Ends instances; unknown ones are skipped.
+///
+/// # Errors
+/// The reason why nothing was done.
 pub fn kill(
     draft: &mut Draft<'_>,
     instances: &[InstanceKey],

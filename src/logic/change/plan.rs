@@ -163,7 +163,7 @@ fn write(draft: &mut Draft<'_>, effects: Vec<Effect>, steps: &Steps, id: Deploym
         app.part = match action {
             Some(action) => {
                 let step = steps.of_app(&app.path);
-                Some(Part { deployment: id, step, action, done: false, from, to })
+                Some(Part { deployment: id, step, action, done: false, look_again: None, from, to })
             }
             None => draft.world().apps.get(&app.key).and_then(|stored| stored.part.clone()),
         };
@@ -245,9 +245,14 @@ impl Steps {
 
     fn light(&self, effects: &[Effect]) -> Vec<Vec<(PlanAction, AppPath)>> {
         let mut steps: Vec<Vec<(PlanAction, AppPath)>> = vec![Vec::new(); self.count as usize];
+        let mut bytes = 0;
         for effect in effects {
             let Some(action) = effect.action else { continue };
             let path = effect.app.path.clone();
+            bytes += 2 * (path.as_str().len() + 4);
+            if bytes > running::MAX_PLAN_BYTES {
+                break;
+            }
             if let (Action::Create, Some(start)) = (action, self.start) {
                 steps[start as usize].push((PlanAction::Start, path.clone()));
             }

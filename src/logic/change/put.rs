@@ -14,6 +14,9 @@ use crate::model::spec::Spec;
 use crate::model::world::World;
 
 /// Creates and changes apps as one deployment.
+///
+/// # Errors
+/// The reason why nothing was done.
 pub fn put(
     draft: &mut Draft<'_>,
     who: &Caller,
@@ -98,6 +101,7 @@ fn effect(
     service_ports::assign(&mut spec, previous, draft.index(), draft.limits().service_ports, taken)?;
     match (old, current) {
         (Some(app), Some(current)) => Ok(changed(draft.world(), &app, &current, spec, version)),
+        (Some(app), None) if app.removed.is_none() => Ok(unreadable(&app, spec, version)),
         (old, _) => Ok(created(draft, old, spec, version)),
     }
 }
@@ -133,6 +137,21 @@ fn created(draft: &mut Draft<'_>, old: Option<App>, spec: Spec, version: Version
         },
     };
     Effect { app, row: Some(row), action: Some(Action::Create), from: None }
+}
+
+/// An app whose definition could not be read: what runs of it is replaced step by step.
+fn unreadable(app: &App, spec: Spec, version: Version) -> Effect {
+    let row = AppVersion {
+        spec,
+        version,
+        last_scaling_at: version.0,
+        last_config_change_at: version.0,
+        config: version,
+    };
+    let from = Some(app.version);
+    // The unreadable one is no earlier definition that anybody could go back to.
+    let app = App { version, part: None, ..app.clone() };
+    Effect { app, row: Some(row), action: Some(Action::Restart), from }
 }
 
 /// An app that gets another definition (DP-4, DP-7).

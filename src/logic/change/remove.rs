@@ -7,6 +7,9 @@ use crate::model::fact::{Answer, Refusal};
 use crate::model::path::AppPath;
 
 /// Removes an app as one deployment.
+///
+/// # Errors
+/// The reason why nothing was done.
 pub fn remove(draft: &mut Draft<'_>, path: &AppPath, force: bool) -> Result<Answer, Refusal> {
     let Some(app) = draft.world().app(path).cloned() else {
         return Err(Refusal::NoApp { path: path.clone() });

@@ -8,6 +8,9 @@ use crate::model::fact::{Answer, Refusal};
 use crate::model::path::AppPath;
 
 /// Replaces every instance of an app, as one deployment.
+///
+/// # Errors
+/// The reason why nothing was done.
 pub fn restart(draft: &mut Draft<'_>, path: &AppPath, force: bool) -> Result<Answer, Refusal> {
     let no_app = || Refusal::NoApp { path: path.clone() };
     let app = draft.world().app(path).cloned().ok_or_else(no_app)?;

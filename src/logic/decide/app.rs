@@ -5,74 +5,111 @@ use crate::logic::decide::{backoff, launch};
 use crate::logic::draft::Draft;
 use crate::logic::index::timers::LAUNCH_OVERDUE;
 use crate::logic::status::{self, Change};
-use crate::model::app::{Action, App, AppVersion};
+use crate::model::app::{Action, App, AppVersion, Part};
 use crate::model::condition::Condition;
-use crate::model::id::{AppKey, Incarnation, InstanceId, InstanceKey, Rev};
+use crate::model::id::{AppKey, Incarnation, InstanceId, InstanceKey, Rev, Version};
 use crate::model::instance::{Goal, Instance, StopWhy, Task, Then};
 use crate::model::spec::UnreachableStrategy;
-use crate::model::time::Span;
+use crate::model::time::{Span, Timestamp};
 use crate::model::world::World;
 use crate::planted::planted;
 
+/// New instances of one app in one round, so that a big app does not hold up the others.
+const SCHEDULE_AT_ONCE: u32 = 4_096;
+
 /// What an app shall be right now.
-struct Target {
-    /// The definition, none when nothing shall run.
-    row: Option<AppVersion>,
-    /// Whether instances of other configurations are replaced.
-    rolling: bool,
+enum Target {
+    /// Nothing of it shall run.
+    Nothing,
+    /// This definition.
+    Definition {
+        /// The definition.
+        row: Box<AppVersion>,
+        /// Whether instances of other configurations are replaced.
+        rolling: bool,
+    },
+    /// Its definition could not be read when the log was: what runs is left alone until somebody puts another.
+    Unknown,
 }
 
 /// Decides one app.
 pub fn decide(draft: &mut Draft<'_>, key: AppKey) {
     follow_time(draft, key);
     backoff::expire(draft, key);
-    let Some(app) = draft.world().apps.get(&key).cloned() else { return };
+    let Some(app) = drop_orphaned_part(draft, key) else { return };
     let target = target(draft.world(), &app);
-    let done = reach(draft, key, &target);
+    let reached = reach(draft, key, &target);
     launch::app(draft, key, None);
-    close_part(draft, key, done);
+    follow_part(draft, key, reached);
+}
+
+/// The app. A part whose deployment could not be read when the log was is nobody's: it counts as cancelled.
+fn drop_orphaned_part(draft: &mut Draft<'_>, key: AppKey) -> Option<App> {
+    let mut app = draft.world().apps.get(&key).cloned()?;
+    let known = |part: &Part| draft.world().deployments.get(&part.deployment).is_some();
+    if !app.part.as_ref().is_none_or(known) {
+        app.part = None;
+        draft.put_app(app.clone());
+    }
+    Some(app)
 }
 
 /// What the app shall be: of a part whose step has not begun only what was before counts.
 fn target(world: &World, app: &App) -> Target {
-    let row = |version| world.versions.get(&(app.key, version)).cloned();
+    let definition = |version: Option<Version>, rolling: bool| {
+        let Some(version) = version else { return Target::Nothing };
+        match world.versions.get(&(app.key, version)) {
+            Some(row) => Target::Definition { row: Box::new(row.clone()), rolling },
+            None => Target::Unknown,
+        }
+    };
     let Some(part) = &app.part else {
-        let row = if app.removed.is_some() { None } else { row(app.version) };
-        return Target { row, rolling: false };
+        return definition(app.removed.is_none().then_some(app.version), false);
     };
     let begun =
         world.deployments.get(&part.deployment).is_some_and(|running| running.step >= part.step);
     if begun {
-        Target { row: part.to.and_then(row), rolling: part.action == Action::Restart }
+        definition(part.to, part.action == Action::Restart)
     } else {
-        Target { row: part.from.and_then(row), rolling: false }
+        definition(part.from, false)
     }
 }
 
-/// Starts and stops what the target asks for; whether it is reached.
-fn reach(draft: &mut Draft<'_>, key: AppKey, target: &Target) -> bool {
-    let Some(row) = &target.row else {
-        return stop_all(draft, key);
+/// How far an app is from its target.
+#[derive(Clone, Copy, Default)]
+struct Reached {
+    done: bool,
+    look_again: Option<Timestamp>,
+}
+
+/// Starts and stops what the target asks for.
+fn reach(draft: &mut Draft<'_>, key: AppKey, target: &Target) -> Reached {
+    let (row, rolling) = match target {
+        Target::Nothing => return Reached { done: stop_all(draft, key), look_again: None },
+        Target::Unknown => return Reached::default(),
+        Target::Definition { row, rolling } => (row, *rolling),
     };
     let instances: Vec<&Instance> = draft.world().instances_of(key).collect();
     let situation = Situation {
         wanted: row.spec.instances,
         config: row.config,
-        rolling: target.rolling,
+        rolling,
         upgrade: row.spec.upgrade,
         resident: row.spec.is_resident(),
         kill_selection: row.spec.kill_selection,
+        now: draft.now(),
         instances: &instances,
     };
     let moves = rollout::moves(&situation);
-    let why = if target.rolling { StopWhy::Upgrade } else { StopWhy::Surplus };
+    let why = if rolling { StopWhy::Upgrade } else { StopWhy::Surplus };
     for instance in moves.stop {
         status::stop(draft, instance, why, Then::Leave);
     }
     if moves.start > 0 {
-        schedule(draft, key, row, moves.start);
+        // The rest follows in a later round: new rows mark their app anew.
+        schedule(draft, key, row, moves.start.min(SCHEDULE_AT_ONCE));
     }
-    moves.done
+    Reached { done: moves.done, look_again: moves.look_again }
 }
 
 fn stop_all(draft: &mut Draft<'_>, key: AppKey) -> bool {
@@ -116,18 +153,17 @@ fn schedule(draft: &mut Draft<'_>, key: AppKey, row: &AppVersion, count: u32) {
 }
 
 /// The part of a running deployment is done once its target was reached.
-fn close_part(draft: &mut Draft<'_>, key: AppKey, done: bool) {
+fn follow_part(draft: &mut Draft<'_>, key: AppKey, reached: Reached) {
     let Some(app) = draft.world().apps.get(&key) else { return };
     let Some(part) = &app.part else { return };
-    let begun = draft
-        .world()
-        .deployments
-        .get(&part.deployment)
-        .is_some_and(|running| running.step >= part.step);
-    if done && begun && !part.done {
+    let running = draft.world().deployments.get(&part.deployment);
+    let begun = running.is_some_and(|running| running.step >= part.step);
+    let done = part.done || (reached.done && begun);
+    if done != part.done || reached.look_again != part.look_again {
         let mut app = app.clone();
         if let Some(part) = &mut app.part {
-            part.done = true;
+            part.done = done;
+            part.look_again = reached.look_again;
         }
         draft.put_app(app);
     }

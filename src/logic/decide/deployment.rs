@@ -15,6 +15,9 @@ use crate::planted::planted;
 /// Removed apps whose definitions are kept, so that a group can be put back; the longest removed go first.
 pub const MAX_REMOVED_APPS: usize = 1_000;
 
+/// The most bytes of paths in the plan of an event.
+pub const MAX_PLAN_BYTES: usize = 256 * 1_024;
+
 /// Announces the running step, and goes on as long as steps are done.
 pub fn decide(draft: &mut Draft<'_>, id: DeploymentId) {
     while let Some(mut running) = draft.world().deployments.get(&id).cloned() {
@@ -75,7 +78,18 @@ pub fn cancel(draft: &mut Draft<'_>, id: DeploymentId) {
 fn plan(draft: &Draft<'_>, running: &Deployment) -> Plan {
     let apps = draft.index().plans.apps(running.id);
     let apps = apps.filter_map(|key| draft.world().apps.get(&key));
+    let apps = bounded(apps);
     Plan { id: running.id, version: running.version, steps: steps(apps, running) }
+}
+
+/// As many of the apps as an event may name: one event is one part of a record, and a plan of tens of thousands of apps
+/// is told by its first ones. `/v2/deployments` shows all.
+fn bounded<'a>(apps: impl Iterator<Item = &'a App>) -> impl Iterator<Item = &'a App> {
+    let mut bytes = 0;
+    apps.take_while(move |app| {
+        bytes += 2 * (app.path.as_str().len() + 4);
+        bytes <= MAX_PLAN_BYTES
+    })
 }
 
 fn steps<'a>(
@@ -99,7 +113,7 @@ fn forget_removed(draft: &mut Draft<'_>) {
     let removed = draft.index().apps.removed();
     let surplus = removed.len().saturating_sub(MAX_REMOVED_APPS);
     let gone: Vec<AppKey> =
-        removed.take(surplus).filter(|app| is_forgettable(draft, *app)).collect();
+        removed.filter(|app| is_forgettable(draft, *app)).take(surplus).collect();
     for key in gone {
         let versions = version_keys(draft.world(), key);
         draft.remove(Key::App(key));

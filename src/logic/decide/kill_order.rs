@@ -14,7 +14,7 @@ use crate::model::time::Timestamp;
 /// With `newest_config_first` those of a newer configuration go before those of an older one among equals: in an upgrade
 /// that follows a failed one, what failed goes before what worked (behaviour 2.3).
 pub fn sort(instances: &mut [&Instance], selection: KillSelection, newest_config_first: bool) {
-    instances.sort_by_key(|instance| {
+    instances.sort_by_cached_key(|instance| {
         let config = newest_config_first.then_some(Reverse(instance.config));
         (weight(instance), config, by_age(instance, selection), Reverse(instance.key))
     });

@@ -71,7 +71,7 @@ fn launch_class(
         instances.iter().filter_map(|key| draft.instance(*key)).map(|row| row.id).collect();
     let need = Need::of(&row.spec);
     let placed = place(draft.world(), draft.index(), key, &need, &ids, only, draft.now());
-    note(draft, key, Some(&placed));
+    note(draft, key, Some(&placed).filter(|placed| only.is_none() || !placed.places.is_empty()));
     draft.count_placements(u32::try_from(placed.places.len()).unwrap_or(u32::MAX));
     for (instance, place) in instances.into_iter().zip(placed.places) {
         provision(draft, instance, place, &row);
@@ -85,6 +85,10 @@ enum Delay {
 }
 
 fn delay(draft: &Draft<'_>, key: AppKey, row: &Arc<AppVersion>) -> Delay {
+    if row.spec.backoff.seconds == 0 {
+        // Nothing times anything stays nothing (BO-8).
+        return Delay::None;
+    }
     let app = draft.world().apps.get(&key);
     match app.and_then(|app| backoff::until(app, row.config)) {
         None => Delay::None,
@@ -136,7 +140,9 @@ fn note(draft: &mut Draft<'_>, key: AppKey, placed: Option<&Placed>) {
     if let Some(placed) = placed {
         verdict.tried = Some((now, placed.looked));
         verdict.processed += u64::from(placed.looked);
-        verdict.refused = placed.refused;
+        if placed.refused.iter().any(|count| *count > 0) {
+            verdict.refused = placed.refused;
+        }
         for (sum, refused) in verdict.refused_in_all.iter_mut().zip(placed.refused) {
             *sum += u64::from(refused);
         }

@@ -9,8 +9,13 @@ use crate::model::condition::Condition;
 use crate::model::id::{InstanceKey, Version};
 use crate::model::instance::Instance;
 use crate::model::spec::{KillSelection, UpgradeStrategy};
+use crate::model::time::{Span, Timestamp};
 use crate::model::unit::Ratio;
 use crate::planted::planted;
+
+/// A new instance that runs for so long counts for what may be ended in its favour. Most versions that cannot work end
+/// at once; without this, each of them would cost an old instance before it is known to have failed.
+pub const SETTLE: Span = Span::millis(300);
 
 /// What is wanted and what is there.
 pub struct Situation<'a> {
@@ -24,6 +29,8 @@ pub struct Situation<'a> {
     pub upgrade: UpgradeStrategy,
     /// Whether the app is bound to its places.
     pub resident: bool,
+    /// The time.
+    pub now: Timestamp,
     /// Which of two equal instances goes first.
     pub kill_selection: KillSelection,
     /// Every instance of the app.
@@ -39,6 +46,8 @@ pub struct Moves {
     pub stop: Vec<InstanceKey>,
     /// Nothing is left to do, and everything wanted is healthy.
     pub done: bool,
+    /// When the first new instance will have run for long enough to be relied on, if one has not.
+    pub look_again: Option<Timestamp>,
 }
 
 /// How many must stay healthy and how many there may be, during an upgrade (RU-1).
@@ -80,13 +89,15 @@ fn scale(situation: &Situation<'_>) -> Moves {
     planted!("overscale-on-failing-tasks", (), counted.retain(|one| one.is_live()));
     let there = count(counted.len());
     let surplus = there.saturating_sub(situation.wanted);
-    kill_order::sort(&mut counted, situation.kill_selection, false);
+    if surplus > 0 {
+        kill_order::sort(&mut counted, situation.kill_selection, false);
+    }
     let stop: Vec<InstanceKey> = counted.iter().take(surplus as usize).map(|one| one.key).collect();
     let healthy = count(situation.instances.iter().filter(|one| one.is_healthy()).count());
     let start = situation.wanted.saturating_sub(there);
     let done =
         stop.is_empty() && start == 0 && healthy >= situation.wanted && leaving(situation) == 0;
-    Moves { start, stop, done }
+    Moves { start, stop, done, look_again: None }
 }
 
 fn roll(situation: &Situation<'_>) -> Moves {
@@ -98,15 +109,27 @@ fn roll(situation: &Situation<'_>) -> Moves {
     let fresh = count(new.len());
     kill_order::sort(&mut old, situation.kill_selection, true);
     kill_order::sort(&mut new, situation.kill_selection, false);
-    let mut spare = healthy.saturating_sub(capacity.floor);
+    let settling = |one: &&Instance| one.is_healthy() && settles_at(one) > situation.now;
+    let unsettled = count(new.iter().copied().filter(settling).count());
+    let mut spare = healthy.saturating_sub(capacity.floor + unsettled);
     let surplus = fresh.saturating_sub(situation.wanted) as usize;
-    let stop: Vec<InstanceKey> = old
+    let mut stop: Vec<InstanceKey> = old
         .iter()
         .chain(new.iter().take(surplus))
         .filter(|one| may_stop(one, &mut spare))
         .map(|one| one.key)
         .collect();
+    // What was given up on a lost agent must not come back with it as if it were still wanted.
+    let given_up = situation.instances.iter().filter(|one| one.is_wanted() && !counts(one));
+    stop.extend(
+        given_up.filter(|one| !kill_order::is_of(one, situation.config)).map(|one| one.key),
+    );
     let old_living = count(old.iter().filter(|one| one.is_live()).count());
+    // One that waits to be launched again keeps its turn only as far as there is room for it.
+    let waiting = || new.iter().filter(|one| !one.is_live());
+    let living = old_living + fresh - count(waiting().count()) + leaving(situation);
+    let turns = capacity.ceiling.saturating_sub(living) as usize;
+    stop.extend(waiting().skip(turns).map(|one| one.key));
     let room = capacity.ceiling.saturating_sub(old_living + fresh + leaving(situation));
     let room = planted!("ceiling-ignored", room, u32::MAX);
     let start = situation.wanted.saturating_sub(fresh).min(room);
@@ -116,7 +139,14 @@ fn roll(situation: &Situation<'_>) -> Moves {
         && start == 0
         && healthy_new >= situation.wanted
         && leaving(situation) == 0;
-    Moves { start, stop, done }
+    let look_again =
+        new.iter().copied().filter(settling).map(settles_at).min().filter(|_| !old.is_empty());
+    Moves { start, stop, done, look_again }
+}
+
+/// When a running instance counts as settled.
+fn settles_at(instance: &Instance) -> Timestamp {
+    instance.started_at().unwrap_or(instance.since) + SETTLE
 }
 
 /// What serves may end only while enough others serve; what does not run may end at once.

@@ -71,13 +71,12 @@ impl AgentUses {
         let mut broken = Vec::new();
         for (agent, used) in &self.0 {
             let ports: Vec<u16> = used.ports.iter().map(|(port, _)| *port).collect();
-            if let Some(pair) = ports.windows(2).find(|pair| pair[0] == pair[1]) {
-                broken.push(Broken(format!("port {} of agent {agent} has two holders", pair[0])));
+            if let Some(port) = twice(&ports) {
+                broken.push(Broken(format!("port {port} of agent {agent} has two holders")));
             }
             let devices: Vec<&DeviceId> = used.devices.iter().map(|(device, _)| device).collect();
-            if let Some(pair) = devices.windows(2).find(|pair| pair[0] == pair[1]) {
-                broken
-                    .push(Broken(format!("device {:?} of agent {agent} has two holders", pair[0])));
+            if let Some(device) = twice(&devices) {
+                broken.push(Broken(format!("device {device:?} of agent {agent} has two holders")));
             }
             // An agent may shrink under what it already runs; only a known total is a law, and only for placement.
             if world.agents.get(agent).is_none() {
@@ -102,4 +101,12 @@ impl AgentUse {
         let first = (device.clone(), InstanceKey::default());
         self.devices.range(first..).next().filter(|(held, _)| held == device).map(|(_, key)| *key)
     }
+}
+
+/// What stands twice in a sorted list.
+fn twice<T: PartialEq>(sorted: &[T]) -> Option<&T> {
+    sorted.windows(2).find_map(|pair| match pair {
+        [one, other] if one == other => Some(one),
+        _ => None,
+    })
 }

@@ -1,7 +1,7 @@
 //! Everything that follows from the rows and is asked often: mutable, the brain's alone, never stored.
 //!
 //! `Index::build(&world)` gives it anew at any time; in tests the two are compared after every step. Only
-//! [`Draft::put`](crate::logic::draft::Draft::put) changes it, one row at a time.
+//! `Draft::put` changes it, one row at a time.
 
 pub mod agents;
 pub mod apps;

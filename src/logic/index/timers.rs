@@ -57,6 +57,9 @@ fn each_due(world: &World, row: &Row, mut due: impl FnMut(Timestamp)) {
             }
         }
         Row::App(app) => {
+            if let Some(at) = app.part.as_ref().and_then(|part| part.look_again) {
+                due(at);
+            }
             for backoff in &app.backoffs {
                 due(backoff.until());
                 due(backoff.expires() + Span::millis(1));

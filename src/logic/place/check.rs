@@ -25,8 +25,18 @@ pub fn refusal(
     slot: usize,
     now: Timestamp,
 ) -> Option<Funnel> {
-    let key = index.pool.agents()[slot];
-    let agent = world.agents.get(&key)?;
+    let agent = world.agents.get(&index.pool.agents()[slot])?;
+    refusal_of(agent, index, need, slot, now)
+}
+
+/// The same of an agent whose row is at hand.
+pub fn refusal_of(
+    agent: &Agent,
+    index: &Index,
+    need: &Need<'_>,
+    slot: usize,
+    now: Timestamp,
+) -> Option<Funnel> {
     if !accepts_role(need, agent) {
         return Some(Funnel::UnfulfilledRole);
     }
@@ -43,8 +53,7 @@ pub fn refusal(
     if !index.pool.fits(slot, &need.amounts) {
         return Some(scarce(index.pool.free(slot), need));
     }
-    let used = index.agents.of(key);
-    if !ports::fit(agent, used, &need.ports, now) {
+    if !need.ports.is_empty() && !ports::fit(agent, index.agents.of(agent.key), &need.ports, now) {
         return Some(Funnel::InsufficientPorts);
     }
     None

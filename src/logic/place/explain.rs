@@ -7,7 +7,7 @@ use crate::logic::index::pool::Free;
 use crate::logic::place::check::reasons;
 use crate::logic::place::need::Need;
 use crate::logic::place::ports;
-use crate::model::app::App;
+use crate::model::app::{App, Backoff};
 use crate::model::id::AgentKey;
 use crate::model::reason::Reason;
 use crate::model::time::Timestamp;
@@ -45,8 +45,12 @@ pub struct AgentAnswer {
 
 /// Why `app` does not run.
 pub fn explain(world: &World, app: &App, now: Timestamp) -> Explanation {
+    explain_with(world, &Index::build(world), app, now)
+}
+
+/// Why `app` does not run, for one who asks about several: `index` is that of `world`.
+pub fn explain_with(world: &World, index: &Index, app: &App, now: Timestamp) -> Explanation {
     let Some(row) = world.current(app) else { return Explanation::default() };
-    let index = Index::build(world);
     let need = Need::of(&row.spec);
     let agents: Vec<AgentAnswer> = world
         .agents
@@ -55,16 +59,13 @@ pub fn explain(world: &World, app: &App, now: Timestamp) -> Explanation {
             agent: *key,
             free: index.pool.slot(*key).map(|slot| index.pool.free(slot)).unwrap_or_default(),
             free_ports: ports::free_dynamic(agent, index.agents.of(*key), &need, now),
-            reasons: reasons(world, &index, &need, agent, now),
+            reasons: reasons(world, index, &need, agent, now),
         })
         .collect();
     let instances = || world.instances_of(app.key);
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let until = app
-        .backoffs
-        .iter()
-        .filter(|backoff| backoff.config == row.config)
-        .map(|backoff| backoff.until());
+    let until =
+        app.backoffs.iter().filter(|backoff| backoff.config == row.config).map(Backoff::until);
     Explanation {
         wanted: if app.removed.is_some() { 0 } else { row.spec.instances },
         running: count(instances().filter(|instance| instance.is_healthy()).count()),

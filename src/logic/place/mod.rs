@@ -33,7 +33,8 @@ pub struct Placed {
     pub places: Vec<Place>,
     /// How many agents were looked at.
     pub looked: u32,
-    /// How many of them refuse one more instance, each by its strongest reason; only when not all fit.
+    /// How many of them refuse one more instance, each by its strongest reason; only when not all fit and
+    /// all agents were looked at.
     pub refused: [u32; Funnel::ALL.len()],
 }
 
@@ -56,7 +57,7 @@ pub fn place(
             None => break,
         }
     }
-    if placed.places.len() < instances.len() {
+    if placed.places.len() < instances.len() && only.is_none() {
         for slot in 0..index.pool.agents().len() {
             let reason =
                 refusal(world, index, need, slot, now).unwrap_or(Funnel::InsufficientPorts);

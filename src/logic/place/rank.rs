@@ -7,10 +7,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use crate::logic::index::Index;
-use crate::logic::place::check::refusal;
+use crate::logic::place::check::refusal_of;
 use crate::logic::place::need::Need;
 use crate::logic::place::{devices, ports};
-use crate::model::agent::DeviceId;
+use crate::model::agent::{Agent, DeviceId};
 use crate::model::id::{AgentKey, AppKey, InstanceId};
 use crate::model::instance::Place;
 use crate::model::time::Timestamp;
@@ -53,14 +53,19 @@ impl Candidates {
         now: Timestamp,
     ) -> Candidates {
         let siblings = siblings(world, index, app);
-        let slots: Vec<usize> = match only {
-            Some(agents) => agents.iter().filter_map(|agent| index.pool.slot(*agent)).collect(),
-            None => (0..index.pool.agents().len()).collect(),
+        let slots: Vec<(usize, &Agent)> = match only {
+            Some(agents) => agents
+                .iter()
+                .filter_map(|key| Some((index.pool.slot(*key)?, world.agents.get(key)?)))
+                .collect(),
+            // The pool's rows are in the order of the agents' keys, so that nothing is searched.
+            None => world.agents.iter().map(|(_, agent)| agent).enumerate().collect(),
         };
-        let fits =
-            slots.iter().copied().filter(|slot| refusal(world, index, need, *slot, now).is_none());
+        let fits = slots
+            .iter()
+            .filter(|(slot, agent)| refusal_of(agent, index, need, *slot, now).is_none());
         let heap = fits
-            .map(|slot| {
+            .map(|&(slot, _)| {
                 let siblings = siblings.get(&slot).copied().unwrap_or(0);
                 Reverse(Score { siblings, left: index.pool.left(slot, &need.amounts), slot })
             })

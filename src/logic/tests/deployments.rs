@@ -1,5 +1,6 @@
 //! Deployments: plans, locks, force, cancel, rollback, removal.
 
+use crate::logic::decide::rollout::SETTLE;
 use crate::logic::tests::rig::{Rig, app, deployment, path, with_cmd};
 use crate::model::app::Action;
 use crate::model::event::{Event, PlanAction};
@@ -124,6 +125,7 @@ fn rollback_puts_back_what_was() {
         .find(|one| one.is_live() && !one.is_healthy())
         .expect("one");
     rig.have(&first, rig.running());
+    rig.pass(SETTLE);
     deployment(&rig.ask(Change::Cancel { deployment: upgrade }, false));
     rig.run();
     let after = rig.instances("/web");

@@ -1,10 +1,14 @@
 //! Launches: backoff, placement, waiting, lost agents, ports.
 
+use crate::logic::brain::Brain;
+use crate::logic::draft::Limits;
 use crate::logic::place::explain::explain;
 use crate::logic::tests::rig::{Rig, app, path};
 use crate::model::end::End;
 use crate::model::fact::{Answer, Change, Fact, Loss, Refusal};
 use crate::model::have::Phase;
+use crate::model::id::{CommitNo, Epoch};
+use crate::model::instance::Goal;
 use crate::model::network::PortDefinition;
 use crate::model::reason::Reason;
 use crate::model::time::Span;
@@ -172,4 +176,38 @@ fn service_ports_are_given_out_and_kept() {
         version,
         "nothing differs"
     );
+}
+
+/// A definition that could not be read is no licence to kill: what runs is left alone until another is put.
+#[test]
+fn an_unreadable_definition_kills_nothing() {
+    let mut rig = Rig::with_agents(1);
+    rig.put(app("/web", 2));
+    rig.run();
+    let mut world = rig.brain.world().clone();
+    let lost = world.app(&path("/web")).expect("there").clone();
+    world.versions.remove(&(lost.key, lost.version));
+    let mut brain = Brain::load(world, Epoch(2), CommitNo(1_000), rig.now, Limits::default());
+    let mut facts = std::collections::VecDeque::new();
+    while brain.step(rig.now, &mut facts).is_some() {}
+    let instances: Vec<_> = brain.world().instances_of(lost.key).collect();
+    assert!(
+        instances.len() == 2 && instances.iter().all(|one| one.is_wanted() && one.is_healthy())
+    );
+}
+
+/// A new leader gives what was pending its whole time again: nobody listened while nobody led.
+#[test]
+fn a_new_leader_concludes_nothing_from_time_that_nobody_led() {
+    let mut rig = Rig::with_agents(1);
+    rig.put(app("/web", 1));
+    let instance = rig.instances("/web")[0].clone();
+    rig.have(&instance, Phase::Starting);
+    let later = rig.now + Span::secs(3_600);
+    let world = rig.brain.world().clone();
+    let mut brain = Brain::load(world, Epoch(2), CommitNo(1_000), later, Limits::default());
+    let mut facts = std::collections::VecDeque::new();
+    while brain.step(later, &mut facts).is_some() {}
+    let (_, after) = brain.world().instances.iter().next().expect("there");
+    assert!(after.goal == Goal::Run && after.incarnation == instance.incarnation);
 }

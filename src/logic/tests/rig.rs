@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use uuid::Uuid;
 
 use crate::logic::brain::Brain;
+use crate::logic::decide::rollout::SETTLE;
 use crate::logic::draft::Limits;
 use crate::model::agent::{Engine, Inventory, PortRange};
 use crate::model::end::End;
@@ -255,15 +256,24 @@ impl Rig {
         Phase::Running { at: self.now, ips: Vec::new(), handle: "1".to_owned() }
     }
 
-    /// Agents act until nothing is left to do; time passes between.
+    /// Agents act until nothing is left to do; time passes between, also for what has to settle.
     pub fn run(&mut self) {
         for _ in 0..200 {
-            if self.agents_act() == 0 {
+            if self.agents_act() > 0 {
+                self.pass(Span::millis(10));
+            } else if self.settles() {
+                self.pass(SETTLE);
+            } else {
                 return;
             }
-            self.pass(Span::millis(10));
         }
         panic!("agents never come to rest");
+    }
+
+    /// Whether a deployment waits for new instances to have run for a while.
+    pub fn settles(&self) -> bool {
+        let parts = self.brain.world().apps.iter().filter_map(|(_, app)| app.part.as_ref());
+        parts.into_iter().any(|part| part.look_again.is_some())
     }
 
     /// Lets time pass, with the steps that fall due.

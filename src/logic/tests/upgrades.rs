@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::logic::decide::rollout::Capacity;
+use crate::logic::decide::rollout::{Capacity, SETTLE};
 use crate::logic::tests::rig::{Rig, app, deployment, with_cmd};
 use crate::model::end::End;
 use crate::model::have::Phase;
@@ -41,6 +41,10 @@ fn upgrade_holds(count: u32, next: u32, minimum: u64, over: u64, choices: &[bool
             .find(|_| choices.next().unwrap_or(true))
             .or(live.iter().find(|one| !one.is_healthy()))
         else {
+            if rig.settles() {
+                rig.pass(SETTLE);
+                continue;
+            }
             break;
         };
         let phase = match instance.goal {
@@ -115,4 +119,29 @@ fn a_version_that_runs_and_crashes_does_not_eat_the_old_ones() {
         assert!(left >= 3, "{left} old ones are left");
         rig.pass(Span::secs(10));
     }
+}
+
+/// A version that ends as soon as it runs costs no old instance, however many of it run for a moment (BETTER).
+#[test]
+fn a_version_that_ends_at_once_costs_nothing() {
+    let mut rig = Rig::with_agents(1);
+    rig.put(app("/web", 4));
+    rig.run();
+    let old: Vec<_> = rig.instances("/web").iter().map(|one| one.id).collect();
+    rig.put(with_cmd(app("/web", 4), "exit 3"));
+    let new: Vec<Instance> =
+        rig.instances("/web").into_iter().filter(|one| !old.contains(&one.id)).collect();
+    assert_eq!(new.len(), 4);
+    for instance in &new {
+        rig.have(instance, rig.running());
+    }
+    rig.pass(Span::millis(SETTLE.as_millis() / 2));
+    for instance in &new {
+        rig.have(instance, Phase::Exited { at: rig.now, end: End::Code(3) });
+    }
+    rig.pass(Span::millis(500));
+    assert_eq!(rig.healthy("/web"), 4);
+    assert!(
+        rig.instances("/web").iter().filter(|one| old.contains(&one.id)).all(Instance::is_healthy)
+    );
 }

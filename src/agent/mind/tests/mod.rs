@@ -3,8 +3,11 @@
 mod rig;
 mod storm;
 
-use self::rig::{GRACE, Rig, id, key, place, run, run_after, spec, spec_key, stop, want};
+use self::rig::Rig;
 use crate::agent::fake::{Behaviour, CrashPoint, Fault};
+use crate::agent::mind::testing::{
+    GRACE, id, key, place, run, run_after, spec, spec_key, stop, want,
+};
 use crate::agent::mind::{Hand, LaunchPlan, Limits, Mind, Sight, Step};
 use crate::agent::runtime::{FoundState, SandboxId};
 use crate::model::end::End;
@@ -19,19 +22,19 @@ fn plan(id: SandboxId, app: u32, no: u32) -> LaunchPlan {
     LaunchPlan { id, key, spec_key: spec_key(app), spec: spec(app).into(), place: place(&[]) }
 }
 
-fn running(phase: Option<Phase>) -> bool {
-    matches!(phase, Some(Phase::Running { .. }))
+fn running(rig: &Rig, life: SandboxId) -> bool {
+    matches!(rig.phase(life), Some(Phase::Running { .. }))
 }
 
 fn end(phase: Option<Phase>) -> Option<End> {
-    match phase? {
+    phase.and_then(|phase| match phase {
         Phase::Exited { end, .. } => Some(end),
         Phase::Preparing { .. }
         | Phase::Starting
         | Phase::Running { .. }
         | Phase::Stopping { .. }
         | Phase::Absent => None,
-    }
+    })
 }
 
 /// A rig in which life 1 of instance 0 of this app runs.
@@ -39,7 +42,7 @@ fn one_running(app: u32) -> Rig {
     let mut rig = Rig::ready(1);
     rig.mind.want(run(key(app, 0), 1, 1));
     rig.run(Span::secs(2));
-    assert!(running(rig.phase(id(key(app, 0), 1))), "{:?}", rig.log);
+    assert!(running(&rig, id(key(app, 0), 1)), "{:?}", rig.log);
     rig.log.clear();
     rig
 }
@@ -94,7 +97,7 @@ fn a_later_mind_adopts_what_runs() {
     rig.mind.want(run(key(2, 0), 1, 5));
     rig.mind.leader_synced();
     rig.run(Span::secs(2));
-    assert!(running(rig.phase(id(key(2, 0), 1))));
+    assert!(running(&rig, id(key(2, 0), 1)));
     assert_eq!(rig.host.sandboxes(), before);
     assert!(rig.mind.strays().is_empty());
 }
@@ -111,7 +114,7 @@ fn how_an_earlier_life_ended_is_said_once() {
         rig.mind.want(run(key(1, 0), 2, rev));
         rig.run(Span::secs(1));
     }
-    assert!(running(rig.phase(id(key(1, 0), 2))));
+    assert!(running(&rig, id(key(1, 0), 2)));
     assert_eq!(rig.phase(id(key(1, 0), 1)), None);
 }
 
@@ -194,6 +197,82 @@ fn a_late_stop_does_not_hit_the_successor() {
 }
 
 #[test]
+fn a_stop_of_an_older_life_leaves_a_newer_one_alone() {
+    // I12, also when the store was put back to before the newer life and nothing else is known.
+    let mut rig = one_running(1);
+    rig.mind.want(run(key(1, 0), 2, 2));
+    rig.run(Span::secs(1));
+    rig.crash();
+    rig.mind.session_opened();
+    rig.mind.want(stop(key(1, 0), 1, 9));
+    rig.mind.leader_synced();
+    rig.run(Span::secs(60));
+    assert_eq!(rig.host.live(), [id(key(1, 0), 2)]);
+}
+
+#[test]
+fn a_life_of_which_nothing_is_left_is_used_up() {
+    // One life, one launch: also a newer want to run it does not make it again.
+    let mut rig = one_running(1);
+    let life = id(key(1, 1), 1);
+    rig.mind.want(run_after(key(1, 1), 1, 2, Some(key(1, 0))));
+    rig.run(Span::secs(1));
+    rig.mind.want(stop(key(1, 1), 1, 3));
+    rig.run(Span::secs(1));
+    rig.mind.acked(life.instance, life.incarnation);
+    rig.said.clear();
+    rig.mind.want(run(key(1, 1), 1, 4));
+    rig.run(Span::secs(1));
+    assert_eq!(rig.phase(life), Some(Phase::Absent));
+    assert_eq!(rig.host.starts(life), 0);
+}
+
+#[test]
+fn a_list_that_was_begun_before_a_removal_does_not_bring_it_back() {
+    let mut rig = one_running(1);
+    let (now, life) = (rig.now, id(key(1, 0), 1));
+    rig.host.end_from_outside(now, life, End::Code(0));
+    rig.mind.want(want(key(1, 0), 1, 2, WantGoal::Forget));
+    rig.run(Span::secs(1));
+    let found = rig.host.list(rig.now, Hand::Process).answer().expect("no crash").expect("a list");
+    assert_eq!(found.len(), 1);
+    rig.mind.sight(rig.now, Sight::HandUp(Hand::Process));
+    assert!(matches!(rig.mind.steps(rig.now)[..], [Step::List(Hand::Process)]));
+    rig.mind.sight(rig.now, Sight::Listed(Hand::Process, Ok(found.clone())));
+    rig.mind.acked(life.instance, life.incarnation);
+    assert!(matches!(rig.mind.steps(rig.now)[..], [Step::Remove(..)]));
+    rig.mind.sight(rig.now, Sight::HandUp(Hand::Process));
+    assert!(matches!(rig.mind.steps(rig.now)[..], [Step::List(Hand::Process)]));
+    rig.mind.sight(rig.now, Sight::Removed(life, Ok(())));
+    rig.mind.sight(rig.now, Sight::Listed(Hand::Process, Ok(found)));
+    assert!(rig.mind.steps(rig.now).is_empty());
+    assert_eq!(rig.mind.present(), []);
+}
+
+#[test]
+fn nothing_is_removed_before_its_end_is_acknowledged() {
+    // Invariant 7, also for a later mind and for what no want names.
+    let mut rig = Rig::ready(1);
+    let exits = Behaviour { ends: Some((Span::millis(50), End::Code(1))), ..Behaviour::default() };
+    rig.host.behave(AppKey(1), exits);
+    for no in 0..6 {
+        rig.mind.want(run(key(1, no), 1, 1));
+        rig.run(Span::secs(1));
+    }
+    rig.crash();
+    rig.mind.session_opened();
+    rig.mind.leader_synced();
+    rig.run(Span::secs(60));
+    assert_eq!(rig.host.sandboxes().len(), 6);
+    for no in 0..6 {
+        let life = id(key(1, no), 1);
+        rig.mind.acked(life.instance, life.incarnation);
+    }
+    rig.run(Span::secs(5));
+    assert_eq!(rig.host.sandboxes().len(), 2, "as many as are kept of an app");
+}
+
+#[test]
 fn a_follower_starts_when_the_one_before_it_is_gone() {
     // core.md §7.6: it takes over ports and resources; it may be made before.
     let mut rig = one_running(1);
@@ -213,7 +292,7 @@ fn an_unknown_outcome_is_looked_at_before_anything_else() {
     rig.mind.want(run(key(1, 0), 1, 1));
     rig.run(Span::secs(2));
     assert_eq!(rig.log, ["prepare 1/0.1", "start 1/0.1", "list Process", "watch 1/0.1"]);
-    assert!(running(rig.phase(id(key(1, 0), 1))));
+    assert!(running(&rig, id(key(1, 0), 1)));
 }
 
 #[test]
@@ -228,7 +307,7 @@ fn calls_that_go_on_failing_are_tried_ever_more_seldom() {
     assert!((8..=12).contains(&tries), "{tries}");
     rig.host.heal();
     rig.run(Span::secs(11));
-    assert!(running(rig.phase(id(key(1, 0), 1))));
+    assert!(running(&rig, id(key(1, 0), 1)));
 }
 
 #[test]
@@ -270,6 +349,15 @@ fn an_engine_that_is_away_changes_nothing() {
     assert_eq!(rig.log[0], "list Docker");
     assert_eq!(rig.host.live().len(), 2);
     assert_eq!(rig.host.starts(id(key(2, 0), 1)), 1);
+}
+
+#[test]
+fn an_engine_that_comes_back_is_listed_and_watched_anew() {
+    // A watch may hang for ever on a connection that is gone.
+    let mut rig = one_running(2);
+    rig.see(Sight::HandUp(Hand::Docker));
+    rig.run(Span::secs(1));
+    assert_eq!(rig.log, ["list Docker", "watch 2/0.1"]);
 }
 
 #[test]

@@ -4,16 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::agent::fake::FakeHost;
+use crate::agent::mind::testing::spec;
 use crate::agent::mind::{Hand, Limits, Mind, Sight, Step};
 use crate::agent::runtime::{RuntimeError, SandboxId};
-use crate::model::have::{Have, Phase, SpecKey, Want, WantGoal};
-use crate::model::id::{AgentKey, AppKey, CommitNo, Incarnation, InstanceId, InstanceKey, Version};
-use crate::model::instance::Place;
-use crate::model::spec::Spec;
+use crate::model::have::{Have, Phase};
 use crate::model::time::{Span, Timestamp};
-use crate::model::unit::{Cpus, Disk, Mem};
-
-pub(super) const GRACE: Span = Span::secs(2);
 
 pub(super) struct Rig {
     pub(super) now: Timestamp,
@@ -169,7 +164,7 @@ impl Rig {
                 // An answer to a mind that is dead is heard by nobody.
                 match answer {
                     Some((sight, delay)) if life == self.life => {
-                        self.later(delay, Event::See(sight))
+                        self.later(delay, Event::See(sight));
                     }
                     Some(_) => {}
                     None => self.dead |= life == self.life,
@@ -227,81 +222,6 @@ impl Rig {
         self.count += 1;
         self.events.insert((self.now + Span::millis(delay), self.count), event);
     }
-}
-
-// === what is wanted ===
-
-/// Even apps have an image.
-pub(super) fn spec(app: AppKey) -> Spec {
-    let image = if app.0.is_multiple_of(2) {
-        serde_json::json!({"kind": "Docker", "volumes": [], "port_mappings": null, "linux_info": null,
-            "docker": {"image": format!("image-{app}"), "force_pull": false, "privileged": false,
-                       "parameters": [], "pull_secret": null}})
-    } else {
-        serde_json::Value::Null
-    };
-    serde_json::from_value(serde_json::json!({
-        "path": format!("/app-{app}"), "instances": 1,
-        "containers": [{"name": "_app", "cmd": "true", "args": [], "user": null, "env": {},
-            "cpus": 0, "mem": 0, "disk": 0, "gpus": 0, "limits": null, "fetch": [],
-            "sandbox": image, "tty": null}],
-        "networks": [], "port_definitions": null, "require_ports": false, "constraints": [],
-        "accepted_roles": null, "role": "*",
-        "backoff": {"seconds": 1, "factor": 1_000_000, "max_seconds": 1},
-        "upgrade": {"minimum_health": 1_000_000, "over_capacity": 1_000_000},
-        "kill_selection": "YoungestFirst", "kill_grace_seconds": null, "unreachable": "Disabled",
-        "dependencies": [], "labels": {}, "health_checks": [], "check": null,
-        "readiness_checks": [], "secrets": {}, "executor": "", "executor_resources": null
-    }))
-    .expect("a definition")
-}
-
-pub(super) fn key(app: u32, no: u32) -> InstanceKey {
-    InstanceKey { app: AppKey(app), no }
-}
-
-pub(super) fn id(key: InstanceKey, incarnation: u32) -> SandboxId {
-    let instance = InstanceId(uuid::Uuid::from_u64_pair(u64::from(key.app.0), u64::from(key.no)));
-    SandboxId { instance, incarnation: Incarnation(incarnation) }
-}
-
-pub(super) fn spec_key(app: AppKey) -> SpecKey {
-    SpecKey { app, version: Version(Timestamp::from_millis(1)) }
-}
-
-pub(super) fn place(ports: &[u16]) -> Place {
-    Place {
-        agent: AgentKey(1),
-        ports: ports.iter().map(|port| Some(*port)).collect(),
-        devices: Vec::new(),
-        cpus: Cpus::ZERO,
-        mem: Mem::ZERO,
-        disk: Disk::ZERO,
-    }
-}
-
-pub(super) fn want(key: InstanceKey, incarnation: u32, rev: u64, goal: WantGoal) -> Want {
-    let SandboxId { instance, incarnation } = id(key, incarnation);
-    Want { key, instance, incarnation, rev: CommitNo(rev), lives: 1, goal }
-}
-
-pub(super) fn run(key: InstanceKey, incarnation: u32, rev: u64) -> Want {
-    run_after(key, incarnation, rev, None)
-}
-
-pub(super) fn run_after(
-    key: InstanceKey,
-    incarnation: u32,
-    rev: u64,
-    after: Option<InstanceKey>,
-) -> Want {
-    let version = spec_key(key.app).version;
-    want(key, incarnation, rev, WantGoal::Run { version, place: place(&[]), after })
-}
-
-pub(super) fn stop(key: InstanceKey, incarnation: u32, rev: u64) -> Want {
-    let goal = WantGoal::Stop { grace: GRACE, why: crate::model::instance::StopWhy::Killed };
-    want(key, incarnation, rev, goal)
 }
 
 fn word(step: &Step) -> String {

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::rig::{Rig, id, key, run_after, stop, want};
+use super::rig::Rig;
 use crate::agent::fake::{Behaviour, CrashPoint, Fault};
+use crate::agent::mind::testing::{id, key, run_after, stop, want};
 use crate::agent::mind::{Hand, Sight};
 use crate::agent::runtime::SandboxId;
 use crate::model::end::End;

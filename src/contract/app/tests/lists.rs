@@ -88,3 +88,25 @@ fn long_arrays_are_refused_before_they_grow() {
     };
     assert_eq!(problems.len(), 1_000);
 }
+
+/// A definition that no record could hold is refused where it comes in.
+#[test]
+fn a_definition_beyond_a_record_is_refused() {
+    let value = serde_json::json!({"id": "/big", "cmd": "sleep 9", "env": {"TEXT": "x".repeat(900 * 1024)}});
+    let read = crate::contract::app::read_app(&value, &AppPath::root(), &Options::default());
+    assert!(
+        matches!(read, Err(Fault::Illegal(text)) if text.contains("at most 786432 are stored"))
+    );
+}
+
+/// What would mislead by silence is said.
+#[test]
+fn constraints_that_do_not_act_yet_are_warned_about() {
+    let read = |body| {
+        crate::contract::app::read_app(&body, &AppPath::root(), &Options::default())
+            .expect("an app")
+    };
+    let warned = read(app(json!({"constraints": [["hostname", "UNIQUE"]]}))).warnings;
+    assert!(warned.iter().any(|warning| warning.0.contains("placement does not look at them yet")));
+    assert!(read(app(json!({"constraints": []}))).warnings.is_empty());
+}

@@ -564,3 +564,11 @@ fn gpus_are_taken_with_either_type_and_the_rest_has_defaults() {
     assert_eq!(spec.container().name, "_app");
     assert_eq!((spec.backoff.seconds, spec.backoff.factor.to_string()), (1, "1.15".into()));
 }
+
+#[test]
+fn more_instances_than_any_cluster_has_are_refused() {
+    check(vec![(
+        app(json!({"instances": 2_000_000_000})),
+        &["/instances got 2000000000, expected 1000000 or less"],
+    )]);
+}

@@ -134,6 +134,7 @@ fn an_unused_offer_tells_what_the_agent_has_and_all_reasons_once() {
     let item = shown_with(&rig, Some([unused]), at(0)).expect("an item");
     let entry = &item["lastUnusedOffers"][0];
     assert_eq!(entry["reason"], json!(["UnfulfilledConstraint", "InsufficientPorts"]));
+    assert_eq!(entry["details"][0], "needs 2 ports, 0 free");
     assert_eq!(entry["timestamp"], "2021-07-01T10:00:01.000Z");
     let offer = &entry["offer"];
     assert_eq!(offer["hostname"], "10.0.0.5");

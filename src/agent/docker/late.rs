@@ -1,0 +1,120 @@
+//! An engine that may be away when its agent starts, and is found by whoever asks it first afterwards.
+//!
+//! Where containers of an agent were made, an engine that does not answer is away, not none: what is asked of it has an
+//! unknown outcome until it is found, and nothing is concluded (house.md, invariant 9).
+
+use tokio::sync::SetOnce;
+
+use crate::agent::docker::DockerRuntime;
+use crate::agent::docker::auth::Keyring;
+use crate::agent::docker::call::Deadlines;
+use crate::agent::docker::connect::{self, Connection, EngineFacts, Search};
+use crate::agent::docker::labels::Owner;
+use crate::agent::docker::logs::Logs;
+use crate::agent::runtime::{
+    Found, Launch, LogStream, Progress, Running, Runtime, RuntimeError, SandboxId,
+};
+use crate::model::agent::Policy;
+use crate::model::end::End;
+use crate::model::policy::violations;
+use crate::model::time::Timestamp;
+
+/// The engine of a host, found now or later.
+#[derive(Debug)]
+pub struct LateDocker {
+    search: Search,
+    owner: Owner,
+    keyring: Keyring,
+    policy: Policy,
+    found: SetOnce<DockerRuntime>,
+}
+
+// === impl LateDocker ===
+
+impl LateDocker {
+    /// One that is looked for when it is asked.
+    pub fn new(search: Search, owner: Owner, keyring: Keyring, policy: Policy) -> LateDocker {
+        LateDocker { search, owner, keyring, policy, found: SetOnce::new() }
+    }
+
+    /// The same, with what was found.
+    #[must_use]
+    pub fn with(self, connection: Connection) -> LateDocker {
+        let found = SetOnce::new_with(Some(self.runtime(connection)));
+        LateDocker { found, ..self }
+    }
+
+    /// See [`DockerRuntime::ping`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn ping(&self) -> Result<(), RuntimeError> {
+        self.engine().await?.ping().await
+    }
+
+    /// See [`DockerRuntime::logs`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn logs(
+        &self,
+        id: SandboxId,
+        stream: LogStream,
+        tail: Option<u32>,
+        follow: bool,
+    ) -> Result<Logs, RuntimeError> {
+        self.engine().await?.logs(id, stream, tail, follow).await
+    }
+
+    /// What the engine is, once it is found.
+    pub async fn facts(&self) -> &EngineFacts {
+        self.found.wait().await.facts()
+    }
+
+    async fn engine(&self) -> Result<&DockerRuntime, RuntimeError> {
+        if let Some(engine) = self.found.get() {
+            return Ok(engine);
+        }
+        let found = connect::find(&self.search, Deadlines::default()).await;
+        let connection = found.map_err(|error| RuntimeError::Unknown(error.to_string()))?;
+        // Another call may have found it at the same time; either will do.
+        let _found_before = self.found.set(self.runtime(connection));
+        Ok(self.found.wait().await)
+    }
+
+    fn runtime(&self, connection: Connection) -> DockerRuntime {
+        let policy = self.policy.clone();
+        let check = move |spec: &_| violations(&policy, spec);
+        DockerRuntime::new(connection, self.owner, self.keyring.clone(), check)
+    }
+}
+
+impl Runtime for LateDocker {
+    async fn list(&self) -> Result<Vec<Found>, RuntimeError> {
+        self.engine().await?.list().await
+    }
+
+    async fn prepare(&self, launch: &Launch, progress: &Progress) -> Result<(), RuntimeError> {
+        self.engine().await?.prepare(launch, progress).await
+    }
+
+    async fn start(&self, launch: &Launch) -> Result<Running, RuntimeError> {
+        self.engine().await?.start(launch).await
+    }
+
+    async fn ended(&self, id: SandboxId) -> Result<(Timestamp, End), RuntimeError> {
+        self.engine().await?.ended(id).await
+    }
+
+    async fn terminate(&self, id: SandboxId) -> Result<(), RuntimeError> {
+        self.engine().await?.terminate(id).await
+    }
+
+    async fn kill(&self, id: SandboxId) -> Result<(), RuntimeError> {
+        self.engine().await?.kill(id).await
+    }
+
+    async fn remove(&self, id: SandboxId) -> Result<(), RuntimeError> {
+        self.engine().await?.remove(id).await
+    }
+}

@@ -1,0 +1,229 @@
+//! An agent, put together: identity, hands, mind, desk and the dialling.
+//!
+//! `stayer dev` starts one beside its server; on a host of its own the same function is called with other addresses.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+use crate::agent::clock::Clock;
+use crate::agent::contained::{self, Contained};
+use crate::agent::desk::Desk;
+use crate::agent::docker::auth::Keyring;
+use crate::agent::docker::call::Deadlines;
+use crate::agent::docker::connect::{self, Connection, EngineFacts, Search};
+use crate::agent::docker::labels::Owner;
+use crate::agent::docker::late::LateDocker;
+use crate::agent::fetch::{FetchConfig, Fetcher};
+use crate::agent::hands::{Hands, watch_engine};
+use crate::agent::identity::{Home, HomeError, new_run};
+use crate::agent::inventory::{Offer, inventory};
+use crate::agent::journal::Journal;
+use crate::agent::logs::LogLimits;
+use crate::agent::mind::{LaunchPlan, Limits};
+use crate::agent::process::cgroup;
+use crate::agent::process::{ProcessConfig, ProcessRuntime};
+use crate::agent::shell::{Launcher, Shell};
+use crate::contract::env::{TaskEnv, task_env};
+use crate::model::agent::{Engine, Inventory};
+use crate::model::id::ClusterId;
+use crate::wire::dial::{Address, dial};
+
+/// What an agent is told.
+pub struct AgentConfig {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// The cluster it belongs to.
+    pub cluster: ClusterId,
+    /// The servers it dials.
+    pub servers: Vec<Address>,
+    /// What its operator says of it.
+    pub offer: Offer,
+    /// Where fetches may go.
+    pub fetch: FetchConfig,
+    /// Where an engine may be; nowhere when the agent is to run without one.
+    pub search: Option<Search>,
+    /// Where registry credentials are.
+    pub keyring: Keyring,
+}
+
+/// A running agent.
+pub struct Agent {
+    /// What it offers.
+    pub inventory: Inventory,
+    /// The engine, or why there is none.
+    pub engine: Result<EngineFacts, String>,
+    /// What plain processes can be held to.
+    pub limits: cgroup::Limits,
+    hands: Arc<AgentHands>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// The hands of a real host, bare: what can be listed and ended with them needs no policy.
+pub type AgentHands = Hands<Arc<LateDocker>, ProcessRuntime>;
+
+/// Why an agent does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// Its directory cannot be used.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// It belongs to another cluster.
+    #[error(
+        "the agent in {} belongs to cluster {theirs} and the server to {ours}: \
+         its tasks would be nobody's. Restore that server's log, or name another directory",
+        dir.display()
+    )]
+    Foreign {
+        /// Its directory.
+        dir: PathBuf,
+        /// Where it belongs.
+        theirs: ClusterId,
+        /// Whose server it is.
+        ours: ClusterId,
+    },
+    /// The host does not show or give what is needed.
+    #[error("the agent cannot work in {}: {why}", dir.display())]
+    Host {
+        /// Its directory.
+        dir: PathBuf,
+        /// Why.
+        why: std::io::Error,
+    },
+}
+
+/// Starts an agent; it dials until it is stopped.
+///
+/// # Errors
+/// When its directory is another agent's, or belongs to another cluster, or the host refuses.
+pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
+    let AgentConfig { dir, cluster, servers, offer, fetch, search, keyring } = config;
+    let host = |why| AgentError::Host { dir: dir.clone(), why };
+    let (home, identity) = Home::open(&dir)?;
+    if let Some(theirs) = identity.cluster.filter(|theirs| *theirs != cluster) {
+        return Err(AgentError::Foreign { dir: dir.clone(), theirs, ours: cluster });
+    }
+    let policy = offer.policy.clone();
+    let found = find_engine(search.as_ref()).await;
+    let engine = found.as_ref().map(|connection| connection.facts.clone()).map_err(Clone::clone);
+    let owner = Owner { cluster, agent: identity.id };
+    let was_used = contained::has_records(&dir).map_err(host)?;
+    let late = search.map(|search| LateDocker::new(search, owner, keyring, policy.clone()));
+    let docker = late.and_then(|late| engine_of(late, found, was_used)).map(Arc::new);
+    let process = ProcessConfig {
+        data: dir.clone(),
+        agent: identity.id,
+        fetch: fetch.clone(),
+        cgroups: PathBuf::from(cgroup::ROOT),
+    };
+    let process = ProcessRuntime::open(process).map_err(host)?;
+    let contained = match &docker {
+        Some(docker) => {
+            let fetcher = Fetcher::open(fetch).map_err(host)?;
+            Some(Contained::open(docker.clone(), fetcher, policy, &dir).map_err(host)?)
+        }
+        None => None,
+    };
+    let facts = engine.as_ref().ok().map(|facts| facts.engine.clone());
+    let known = facts.or_else(|| docker.as_ref().map(|_| away()));
+    let inventory = inventory(offer, known, &dir).map_err(host)?;
+    let clock = Clock::start();
+    let hands = Hands { docker: contained, process: process.clone() };
+    let bare = Arc::new(Hands { docker: docker.clone(), process: process.clone() });
+    let launcher = Launcher {
+        cluster,
+        agent: identity.id,
+        sandboxes: dir.join("sandboxes"),
+        env: environment(inventory.hostname.clone()),
+    };
+    let cpus = usize::try_from(inventory.cpus.as_whole()).unwrap_or(1);
+    let (shell, ends) = Shell::new(hands, launcher, Limits::for_cpus(cpus), clock);
+    let journal = Journal { process: process.clone(), docker: docker.clone() };
+    let run = new_run().map_err(host)?;
+    let desk = Desk::open(
+        (home, identity),
+        run,
+        inventory.clone(),
+        clock,
+        (ends.words, ends.news),
+        journal,
+    );
+    let desk = Arc::new(desk);
+    let limits = process.limits().clone();
+    let mut tasks = vec![tokio::spawn(shell.run())];
+    tasks.push(tokio::spawn(async move { process.rotate_logs(LogLimits::default()).await }));
+    if let Some(docker) = docker {
+        tasks.push(tokio::spawn(introduce(docker.clone(), desk.clone(), inventory.clone())));
+        tasks.push(tokio::spawn(watch_engine(move || ping(docker.clone()), ends.sights)));
+    }
+    tasks.extend(servers.into_iter().map(|server| tokio::spawn(dial(server, desk.clone()))));
+    Ok(Agent { inventory, engine, limits, hands: bare, tasks })
+}
+
+async fn find_engine(search: Option<&Search>) -> Result<Connection, String> {
+    match search {
+        Some(search) => {
+            connect::find(search, Deadlines::default()).await.map_err(|error| error.to_string())
+        }
+        None => Err("this agent was told to run without one".to_owned()),
+    }
+}
+
+/// One that does not answer is away where its containers may run; it is looked for until it is back.
+fn engine_of(
+    late: LateDocker,
+    found: Result<Connection, String>,
+    was_used: bool,
+) -> Option<LateDocker> {
+    match found {
+        Ok(connection) => Some(late.with(connection)),
+        Err(_) => was_used.then_some(late),
+    }
+}
+
+fn away() -> Engine {
+    Engine { name: "away".to_owned(), version: String::new(), api: String::new() }
+}
+
+/// Tells the leaders what the engine is, as soon as that is known.
+async fn introduce(docker: Arc<LateDocker>, desk: Arc<Desk<Journal>>, inventory: Inventory) {
+    let engine = Some(docker.facts().await.engine.clone());
+    desk.offer(Inventory { engine, ..inventory });
+}
+
+async fn ping(docker: Arc<LateDocker>) -> Result<(), crate::agent::runtime::RuntimeError> {
+    docker.ping().await
+}
+
+fn environment(hostname: String) -> crate::agent::shell::EnvOf {
+    Box::new(move |plan: &LaunchPlan| {
+        let task = plan.spec.container().name.as_str();
+        task_env(&TaskEnv {
+            spec: &plan.spec,
+            version: plan.spec_key.version,
+            instance: plan.id.instance,
+            incarnation: plan.id.incarnation,
+            task,
+            ports: &plan.place.ports,
+            hostname: &hostname,
+            prefix: None,
+        })
+    })
+}
+
+// === impl Agent ===
+
+impl Agent {
+    /// Stops the agent; what runs goes on.
+    pub fn stop(&self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+
+    /// Its hands, for whoever ends tasks by hand once the agent is stopped.
+    pub fn hands(&self) -> Arc<AgentHands> {
+        self.hands.clone()
+    }
+}

@@ -1,0 +1,116 @@
+//! Placement alone: the scan and the choice on 10,000 agents, on one core, without a store or a socket.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::cli::bench::Bench;
+use crate::cli::bench::host::Stopwatch;
+use crate::cli::bench::measure::{Goal, Outcome};
+use crate::cli::failure::Failure;
+use crate::contract::app::read_app;
+use crate::contract::fault::Options;
+use crate::logic::index::Index;
+use crate::logic::place::need::Need;
+use crate::logic::place::place;
+use crate::model::agent::{Agent, AgentState, Inventory, PortRange};
+use crate::model::id::{AgentId, AgentKey, AppKey, InstanceId, InstanceKey, RunId};
+use crate::model::path::AppPath;
+use crate::model::row::{Key, Row, Write};
+use crate::model::spec::Spec;
+use crate::model::time::Timestamp;
+use crate::model::unit::{Cpus, Disk, Mem};
+use crate::model::world::World;
+
+const AGENTS: u32 = 10_000;
+
+/// Apps and the instances of each.
+const PLAIN: (u32, u32) = (10, 10_000);
+const MIXED: (u32, u32) = (500, 200);
+
+/// Plain: big apps of one size. Mixed: many apps of many sizes, each with a port; each finds its exact best fit.
+pub fn alone(bench: &Bench) -> Result<Vec<Outcome>, Failure> {
+    let (mut plain, mut mixed) = (Vec::new(), Vec::new());
+    let plain_specs = specs(PLAIN.0, |_| json!({"cpus": 0.1, "mem": 128, "portDefinitions": []}))?;
+    let mixed_specs = specs(MIXED.0, |number| {
+        let (cpus, mem) = (f64::from(number % 20 + 1) * 0.05, (number % 33 + 1) * 32);
+        json!({"cpus": cpus, "mem": mem, "disk": number % 7 * 10})
+    })?;
+    let (world, index) = cluster();
+    for _ in 0..bench.rounds(5) {
+        plain.push(rate(&world, index.clone(), &plain_specs, PLAIN.1)?);
+        mixed.push(rate(&world, index.clone(), &mixed_specs, MIXED.1)?);
+    }
+    let one = ("place-plain", "placement alone, 10,000 agents, apps of 10,000 equal instances");
+    let other = ("place-mixed", "the same, exact best fit, 500 sizes of 200 instances with a port");
+    Ok(vec![
+        Outcome::absolute(one, "/s", plain, Goal::AtLeast(1_000_000.0)),
+        Outcome::absolute(other, "/s", mixed, Goal::AtLeast(250_000.0)),
+    ])
+}
+
+/// Places all apps, one after another, and holds what they take; placements a second.
+fn rate(world: &World, mut index: Index, specs: &[Spec], each: u32) -> Result<f64, Failure> {
+    let now = Timestamp::from_millis(0);
+    let ids: Vec<InstanceId> =
+        (0..each).map(|no| InstanceId(uuid::Uuid::from_u64_pair(0, u64::from(no)))).collect();
+    let watch = Stopwatch::start();
+    let mut placed = 0;
+    for (number, spec) in (1..).zip(specs) {
+        let app = AppKey(number);
+        let places = place(world, &index, app, &Need::of(spec), &ids, None, now).places;
+        for (no, place) in (0..).zip(&places) {
+            index.agents.hold(InstanceKey { app, no }, place);
+            index.pool.hold(place);
+        }
+        placed += places.len();
+    }
+    let seconds = watch.seconds();
+    if placed < specs.len() * ids.len() {
+        return Err(Failure::Failed(format!("only {placed} instances were placed")));
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a count of placements")]
+    Ok(placed as f64 / seconds)
+}
+
+fn cluster() -> (World, Index) {
+    let mut world = World::default();
+    for number in 1..=AGENTS {
+        let id = uuid::Uuid::from_u64_pair(1, u64::from(number));
+        let inventory = Inventory {
+            hostname: format!("host-{number}"),
+            role: "*".to_owned(),
+            cpus: Cpus::whole(16),
+            mem: Mem::whole(32 * 1_024),
+            disk: Disk::whole(100_000),
+            ports: vec![PortRange { first: 31_000, last: 32_000 }],
+            ..Inventory::default()
+        };
+        let key = AgentKey(number);
+        let agent = Agent {
+            key,
+            id: AgentId(id),
+            run: RunId(id),
+            state: AgentState::Up,
+            inventory,
+            foreign: BTreeMap::new(),
+        };
+        world.apply(&Write { key: Key::Agent(key), row: Some(Row::Agent(Arc::new(agent))) });
+    }
+    let index = Index::build(&world);
+    (world, index)
+}
+
+fn specs(count: u32, of: impl Fn(u32) -> serde_json::Value) -> Result<Vec<Spec>, Failure> {
+    let options = Options { strict: false, default_role: "*".to_owned(), default_network: None };
+    let spec = |number| {
+        let mut app = of(number);
+        app["id"] = json!(format!("/app-{number}"));
+        app["cmd"] = json!("sleep 1000");
+        let read = read_app(&app, &AppPath::root(), &options);
+        read.map(|read| read.value)
+            .map_err(|fault| Failure::Failed(format!("an app of the bench is refused: {fault:?}")))
+    };
+    (0..count).map(spec).collect()
+}

@@ -1,0 +1,96 @@
+//! The store of a server that is stopped: printed, checked, or made from a backup.
+//!
+//! The store itself refuses one that a running server holds.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::{BufReader, BufWriter};
+use std::path::{Path, PathBuf};
+
+use crate::cli::console::{Console, unwritten};
+use crate::cli::failure::Failure;
+use crate::store::embedded::FILE;
+use crate::store::offline::{BackupError, OfflineError, check, dump, restore};
+
+/// Prints every record.
+///
+/// # Errors
+/// When the store cannot be opened.
+pub fn print(dir: &Path, console: &mut Console) -> Result<(), Failure> {
+    let mut output = BufWriter::new(console.output());
+    dump(&store_dir(dir), &mut output).map_err(|error| unread(&error))
+}
+
+/// Checks all of it and says what it is.
+///
+/// # Errors
+/// When the store cannot be opened, or something in it is wrong.
+pub fn examine(dir: &Path, console: &mut Console) -> Result<(), Failure> {
+    let report = check(&store_dir(dir)).map_err(|error| unread(&error))?;
+    console.line(report.to_string().trim_end())?;
+    if report.is_clean() {
+        return Ok(());
+    }
+    Err(Failure::Failed(format!("the store in {} is not clean", dir.display())))
+}
+
+/// Makes a store from a backup.
+///
+/// # Errors
+/// When the backup cannot be read, or there is a store already.
+pub fn put_back(file: &Path, dir: &Path, console: &mut Console) -> Result<(), Failure> {
+    let unreadable = |error| Failure::Usage(format!("{} cannot be read: {error}", file.display()));
+    let input = BufReader::new(File::open(file).map_err(unreadable)?);
+    let header = restore(input, &server_dir(dir)).map_err(|error| unrestored(&error))?;
+    console.line(&format!(
+        "{}: cluster {} as of {}, {} rows",
+        dir.display(),
+        header.cluster,
+        header.at,
+        header.rows
+    ))
+}
+
+/// The server's part of a data directory.
+fn server_dir(dir: &Path) -> PathBuf {
+    dir.join("server")
+}
+
+/// Where the store lies: in the server's part, or in the directory itself when that is what was named.
+fn store_dir(dir: &Path) -> PathBuf {
+    if dir.join(FILE).exists() { dir.to_owned() } else { server_dir(dir) }
+}
+
+fn unread(error: &OfflineError) -> Failure {
+    match error {
+        OfflineError::Open(error) => Failure::Usage(words(error)),
+        OfflineError::Store(error) => Failure::Failed(words(error)),
+        OfflineError::Output(error) => unwritten(error),
+    }
+}
+
+fn unrestored(error: &BackupError) -> Failure {
+    match error {
+        BackupError::Exists(_) | BackupError::Open(_) => Failure::Usage(words(error)),
+        BackupError::Nothing
+        | BackupError::Io(_)
+        | BackupError::Header(_)
+        | BackupError::Row { .. }
+        | BackupError::Cut(_)
+        | BackupError::Encode(_)
+        | BackupError::Lead(_)
+        | BackupError::Append(_) => Failure::Failed(words(error)),
+    }
+}
+
+/// An error and its causes.
+fn words(error: &dyn Error) -> String {
+    let mut words = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words.push(error.to_string());
+        cause = error.source();
+    }
+    words.dedup();
+    words.join(": ")
+}
