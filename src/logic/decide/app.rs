@@ -47,7 +47,8 @@ pub fn decide(draft: &mut Draft<'_>, key: AppKey) {
 fn drop_orphaned_part(draft: &mut Draft<'_>, key: AppKey) -> Option<App> {
     let mut app = draft.world().apps.get(&key).cloned()?;
     let known = |part: &Part| draft.world().deployments.get(&part.deployment).is_some();
-    if !app.part.as_ref().is_none_or(known) {
+    let orphaned = !app.part.as_ref().is_none_or(known);
+    if planted!("lock-leaks-on-cancel", orphaned, false) {
         app.part = None;
         draft.put_app(app.clone());
     }

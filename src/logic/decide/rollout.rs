@@ -86,7 +86,9 @@ impl Capacity {
 fn scale(situation: &Situation<'_>) -> Moves {
     let mut counted: Vec<&Instance> =
         situation.instances.iter().copied().filter(|one| counts(one)).collect();
-    planted!("overscale-on-failing-tasks", (), counted.retain(|one| one.is_live()));
+    planted!("overscale-on-failing-tasks", (), {
+        counted.retain(|one| one.is_live() || one.tasks.is_empty());
+    });
     let there = count(counted.len());
     let surplus = there.saturating_sub(situation.wanted);
     if surplus > 0 {
