@@ -75,5 +75,6 @@ pub mod contract;
 pub mod control;
 pub mod logic;
 pub mod model;
+pub mod planted;
 pub mod store;
 pub mod wire;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// The folders in the order of their layers: an import points to the same folder or to a lower layer.
 const LAYERS: &[(&str, u8)] = &[
     ("model", 0),
+    ("planted", 0),
     ("contract", 1),
     ("logic", 1),
     ("store", 2),

@@ -18,6 +18,7 @@ use crate::model::id::{AgentId, AgentKey, InstanceKey, RunId};
 use crate::model::instance::{Goal, Instance, Task};
 use crate::model::reason::Reason;
 use crate::model::time::Span;
+use crate::planted::planted;
 
 /// For so long a port found taken by a stranger is not tried again.
 const FOREIGN_PORT_HOLD: Span = Span::secs(20);
@@ -142,7 +143,9 @@ fn take(draft: &mut Draft<'_>, agent: AgentKey, have: &Have) {
         return;
     };
     let is_there = instance.place.as_ref().is_some_and(|place| place.agent == agent);
-    if !is_there || instance.incarnation != have.incarnation || !instance.is_live() {
+    let other_life =
+        planted!("have-of-an-older-life-taken", instance.incarnation != have.incarnation, false);
+    if !is_there || other_life || !instance.is_live() {
         return;
     }
     let changes: Vec<Change> = have
@@ -244,7 +247,7 @@ fn moves_forward(was: Condition, is: Condition) -> bool {
         | Condition::Dropped
         | Condition::Unknown => 6,
     };
-    !was.is_terminal() && rank(is) >= rank(was)
+    !was.is_terminal() && planted!("conditions-go-back", rank(is) >= rank(was), true)
 }
 
 /// A launch found a host port taken by somebody else: it is not tried again for a while.

@@ -17,6 +17,7 @@ use crate::model::table::Table;
 use crate::model::time::{Span, Timestamp};
 use crate::model::view::{Verdict, View};
 use crate::model::world::{Broken, World};
+use crate::planted::planted;
 
 /// Commits that may wait for the store; at the bound the brain stops and the API answers 503.
 pub const MAX_PENDING: usize = 64;
@@ -75,6 +76,7 @@ struct Sweep {
 impl Brain {
     /// A brain over `world` as it was after commit `no` at `at`. Everything is looked at in the first step.
     pub fn load(world: World, epoch: Epoch, no: CommitNo, at: Timestamp, limits: Limits) -> Brain {
+        let world = planted!("backoff-lost-at-failover", world, without_backoffs(world));
         let index = Index::build(&world);
         let durable = View { epoch, no, at, world: world.clone(), verdicts: Table::default() };
         let mut brain = Brain {
@@ -167,7 +169,7 @@ impl Brain {
                 epoch: self.epoch,
                 no: pending.no,
                 at: pending.at,
-                world: pending.world,
+                world: planted!("view-before-durable", pending.world, self.world.clone()),
                 verdicts: pending.verdicts,
             };
         }
@@ -286,6 +288,18 @@ fn take_facts(facts: &mut VecDeque<Fact>) -> Vec<Fact> {
     let mut taken: Vec<Fact> = facts.drain(..count).collect();
     taken.sort_by_key(|fact| !matches!(fact, Fact::Asked { .. }));
     taken
+}
+
+#[cfg(feature = "planted")]
+fn without_backoffs(mut world: World) -> World {
+    for (key, app) in world.clone().apps.iter() {
+        let app = crate::model::app::App { backoffs: Vec::new(), ..app.clone() };
+        world.apply(&Write {
+            key: Key::App(*key),
+            row: Some(crate::model::row::Row::App(app.into())),
+        });
+    }
+    world
 }
 
 /// Adds rows of a sweep that the step itself does not write.

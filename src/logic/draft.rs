@@ -20,6 +20,7 @@ use crate::model::table::Table;
 use crate::model::time::Timestamp;
 use crate::model::view::Verdict;
 use crate::model::world::World;
+use crate::planted::planted;
 
 /// What must be looked at because something it depends on changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -324,7 +325,8 @@ impl<'a> Draft<'a> {
             Some(Row::Instance(instance)) => instance.place.as_ref().map(|place| place.agent),
             Some(_) | None => None,
         };
-        if let Some(agent) = place(old).filter(|agent| place(new) != Some(*agent)) {
+        let freed = place(old).filter(|agent| place(new) != Some(*agent));
+        if let Some(agent) = planted!("freed-agent-not-marked", freed, None) {
             self.dirty.fresh.insert(agent);
         }
     }

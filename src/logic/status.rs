@@ -12,6 +12,7 @@ use crate::model::id::{AgentId, InstanceKey};
 use crate::model::instance::{Goal, Instance, StopWhy, Task, Then};
 use crate::model::path::AppPath;
 use crate::model::row::Key;
+use crate::planted::planted;
 
 /// The longest message that is kept (SM-2).
 const MAX_MESSAGE: usize = 10_000;
@@ -100,7 +101,13 @@ pub fn stop(draft: &mut Draft<'_>, key: InstanceKey, why: StopWhy, then: Then) {
     let unreachable = instance.condition().is_some_and(Condition::is_unreachable);
     // A lost instance cannot be relaunched in place: it leaves when its agent returns, and is replaced now (SC-9).
     let then = if unreachable && then == Then::Relaunch { Then::Leave } else { then };
+    if planted!("row-leaves-before-its-end", false, then == Then::Leave) {
+        return draft.remove(Key::Instance(key));
+    }
     instance.goal = Goal::Stop { then, why, since: now };
+    planted!("port-let-go-while-stopping", (), {
+        instance.place.iter_mut().for_each(|place| place.ports.clear());
+    });
     let asked = |task: &Task| {
         matches!(
             task.condition,

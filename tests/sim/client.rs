@@ -63,9 +63,13 @@ impl Sim {
         self.later(pause, Event::ClientActs);
         let Some(up) = &self.server.up else { return };
         let view = up.view.clone();
-        if let Some(change) = self.draw_change(&view) {
-            let force = self.rng.chance(300);
-            self.ask(change, force);
+        // Several at once, on the same view: most of them find that another was faster.
+        let burst = if self.rng.chance(100) { self.rng.between(2, 5) } else { 1 };
+        for _ in 0..burst {
+            if let Some(change) = self.draw_change(&view) {
+                let force = self.rng.chance(300);
+                self.ask(change, force);
+            }
         }
     }
 
@@ -203,9 +207,6 @@ impl Sim {
             let Some(app) = view.world.any_app(&path) else {
                 return self.fail("I1", format!("{path} was accepted and is not there"));
             };
-            if !removed && before.is_some_and(|before| version <= before) {
-                return self.fail("I13", format!("{path} got {version} after {before:?}"));
-            }
             if !self.is_open(&path) && app.removed.is_some() != removed {
                 return self.fail("I1", format!("{path} was answered, and it is {app:?}"));
             }

@@ -264,7 +264,7 @@ impl Plan {
             strikes,
             calls: of(rng, 500, 80),
             delayed: of(rng, 400, 60),
-            doubled: of(rng, 400, 60),
+            doubled: of(rng, 400, 200),
             budget: *rng.pick(&[200, 2_000, 64 * 1024]),
             fat,
             unruly: !calm && rng.chance(600),

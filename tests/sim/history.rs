@@ -148,7 +148,7 @@ impl History {
                     self.version(*app, *version)?;
                 }
                 (_, Some(Row::App(row))) if row.removed.is_some() => {
-                    self.delays.remove(&row.key);
+                    self.forget_delays(row.key);
                 }
                 _ => {}
             }
@@ -258,17 +258,16 @@ impl History {
 
     fn launched(&mut self, commit: &Commit, row: &Instance) -> Law {
         let open = commit.world.apps.get(&row.key.app).map(|app| self.resets.get(&app.path));
-        let Some(delays) = self.delays.get_mut(&row.key.app) else { return Ok(()) };
         if open.flatten().is_some_and(|open| *open > 0) {
-            delays.clear();
+            self.forget_delays(row.key.app);
         }
-        let Some(at) = delays.iter().position(|delay| delay.config == row.config) else {
+        let Some(delays) = self.delays.get_mut(&row.key.app) else { return Ok(()) };
+        let Some(delay) = delays.iter_mut().find(|delay| delay.config == row.config) else {
             return Ok(());
         };
-        let delay = &mut delays[at];
         let last = delay.failed.max(delay.launched);
         if commit.at > last + delay.max {
-            delays.remove(at);
+            delay.delay = Span::ZERO;
             return Ok(());
         }
         if commit.at < last + delay.delay {
@@ -293,8 +292,16 @@ impl History {
         if let Some(open) = self.resets.get_mut(path) {
             *open -= 1;
         }
-        if let Some(app) = self.world.any_app(path) {
-            self.delays.remove(&app.key);
+        if let Some(key) = self.world.any_app(path).map(|app| app.key) {
+            self.forget_delays(key);
+        }
+    }
+
+    /// No distance is kept to what was before; the core may remember more, and so drop others earlier.
+    fn forget_delays(&mut self, app: AppKey) {
+        for delay in self.delays.get_mut(&app).into_iter().flatten() {
+            delay.delay = Span::ZERO;
+            delay.failed = Timestamp::default();
         }
     }
 }

@@ -10,6 +10,7 @@ use stayer::model::app::App;
 use stayer::model::condition::Condition;
 use stayer::model::id::AppKey;
 use stayer::model::instance::Instance;
+use stayer::model::spec::UnreachableStrategy;
 use stayer::model::time::{Span, Timestamp};
 use stayer::model::unit::{Cpus, Mem};
 use stayer::model::world::World;
@@ -113,6 +114,12 @@ impl Sim {
             return Err("something is not durable".to_owned());
         }
         let world = &up.view.world;
+        for agent in self.agents.iter().filter(|agent| agent.away_until.is_some()) {
+            let row = world.agent_ids.get(&agent.id).and_then(|key| world.agents.get(key));
+            if row.is_some_and(Agent::is_heard) {
+                return Err(format!("{} is away and nobody knows", agent.id));
+            }
+        }
         for (key, app) in world.apps.iter() {
             self.app_settled(world, *key, app)?;
         }
@@ -159,6 +166,14 @@ impl Sim {
         }
         if !waiting.is_empty() {
             return Ok(());
+        }
+        for row in rows.iter().filter(|row| row.condition() == Some(Condition::Unreachable)) {
+            let spec = world.versions.get(&(key, row.version)).map(|version| &version.spec);
+            if row.is_wanted()
+                && spec.is_some_and(|spec| spec.unreachable != UnreachableStrategy::Disabled)
+            {
+                return Err(format!("{name}: {} is absent and not replaced", row.key.no));
+            }
         }
         let absent =
             count(&rows, |row| row.is_wanted() && row.condition() == Some(Condition::Unreachable));

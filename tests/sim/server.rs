@@ -30,6 +30,8 @@ const GROUP: usize = 64;
 const RETRY: Span = Span::millis(500);
 /// More steps than that at one moment are a busy loop.
 const STEPS_AT_ONCE: u32 = 2_000;
+/// More instances than that are nobody's wish.
+const ROWS: usize = 300;
 const DAY: i64 = 86_400_000;
 
 /// What outlives a server, and the server when there is one.
@@ -235,6 +237,10 @@ impl Sim {
             }
             trace!(self, "  commit {}: {}", commit.no, brief_commit(&commit));
             self.check_decisions(&before, &commit);
+            let rows = commit.world.instances.len();
+            if rows > ROWS {
+                return self.fail("I18", format!("there are {rows} instances"));
+            }
             if steps > STEPS_AT_ONCE {
                 return self.fail("I18", "the brain steps without end".to_owned());
             }

@@ -56,7 +56,9 @@ impl Sim {
                 if self.server.faults > 0 {
                     return;
                 }
-                self.server.faults = self.rng.between(1, 8);
+                // Up to twenty seconds, so that agents are lost meanwhile.
+                let most = if self.rng.chance(250) { 40 } else { 8 };
+                self.server.faults = self.rng.between(1, most);
                 let fault = if kind == Kind::StoreFull { Fault::Full } else { Fault::Away };
                 for _ in 0..self.server.faults {
                     self.server.log.fail_next(fault);

@@ -206,7 +206,7 @@ impl Sim {
 
     fn doubles(&mut self) -> Option<u64> {
         let doubles = self.faulty && self.rng.chance(self.plan.doubled);
-        doubles.then(|| self.rng.between(0, 3_000))
+        doubles.then(|| self.rng.between(0, 5_000))
     }
 
     /// A frame arrives below.

@@ -7,6 +7,7 @@ use crate::agent::mind::life::{Busy, Host, Life};
 use crate::model::have::{Want, WantGoal};
 use crate::model::id::Incarnation;
 use crate::model::time::{Span, Timestamp};
+use crate::planted::planted;
 
 /// Between two kills of what does not end (CT-12).
 const KILL_AGAIN: Span = Span::secs(5);
@@ -55,8 +56,10 @@ impl Intent {
     /// What the life `of` shall become under `want`. `grace` is for a life that a newer one replaces. A want never
     /// speaks of lives newer than its own: a late stop does not hit the successor (I12).
     pub(super) fn of(want: Option<&Want>, of: Incarnation, grace: Span) -> Intent {
-        let Some(want) = want else { return Intent::Leave };
-        if of > want.incarnation {
+        let Some(want) = want else {
+            return planted!("strays-ended", Intent::Leave, Intent::End { grace, forget: false });
+        };
+        if planted!("late-kill-hits-the-successor", of > want.incarnation, false) {
             return Intent::Leave;
         }
         match &want.goal {
@@ -112,7 +115,8 @@ fn end(life: &Life, grace: Span, forget: bool, now: Timestamp) -> Next {
 
 /// Invariant 7: nothing is removed before its end is acknowledged.
 fn end_of(life: &Life, forget: bool) -> Next {
-    if life.is_over() && life.acked && (forget || life.discard) {
+    let acked = planted!("removed-before-acknowledged", life.acked, true);
+    if life.is_over() && acked && (forget || life.discard) {
         Next::Do(Act::Remove)
     } else {
         Next::Rest
@@ -123,8 +127,10 @@ fn end_of(life: &Life, forget: bool) -> Next {
 fn stop(life: &Life, grace: Span, now: Timestamp) -> Next {
     let Some(asked) = life.stop.asked else { return Next::Do(Act::Terminate) };
     let kill_at = match life.stop.killed {
-        Some(killed) => killed + KILL_AGAIN,
-        None => asked + grace,
+        Some(killed) => {
+            planted!("kills-once", killed + KILL_AGAIN, killed + Span::secs(100_000))
+        }
+        None => planted!("stop-grace-ignored", asked + grace, asked),
     };
     if now >= kill_at {
         Next::Do(Act::Kill)

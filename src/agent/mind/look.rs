@@ -12,6 +12,7 @@ use crate::model::instance::Place;
 use crate::model::reason::Reason;
 use crate::model::spec::Spec;
 use crate::model::time::Timestamp;
+use crate::planted::planted;
 
 // === impl Mind ===
 
@@ -42,7 +43,7 @@ impl Mind {
         let hand = Hand::of(&spec);
         let mut life = Life::new(key, spec_key, hand, self.tick);
         match self.hands.get(&hand) {
-            Some(state) if state.was_listed() => {}
+            Some(state) if planted!("adopts-nothing", state.was_listed(), true) => {}
             Some(_) => return,
             None => {
                 let detail = "this agent runs without one".to_owned();
@@ -203,7 +204,8 @@ impl Mind {
     fn make_room(&mut self, id: SandboxId, intent: Intent) {
         let Some(life) = self.lives.get_mut(&id) else { return };
         let app = life.key.app;
-        let may_go = life.is_over() && life.acked && intent != Intent::Run;
+        let acked = planted!("removed-before-acknowledged", life.acked, true);
+        let may_go = life.is_over() && acked && intent != Intent::Run;
         match &life.end {
             Some((_, End::Refused(_))) if may_go => life.discard = true,
             Some((at, _)) if may_go && !life.discard => self.kept.add(id, app, *at),

@@ -44,6 +44,7 @@ use crate::model::have::{Have, SpecKey, Want, WantGoal};
 use crate::model::id::{Incarnation, InstanceId, InstanceKey};
 use crate::model::spec::Spec;
 use crate::model::time::Timestamp;
+use crate::planted::planted;
 
 use self::alarms::Alarms;
 use self::graves::Graves;
@@ -151,7 +152,10 @@ impl Mind {
             Some(wish) => wish.want.rev,
             None => self.graves.get(instance).rev,
         };
-        if want.rev < newest {
+        if want.rev < newest
+            && planted!("older-want-taken", true, false)
+            && planted!("late-kill-hits-the-successor", true, false)
+        {
             return;
         }
         self.orders += 1;

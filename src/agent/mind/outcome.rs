@@ -10,6 +10,7 @@ use crate::agent::mind::step::{Hand, Sight};
 use crate::agent::mind::{Mind, backoff};
 use crate::agent::runtime::{Found, RuntimeError, SandboxId};
 use crate::model::time::Timestamp;
+use crate::planted::planted;
 
 // === impl Mind ===
 
@@ -25,7 +26,9 @@ impl Mind {
             }
             Sight::Prepared(id, outcome) => {
                 if self.expects(id, |busy| matches!(busy, Busy::Prepare { .. })) {
-                    self.slots.free(id, outcome.is_ok());
+                    if planted!("slot-leaks", true, outcome.is_ok()) {
+                        self.slots.free(id, outcome.is_ok());
+                    }
                     self.settle(now, id, outcome, |life, ()| life.host = Host::Prepared);
                 }
             }
@@ -92,7 +95,10 @@ impl Mind {
                 done(life, seen);
             }
             Err(RuntimeError::Refused(reason)) => life.refused(now, reason),
-            Err(RuntimeError::Unknown(_)) => {
+            Err(RuntimeError::Unknown(detail)) => {
+                if planted!("lost-answer-is-a-failure", false, life.host == Host::Prepared) {
+                    return life.refused(now, crate::model::reason::Reason::Start { detail });
+                }
                 life.backoff.failed(now);
                 self.doubt(id);
             }
@@ -121,6 +127,9 @@ impl Mind {
         match outcome {
             Ok((at, end)) => life.ended(at, end),
             Err(_) if matches!(life.host, Host::Running(_)) => {
+                if planted!("error-is-evidence", false, true) {
+                    return life.conclude_gone(now);
+                }
                 life.backoff.failed(now);
                 self.doubt(id);
             }
@@ -185,7 +194,7 @@ impl Mind {
 impl Life {
     /// Whether a list that was begun then knows more of it than we do.
     fn is_known_to(&self, began: u64) -> bool {
-        self.busy.is_none() && self.touched <= began
+        self.busy.is_none() && planted!("old-list-believed", self.touched <= began, true)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::model::instance::{Goal, Instance, StopWhy, Task, Then};
 use crate::model::spec::UnreachableStrategy;
 use crate::model::time::{Span, Timestamp};
 use crate::model::world::World;
+use crate::planted::planted;
 
 /// New instances of one app in one round, so that a big app does not hold up the others.
 const SCHEDULE_AT_ONCE: u32 = 4_096;
@@ -46,7 +47,8 @@ pub fn decide(draft: &mut Draft<'_>, key: AppKey) {
 fn drop_orphaned_part(draft: &mut Draft<'_>, key: AppKey) -> Option<App> {
     let mut app = draft.world().apps.get(&key).cloned()?;
     let known = |part: &Part| draft.world().deployments.get(&part.deployment).is_some();
-    if !app.part.as_ref().is_none_or(known) {
+    let orphaned = !app.part.as_ref().is_none_or(known);
+    if planted!("lock-leaks-on-cancel", orphaned, false) {
         app.part = None;
         draft.put_app(app.clone());
     }
@@ -212,7 +214,11 @@ fn follow_absence(draft: &mut Draft<'_>, key: InstanceKey) {
         .iter()
         .filter(|task| {
             task.condition == Condition::Unreachable
-                && now >= task.since + Span::secs(inactive_seconds)
+                && planted!(
+                    "unreachable-never-replaced",
+                    now >= task.since + Span::secs(inactive_seconds),
+                    false
+                )
         })
         .map(|task| Change {
             task: Task { condition: Condition::UnreachableInactive, ..task.clone() },

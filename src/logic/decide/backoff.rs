@@ -8,6 +8,7 @@ use crate::model::id::{AppKey, Version};
 use crate::model::instance::{Goal, Instance};
 use crate::model::spec::BackoffSpec;
 use crate::model::time::{Span, Timestamp};
+use crate::planted::planted;
 
 /// Configurations whose delay is remembered: the running and the coming one.
 const MAX_BACKOFFS: usize = 2;
@@ -61,7 +62,8 @@ fn grow(app: &mut App, config: Version, spec: BackoffSpec, now: Timestamp) {
     let first = Span::secs(u64::from(spec.seconds)).min(max);
     match app.backoffs.iter_mut().find(|backoff| backoff.config == config) {
         Some(backoff) => {
-            let grown = Span::millis(spec.factor.times(backoff.delay.as_millis()));
+            let delay = planted!("backoff-never-grows", backoff.delay, first);
+            let grown = Span::millis(spec.factor.times(delay.as_millis()));
             backoff.delay = grown.min(max);
             backoff.since = now;
             backoff.max = max;

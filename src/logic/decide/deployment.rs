@@ -10,6 +10,7 @@ use crate::model::id::{AppKey, DeploymentId};
 use crate::model::path::AppPath;
 use crate::model::row::Key;
 use crate::model::world::World;
+use crate::planted::planted;
 
 /// Removed apps whose definitions are kept, so that a group can be put back; the longest removed go first.
 pub const MAX_REMOVED_APPS: usize = 1_000;
@@ -66,7 +67,7 @@ pub fn cancel(draft: &mut Draft<'_>, id: DeploymentId) {
     let apps: Vec<AppKey> = draft.index().plans.apps(id).collect();
     for key in apps {
         if let Some(mut app) = draft.world().apps.get(&key).cloned() {
-            app.part = None;
+            app.part = planted!("lock-leaks-on-cancel", None, app.part);
             draft.put_app(app);
         }
     }

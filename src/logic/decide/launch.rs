@@ -13,6 +13,7 @@ use crate::model::condition::Condition;
 use crate::model::id::{AgentKey, AppKey, InstanceId, InstanceKey, Version};
 use crate::model::instance::{Place, Task};
 use crate::model::view::Verdict;
+use crate::planted::planted;
 
 /// Tries what waits on agents where something became free, in the order in which apps are served.
 pub fn retry(draft: &mut Draft<'_>, fresh: &BTreeSet<AgentKey>) {
@@ -64,7 +65,7 @@ fn launch_class(
             return;
         }
         // While there is a delay, launches of one configuration are one delay apart (BO-5).
-        Delay::Over => instances.truncate(1),
+        Delay::Over => planted!("launches-not-apart", instances.truncate(1), ()),
     }
     let ids: Vec<InstanceId> =
         instances.iter().filter_map(|key| draft.instance(*key)).map(|row| row.id).collect();
@@ -100,7 +101,11 @@ fn delay(draft: &Draft<'_>, key: AppKey, row: &Arc<AppVersion>) -> Delay {
 fn provision(draft: &mut Draft<'_>, key: InstanceKey, place: Place, row: &AppVersion) {
     let Some(mut instance) = draft.instance(key).cloned() else { return };
     let now = draft.now();
-    instance.incarnation = instance.incarnation.next();
+    instance.incarnation = planted!(
+        "incarnation-reused",
+        instance.incarnation.next(),
+        instance.incarnation.max(crate::model::id::Incarnation(1))
+    );
     instance.place = Some(place);
     instance.since = now;
     instance.tasks =

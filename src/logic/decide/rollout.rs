@@ -11,6 +11,7 @@ use crate::model::instance::Instance;
 use crate::model::spec::{KillSelection, UpgradeStrategy};
 use crate::model::time::{Span, Timestamp};
 use crate::model::unit::Ratio;
+use crate::planted::planted;
 
 /// A new instance that runs for so long counts for what may be ended in its favour. Most versions that cannot work end
 /// at once; without this, each of them would cost an old instance before it is known to have failed.
@@ -85,6 +86,9 @@ impl Capacity {
 fn scale(situation: &Situation<'_>) -> Moves {
     let mut counted: Vec<&Instance> =
         situation.instances.iter().copied().filter(|one| counts(one)).collect();
+    planted!("overscale-on-failing-tasks", (), {
+        counted.retain(|one| one.is_live() || one.tasks.is_empty());
+    });
     let there = count(counted.len());
     let surplus = there.saturating_sub(situation.wanted);
     if surplus > 0 {
@@ -129,6 +133,7 @@ fn roll(situation: &Situation<'_>) -> Moves {
     let turns = capacity.ceiling.saturating_sub(living) as usize;
     stop.extend(waiting().skip(turns).map(|one| one.key));
     let room = capacity.ceiling.saturating_sub(old_living + fresh + leaving(situation));
+    let room = planted!("ceiling-ignored", room, u32::MAX);
     let start = situation.wanted.saturating_sub(fresh).min(room);
     let healthy_new = count(new.iter().filter(|one| one.is_healthy()).count());
     let done = stop.is_empty()
@@ -152,10 +157,10 @@ fn may_stop(instance: &Instance, spare: &mut u32) -> bool {
         let runs = instance.tasks.iter().any(|task| task.condition == Condition::Running);
         return !runs || *spare > 0;
     }
-    if *spare == 0 {
+    if planted!("floor-ignored", *spare == 0, false) {
         return false;
     }
-    *spare -= 1;
+    *spare = spare.saturating_sub(1);
     true
 }
 

@@ -11,6 +11,7 @@ use crate::model::agent::Inventory;
 use crate::model::have::{Have, SpecKey, Want};
 use crate::model::id::{AgentId, ClusterId, Epoch, Incarnation, InstanceId, Rev, RunId, Seq};
 use crate::model::time::Timestamp;
+use crate::planted::planted;
 use crate::wire::link::MAX_BATCH;
 use crate::wire::link::haves::Haves;
 use crate::wire::link::liveness::{BEAT, Liveness};
@@ -284,7 +285,10 @@ impl AgentLink {
 
     fn take_want(&mut self, want: Want) {
         let known = self.newest.get(&want.instance);
-        if known.is_some_and(|(rev, _)| *rev > want.rev) {
+        let older = known.is_some_and(|(rev, _)| *rev > want.rev);
+        if planted!("older-want-taken", older, false)
+            && planted!("late-kill-hits-the-successor", true, false)
+        {
             return;
         }
         self.newest.insert(want.instance, (want.rev, want.incarnation));

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::model::have::{Have, Phase};
 use crate::model::id::{Incarnation, InstanceId, InstanceKey, Seq};
+use crate::planted::planted;
 use crate::wire::link::{WINDOW, encoded_size};
 
 /// One life of one instance.
@@ -116,6 +117,7 @@ impl Haves {
     pub(super) fn restart(&mut self) {
         self.sent.clear();
         for entry in self.entries.values_mut() {
+            planted!("haves-not-repeated", (), continue);
             entry.progress = Progress::Due;
         }
         self.due = self.entries.keys().copied().collect();

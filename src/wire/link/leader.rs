@@ -10,6 +10,7 @@ use crate::model::have::{Have, SpecKey, Want};
 use crate::model::id::{AgentId, AgentKey, ClusterId, Epoch, InstanceId, InstanceKey, RunId, Seq};
 use crate::model::time::Timestamp;
 use crate::model::world::World;
+use crate::planted::planted;
 use crate::wire::link::liveness::{BEAT, Liveness};
 use crate::wire::link::want::{definition, needs, want_in};
 use crate::wire::link::{MAX_BATCH, WINDOW, encoded_size};
@@ -176,6 +177,7 @@ impl LeaderLink {
             return;
         }
         self.key = Some(key);
+        let instances = planted!("resync-sends-nothing", instances, BTreeSet::new());
         self.ours = Ours::Speaking(instances);
         while let Some((seq, haves)) = self.parked.pop_front() {
             self.tell_batch(key, seq, haves);
@@ -377,7 +379,7 @@ impl Acks {
             self.told = Some(Seq(seq.0.saturating_sub(1)));
         }
         self.newest = Some(seq);
-        self.owed.insert(seq);
+        planted!("ack-before-durable", self.owed.insert(seq), false);
     }
 
     /// The batch up to which all is durable, unless the agent was told.

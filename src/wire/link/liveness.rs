@@ -6,6 +6,7 @@
 
 use crate::model::fact::Loss;
 use crate::model::time::{Span, Timestamp};
+use crate::planted::planted;
 use crate::wire::message::Leaving;
 
 /// An agent that says nothing for so long is lost.
@@ -116,7 +117,10 @@ impl Liveness {
     /// Whether it is to be told as lost at `now`.
     pub(super) fn loss(&self, now: Timestamp) -> Option<Loss> {
         match self.state {
-            State::Heard => (now >= self.deadline).then_some(Loss::Silence),
+            State::Heard => {
+                let late = planted!("silence-is-no-loss", now >= self.deadline, false);
+                late.then_some(Loss::Silence)
+            }
             State::Left => Some(Loss::Shutdown),
             State::Lost => None,
         }
