@@ -117,7 +117,9 @@ impl Haves {
     pub(super) fn restart(&mut self) {
         self.sent.clear();
         for entry in self.entries.values_mut() {
-            planted!("haves-not-repeated", (), continue);
+            if planted!("haves-not-repeated", false, true) {
+                continue;
+            }
             entry.progress = Progress::Due;
         }
         self.due = self.entries.keys().copied().collect();
