@@ -14,7 +14,7 @@ use crate::api::scope::Scope;
 use crate::api::seams::{ApiConfig, Backends, LogSource};
 use crate::contract::fault::Options;
 use crate::contract::query::Query;
-use crate::control::server::Server;
+use crate::control::server::{Server, Trouble};
 use crate::model::fact::Caller;
 use crate::model::time::Timestamp;
 use crate::model::view::View;
@@ -68,6 +68,18 @@ impl Api {
     /// The newest durable view.
     pub fn view(&self) -> Arc<View> {
         self.0.server.view()
+    }
+
+    /// `host:port` of the server that leads: this one, unless it knows of another. None when another one does and did not
+    /// say who it is.
+    pub fn leader(&self) -> Option<String> {
+        match self.server().trouble().as_deref() {
+            Some(Trouble::NotLeading(by)) => {
+                let url = &by.as_ref()?.server.as_ref()?.url;
+                Some(url.strip_prefix("http://").unwrap_or(url).to_owned())
+            }
+            Some(Trouble::StoreAway(_)) | None => Some(self.config().leader.clone()),
+        }
     }
 
     /// What an operator chose.

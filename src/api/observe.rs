@@ -14,7 +14,7 @@ use tracing::Instrument;
 use crate::api::call::Api;
 use crate::api::guard;
 use crate::api::path::Route;
-use crate::api::reply::Streaming;
+use crate::api::reply::{self, Streaming};
 use crate::contract::error::Reply;
 
 /// Whom clients may call the leader.
@@ -35,6 +35,7 @@ pub async fn guarded(State(api): State<Api>, request: Request, next: Next) -> Re
 pub async fn observed(State(api): State<Api>, request: Request, next: Next) -> Response {
     let number = NEXT_REQUEST.fetch_add(1, Ordering::Relaxed);
     let method = request.method().clone();
+    let is_read = method.is_safe();
     let path = request.uri().path().to_owned();
     let route = Route::parse(&path).map_or("none", |route| route.name());
     let peer = request
@@ -53,7 +54,13 @@ pub async fn observed(State(api): State<Api>, request: Request, next: Next) -> R
             tracing::debug!(status = status.as_u16(), seconds, "answered");
         }
     });
-    mark(response.headers_mut(), &api.config().leader);
+    mark(response.headers_mut(), api.leader().as_deref());
+    if let Some(trouble) = api.server().trouble()
+        && is_read
+        && status.is_success()
+    {
+        reply::stale(response.headers_mut(), &trouble);
+    }
     response
 }
 
@@ -71,13 +78,14 @@ pub fn may_wait(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extension
     extensions.get::<Streaming>().is_none()
 }
 
-fn mark(headers: &mut HeaderMap, leader: &str) {
+fn mark(headers: &mut HeaderMap, leader: Option<&str>) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"));
     headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
     headers.insert(EXPIRES, HeaderValue::from_static("0"));
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(X_XSS_PROTECTION, HeaderValue::from_static("1; mode=block"));
-    if let Ok(value) = HeaderValue::try_from(format!("http://{leader}")) {
+    let leader = leader.map(|leader| HeaderValue::try_from(format!("http://{leader}")));
+    if let Some(Ok(value)) = leader {
         headers.insert(LEADER, value);
     }
 }

@@ -45,6 +45,15 @@ impl AnyStore {
             AnyStore::Etcd(store) => store.head(),
         }
     }
+
+    /// What other servers are told of this one when it leads: where its API answers.
+    pub fn announce(&self, url: &str) {
+        match self {
+            // No other server can ask.
+            AnyStore::Memory(_) | AnyStore::Embedded(_) => {}
+            AnyStore::Etcd(store) => store.announce(url),
+        }
+    }
 }
 
 impl Store for AnyStore {

@@ -43,7 +43,7 @@ impl Disk for InFile {
 impl Disk for InEtcd {
     async fn open(&self) -> AnyStore {
         let expect = Expect::AnyOrNew(cluster());
-        open(&self.1, self.0.path(), "http://here:8080", expect).await.expect("a log")
+        open(&self.1, self.0.path(), expect).await.expect("a log")
     }
 }
 

@@ -61,23 +61,23 @@ pub enum OpenError {
     Store(#[from] StoreError),
 }
 
-/// Opens the store at an address for a server whose data directory is `dir` and whose API answers at `url`. For etcd the
-/// directory keeps the server's identity, and this process alone has it until the store is dropped; what is embedded lies
-/// where its address says. The call does not wait for an etcd that is away: it says so within seconds.
+/// Opens the store at an address. For etcd `dir`, the part of a data directory that is a server's, keeps this server's
+/// identity, and this process alone has it until the store is dropped; what is embedded lies where its address says. The
+/// call does not wait for an etcd that is away: it says so within seconds. Who is to lead says first where it answers, by
+/// [`AnyStore::announce`].
 ///
 /// # Errors
 /// When it is in use, not the one that is expected, or does not answer. Then nothing was changed.
 pub async fn open(
     address: &StoreAddress,
     dir: &Path,
-    url: &str,
     expect: Expect,
 ) -> Result<AnyStore, OpenError> {
     match address {
         StoreAddress::Embedded(at) => Embedded::open(at, expect).map(AnyStore::Embedded),
         StoreAddress::Etcd(at) => {
             let identity = Identity::hold(dir)?;
-            Etcd::open(at, identity, url, expect).await.map(AnyStore::Etcd)
+            Etcd::open(at, identity, expect).await.map(AnyStore::Etcd)
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::model::id::Position;
 use crate::store::etcd::Tree;
 use crate::store::etcd::keys::write_head;
 use crate::store::etcd::lead::{found, holder};
-use crate::store::log::{AppendError, FIRST, Head, Lead, StoreError, admit};
+use crate::store::log::{AppendError, FIRST, Head, Lead, admit};
 use crate::store::record::Record;
 
 /// The most records of a transaction: etcd takes 128 operations.
@@ -118,7 +118,7 @@ impl Tree {
                 let next = newest.map_or(FIRST, |newest| newest.at.next());
                 AppendError::Misplaced { next, found }
             }
-            Err(error) => AppendError::from(StoreError::from(error)),
+            Err(error) => error.into(),
         }
     }
 }

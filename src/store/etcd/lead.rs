@@ -171,7 +171,7 @@ impl Tree {
         };
         let fence = self.fence(holder.epoch);
         // This server's earlier run has ended, or an answer to it was lost: nobody else has its identity.
-        let earlier = holder.server.as_ref().is_some_and(|server| server.id == self.me.id)
+        let earlier = holder.server.as_ref().is_some_and(|server| server.id == self.me.load().id)
             && mine != Some(holder.epoch);
         match bid {
             Bid::Depose(epoch) if epoch == holder.epoch => Ok(vec![fence]),
@@ -192,11 +192,11 @@ impl Tree {
         compares: Vec<Compare>,
         lease: i64,
     ) -> Result<Option<Lead>, StoreError> {
-        let me = write_member(&self.me);
+        let me = write_member(&self.me.load());
         let leased = Some(PutOptions::new().with_lease(lease));
         let mut puts = vec![
             TxnOp::put(self.keys.leader(), me.clone(), None),
-            TxnOp::put(self.keys.server(self.me.id), me, leased),
+            TxnOp::put(self.keys.server(self.me.load().id), me, leased),
         ];
         let newer = Head { schema: SCHEMA, ..head };
         if head != newer {
@@ -243,7 +243,8 @@ impl Tree {
         }
         let lease = self.grant().await?;
         let leased = Some(PutOptions::new().with_lease(lease));
-        let put = TxnOp::put(self.keys.server(self.me.id), write_member(&self.me), leased);
+        let put =
+            TxnOp::put(self.keys.server(self.me.load().id), write_member(&self.me.load()), leased);
         let again = Txn::new().when([self.fence(epoch)]).and_then([put]);
         if self.members.txn(again).await?.succeeded() {
             tracing::warn!("the lease had ended and is renewed; nobody had taken the leadership");

@@ -27,6 +27,7 @@ pub(super) mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::ArcSwap;
 use etcd_client::{Compare, CompareOp, Txn, TxnOp};
 use futures::Stream;
 use tokio::sync::watch as channel;
@@ -57,7 +58,7 @@ pub struct Etcd {
 struct Tree {
     members: Members,
     keys: Keys,
-    me: Member,
+    me: ArcSwap<Member>,
     lease: channel::Sender<Lease>,
 }
 
@@ -88,10 +89,9 @@ impl Etcd {
     pub async fn open(
         address: &EtcdAddress,
         identity: Identity,
-        url: &str,
         expect: Expect,
     ) -> Result<Etcd, OpenError> {
-        let me = Member { id: identity.id(), url: url.to_owned() };
+        let me = ArcSwap::from_pointee(Member { id: identity.id(), url: String::new() });
         let members = Members::new(&address.endpoints).await?;
         let (keys, lease) = (Keys::new(&address.name), channel::Sender::new(Lease::Kept));
         let tree = Arc::new(Tree { members, keys, me, lease });
@@ -110,6 +110,12 @@ impl Etcd {
     /// Where the log begins, and whose it is.
     pub fn head(&self) -> Head {
         self.held().head
+    }
+
+    /// Where this server answers, for the others.
+    pub fn announce(&self, url: &str) {
+        let id = self.tree.me.load().id;
+        self.tree.me.store(Arc::new(Member { id, url: url.to_owned() }));
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {

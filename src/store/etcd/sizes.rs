@@ -10,7 +10,7 @@ use crate::store::record::Record;
 #[derive(Debug)]
 pub(super) struct Sizes {
     first: Position,
-    sizes: VecDeque<u32>,
+    bytes: VecDeque<u32>,
     total: u64,
 }
 
@@ -18,7 +18,7 @@ pub(super) struct Sizes {
 
 impl Sizes {
     pub(super) fn of(log: &Log) -> Sizes {
-        let mut sizes = Sizes { first: log.head.start, sizes: VecDeque::new(), total: 0 };
+        let mut sizes = Sizes { first: log.head.start, bytes: VecDeque::new(), total: 0 };
         sizes.add(&log.records);
         sizes
     }
@@ -31,9 +31,9 @@ impl Sizes {
     /// Records that were stored now, or by an earlier call whose answer was lost.
     pub(super) fn add(&mut self, records: &[Record]) {
         for record in records {
-            if record.at.0 == self.first.0 + self.sizes.len() as u64 {
+            if record.at.0 == self.first.0 + self.bytes.len() as u64 {
                 let size = u32::try_from(record.bytes.len()).unwrap_or(u32::MAX);
-                self.sizes.push_back(size);
+                self.bytes.push_back(size);
                 self.total += u64::from(size);
             }
         }
@@ -42,7 +42,7 @@ impl Sizes {
     /// The head is at `start` now.
     pub(super) fn forget_before(&mut self, start: Position) {
         while self.first < start
-            && let Some(size) = self.sizes.pop_front()
+            && let Some(size) = self.bytes.pop_front()
         {
             self.first = self.first.next();
             self.total -= u64::from(size);

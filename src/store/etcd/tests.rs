@@ -83,7 +83,9 @@ impl Host {
 
     async fn open(&self, address: &EtcdAddress, expect: Expect) -> Result<Etcd, OpenError> {
         let identity = Identity::hold(self.dir.path()).expect("nobody has it");
-        Etcd::open(address, identity, &self.url, expect).await
+        let store = Etcd::open(address, identity, expect).await?;
+        store.announce(&self.url);
+        Ok(store)
     }
 
     async fn any(&self, address: &EtcdAddress) -> Etcd {
@@ -229,8 +231,9 @@ async fn a_full_etcd_takes_nothing_and_goes_on_when_there_is_room() {
     operator.0.defragment().await.expect("it answers");
     let alarms = operator.0.alarm(AlarmAction::Get, AlarmType::Nospace, None).await;
     let member = alarms.expect("it answers").alarms()[0].member_id();
-    let of = Some(AlarmOptions::new().with_member(member));
-    let disarmed = operator.0.alarm(AlarmAction::Deactivate, AlarmType::Nospace, of).await;
+    let mut of = AlarmOptions::new();
+    of.with_member(member);
+    let disarmed = operator.0.alarm(AlarmAction::Deactivate, AlarmType::Nospace, Some(of)).await;
     disarmed.expect("it answers");
     append(&store, &lead, 2).await;
     assert_eq!(*lease.borrow(), Lease::Kept, "it was there all the time, though full");

@@ -40,7 +40,7 @@ enum Step {
     /// What is there is read.
     List,
     /// What comes is heard.
-    Watch(WatchStream),
+    Watch(Box<WatchStream>),
     /// Nothing comes any more.
     Over,
 }
@@ -62,7 +62,7 @@ pub(super) fn resume(
     after: Position,
     watch: WatchStream,
 ) -> impl Stream<Item = Result<Seen, StoreError>> + Send {
-    from(tree, cluster, after, Step::Watch(watch))
+    from(tree, cluster, after, Step::Watch(Box::new(watch)))
 }
 
 fn from(
@@ -89,7 +89,7 @@ impl Follower {
             }
             let step = match &mut self.step {
                 Step::Over => return None,
-                Step::List => self.list().await.map(Step::Watch),
+                Step::List => self.list().await.map(|stream| Step::Watch(Box::new(stream))),
                 Step::Watch(stream) => match heard(stream).await {
                     Some(response) if self.take(&response) => continue,
                     Some(_) | None => Ok(Step::List),
