@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::http::header::HOST;
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, HeaderValue, Uri};
 use bytes::Bytes;
 
 use crate::api::body::{Budget, Taken};
@@ -26,6 +26,8 @@ pub struct Api(Arc<Inner>);
 struct Inner {
     server: Server,
     config: ApiConfig,
+    /// The URL of this server, as every answer carries it while it leads.
+    url: Option<HeaderValue>,
     backends: Backends,
     metrics: Metrics,
     fragments: Fragments,
@@ -57,7 +59,8 @@ impl Api {
         let metrics = Metrics::new(&backends.gauges);
         let (fragments, apps) = (Fragments::default(), LastList::default());
         let budget = Budget::default();
-        Api(Arc::new(Inner { server, config, backends, metrics, fragments, apps, budget }))
+        let url = url_of(&config.leader);
+        Api(Arc::new(Inner { server, config, url, backends, metrics, fragments, apps, budget }))
     }
 
     /// The server.
@@ -85,6 +88,14 @@ impl Api {
     /// What an operator chose.
     pub fn config(&self) -> &ApiConfig {
         &self.0.config
+    }
+
+    /// The URL of the leader, as every answer carries it.
+    pub fn leader_url(&self) -> Option<HeaderValue> {
+        match self.server().trouble().as_deref() {
+            Some(Trouble::NotLeading(_)) => url_of(&self.leader()?),
+            Some(Trouble::StoreAway(_)) | None => self.0.url.clone(),
+        }
     }
 
     /// Wall time.
@@ -150,4 +161,8 @@ impl Call {
     pub fn bytes(&self) -> &Bytes {
         &self.body.bytes
     }
+}
+
+fn url_of(host: &str) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("http://{host}")).ok()
 }
