@@ -10,10 +10,12 @@
 
 mod rig;
 
+mod cluster;
 mod docker_rig;
 mod proc;
 mod registry;
 
+mod agents;
 mod changes;
 mod docker;
 mod engine;

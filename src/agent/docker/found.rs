@@ -157,12 +157,11 @@ fn addresses(networks: BTreeMap<String, Endpoint>) -> Vec<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::id::{AgentId, ClusterId};
+    use crate::model::id::AgentId;
     use serde_json::json;
 
     fn state(value: &serde_json::Value) -> FoundState {
-        let owner =
-            Owner { cluster: ClusterId(uuid::Uuid::nil()), agent: AgentId(uuid::Uuid::nil()) };
+        let owner = Owner { agent: AgentId(uuid::Uuid::nil()) };
         let inspected = serde_json::from_value(json!({"State": value})).expect("an inspection");
         seen(inspected, owner).state
     }
