@@ -127,6 +127,10 @@ impl<L: LogReader> Endpoints for Desk<L> {
         self.shared.link().hello()
     }
 
+    fn has_left(&self) -> bool {
+        self.shared.link().has_left()
+    }
+
     /// What may be put right at the server is waited for. A twin has to be ended here or there.
     async fn dismissed(&self, why: Dismissal) {
         let last = self.shared.dismissal().replace(why.clone());

@@ -60,7 +60,7 @@ struct Backoff {
     waits: u64,
 }
 
-/// Keeps one connection to the server at `address` and answers on it. Ends only when it is dropped.
+/// Keeps one connection to the server at `address` and answers on it. Ends when the agent has left, or it is dropped.
 pub async fn dial<E: Endpoints>(address: Address, endpoints: Arc<E>) {
     let (mut backoff, mut voice) = (Backoff::new(), Voice::default());
     loop {
@@ -73,6 +73,9 @@ pub async fn dial<E: Endpoints>(address: Address, endpoints: Arc<E>) {
                 attempt.await
             }
         };
+        if endpoints.has_left() {
+            return;
+        }
         let wait = backoff.wait();
         voice.say(&address, &outcome);
         tokio::time::sleep(wait).await;

@@ -21,6 +21,11 @@ async fn held(stayer: &Stayer, id: &str, count: usize) -> Vec<Process> {
     stayer.processes(&tasks, "sleep").await
 }
 
+/// Whether an unused offer has such a text.
+async fn offers(stayer: &Stayer, text: &str) -> bool {
+    stayer.get("/v2/queue?embed=lastUnusedOffers").await.text.contains(text)
+}
+
 fn copied(from: &Path, to: &Path) {
     let done = Command::new("cp").arg("-a").arg(from).arg(to).status().expect("cp");
     assert!(done.success(), "{} cannot be copied", from.display());
@@ -42,18 +47,11 @@ async fn each_agent_is_seen_with_what_it_says_of_itself() {
     assert_eq!(cluster.hosts("/public").await, ["a3"]);
     // Of an app that finds no room every offer is shown, with the attributes.
     cluster.launch(&sleeper("/huge", json!({"cpus": 1000}))).await;
-    let offered = |rack: &'static str| {
-        let path = "/v2/queue?embed=lastUnusedOffers";
-        move |cluster: &Stayer| {
-            let get = cluster.get(path);
-            async move { get.await.text.contains(rack) }
-        }
-    };
-    cluster.until("rack-2 is shown", offered("rack-2")).await;
+    cluster.until("rack-2 is shown", |cluster| offers(cluster, "rack-2")).await;
     // It says anew what it is whenever it starts.
     assert!(cluster.of("a2").signal("TERM").await.success());
     cluster.of("a2").restart_with(&["--attributes", "rack:rack-9"]).await;
-    cluster.until("rack-9 is shown", offered("rack-9")).await;
+    cluster.until("rack-9 is shown", |cluster| offers(cluster, "rack-9")).await;
     assert_eq!(cluster.hosts("/each").await, ["a1", "a2"]);
     cluster.finish().await;
 }
@@ -73,7 +71,7 @@ async fn a_server_that_is_killed_finds_its_agents_with_the_same_processes() {
     assert_eq!(ids(&cluster.running("/app", 2).await), names);
     assert_eq!(held(&cluster, "/app", 2).await, before);
     // Both are led again.
-    cluster.launch(&spread("/next", 2)).await;
+    cluster.launch(&sleeper("/next", json!({"instances": 2, "cpus": 2}))).await;
     cluster.running("/next", 2).await;
     assert_eq!(held(&cluster, "/app", 2).await, before);
     cluster.finish().await;
@@ -361,10 +359,13 @@ async fn agents_that_share_an_engine_have_their_own_containers_each() {
     cluster.delete(&format!("/v2/apps/app/tasks/{gone}?scale=true")).await;
     cluster.running("/app", 3).await;
     cluster
-        .until("it is removed", |_| async {
-            engine.labelled(&format!("MESOS_TASK_ID={gone}")).is_empty()
+        .until("its container has ended", |_| async {
+            let left = engine.labelled(&format!("MESOS_TASK_ID={gone}"));
+            left.iter().all(|container| engine.inspect(container)["State"]["Running"] != true)
         })
         .await;
+    let runs = |container: &&String| engine.inspect(container)["State"]["Running"] == true;
+    assert_eq!(first.iter().filter(runs).count(), 1);
     assert_eq!(began(&second), since.1);
     cluster.finish().await;
 }

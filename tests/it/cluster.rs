@@ -276,15 +276,15 @@ impl Agent {
 
     /// Starts it again over the same directory and waits until a server has taken it.
     pub async fn restart(&mut self) {
-        self.restart_with(&[]).await;
-    }
-
-    /// The same, with more arguments from now on.
-    pub async fn restart_with(&mut self, args: &[&str]) {
-        self.recipe.args.extend(args.iter().map(|arg| (*arg).to_owned()));
         let before = self.said().matches(TAKEN).count();
         (self.child, self.banner) = self.recipe.begin(&self.dir, &self.ports);
         self.said_more(before).await;
+    }
+
+    /// The same, with these arguments in place of those before.
+    pub async fn restart_with(&mut self, args: &[&str]) {
+        self.recipe.args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        self.restart().await;
     }
 
     /// Waits until a server has taken it.

@@ -246,6 +246,11 @@ impl AgentLink {
         self.leaving = Some(why);
     }
 
+    /// Whether the process is about to end.
+    pub fn has_left(&self) -> bool {
+        self.leaving.is_some()
+    }
+
     /// The next frame to send, of at most about `budget` bytes. Ask again until there is none, whenever there is room.
     pub fn pull(&mut self, now: Timestamp, session: Session, budget: usize) -> Option<Up> {
         if self.session() != Some(session) {

@@ -43,6 +43,9 @@ pub trait Endpoints: Send + Sync + 'static {
     /// Who the agent is.
     fn hello(&self) -> impl Future<Output = Hello> + Send;
 
+    /// Whether the agent has said farewell: then nothing is dialled any more.
+    fn has_left(&self) -> bool;
+
     /// A server takes the agent no further; it hangs up.
     fn dismissed(&self, why: Dismissal) -> impl Future<Output = ()> + Send;
 

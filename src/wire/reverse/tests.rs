@@ -61,6 +61,10 @@ impl Endpoints for Mirror {
         }
     }
 
+    fn has_left(&self) -> bool {
+        false
+    }
+
     async fn dismissed(&self, why: Dismissal) {
         let _test_is_over = self.dismissed.send(why);
     }
