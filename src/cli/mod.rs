@@ -1,6 +1,6 @@
 //! How people type: one binary, its verbs and what they share.
 //!
-//! Every verb but `dev`, `server`, `agent`, `store` and `replay` is a client of the public API and knows nothing that another client
+//! Every verb but `dev`, `server`, `agent`, `doctor`, `store` and `replay` is a client of the public API and knows nothing that another client
 //! could not know. The tree of verbs is here; each file beside this one is a verb or something that verbs share.
 
 use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -15,8 +15,10 @@ pub mod client;
 pub mod console;
 pub mod deployment;
 pub mod dev;
+pub mod doctor;
 pub mod explain;
 pub mod failure;
+pub mod limits;
 pub mod logging;
 pub mod logs;
 pub mod ps;
@@ -68,6 +70,8 @@ pub enum Verb {
     Server(Box<server::ServerArgs>),
     /// Run an agent: what runs tasks on this host, for the servers that it dials
     Agent(Box<agent::AgentArgs>),
+    /// Say what is wrong on this host, and what to do about it
+    Doctor(doctor::DoctorArgs),
     /// Create, show, change and remove apps
     App(app::AppArgs),
     /// List tasks
@@ -119,6 +123,7 @@ async fn dispatch(verb: Verb, console: &mut Console) -> Result<(), Failure> {
         Verb::Dev(args) => dev::run(*args, console).await,
         Verb::Server(args) => server::run(*args, console).await,
         Verb::Agent(args) => agent::run(*args, console).await,
+        Verb::Doctor(args) => doctor::run(args, console).await,
         Verb::App(args) => app::run(args, console).await,
         Verb::Ps(args) => ps::run(args, console).await,
         Verb::Logs(args) => logs::run(args, console).await,

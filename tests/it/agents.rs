@@ -26,6 +26,13 @@ async fn offers(stayer: &Stayer, text: &str) -> bool {
     stayer.get("/v2/queue?embed=lastUnusedOffers").await.text.contains(text)
 }
 
+/// Puts the binary there, in place of an older one, as a package manager does it.
+fn installed(at: &Path) {
+    let new = at.with_extension("new");
+    std::fs::copy(env!("CARGO_BIN_EXE_stayer"), &new).expect("copied");
+    std::fs::rename(&new, at).expect("replaced");
+}
+
 fn copied(from: &Path, to: &Path) {
     let done = Command::new("cp").arg("-a").arg(from).arg(to).status().expect("cp");
     assert!(done.success(), "{} cannot be copied", from.display());
@@ -81,7 +88,7 @@ async fn a_server_that_is_killed_finds_its_agents_with_the_same_processes() {
 async fn an_agent_that_ends_and_is_replaced_by_another_binary_keeps_its_tasks() {
     let mut cluster = Cluster::start().await;
     let binary = cluster.dir().join("stayer-a1");
-    std::fs::copy(env!("CARGO_BIN_EXE_stayer"), &binary).expect("copied");
+    installed(&binary);
     cluster.agent("a1").binary(&binary).start().await;
     cluster.launch(&sleeper("/app", json!({"instances": 3}))).await;
     let before = held(&cluster, "/app", 3).await;
@@ -92,10 +99,7 @@ async fn an_agent_that_ends_and_is_replaced_by_another_binary_keeps_its_tasks() 
     assert!(said.contains("3 tasks go on running") && said.contains("--data-dir"), "{said}");
     assert!(before.iter().all(|process| process.runs()));
     assert_eq!(cluster.tasks("/app", "TASK_RUNNING").await, shown, "it said that it comes back");
-    // As a package manager does it.
-    let newer = cluster.dir().join("stayer-a1.new");
-    std::fs::copy(env!("CARGO_BIN_EXE_stayer"), &newer).expect("copied");
-    std::fs::rename(&newer, &binary).expect("replaced");
+    installed(&binary);
     cluster.of("a1").restart().await;
     assert_eq!(held(&cluster, "/app", 3).await, before);
 
@@ -207,9 +211,13 @@ async fn an_agent_of_another_cluster_is_turned_away_and_waits_until_that_is_put_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_agents_with_one_hostname_work_with_a_warning() {
-    let mut cluster = Cluster::start().await;
-    cluster.agent("a1").hostname("same").start().await;
-    cluster.agent("a2").hostname("same").start().await;
+    let socket = tempfile::tempdir().expect("a directory");
+    let door = format!("unix:{}/agents.sock", socket.path().display());
+    let mut cluster = Cluster::with(&["--agents-listen", &door]).await;
+    cluster.agent("a1").hostname("same").server(&door).start().await;
+    // One server under two names is one server.
+    let twice = format!("{door},unix:{}/./agents.sock", socket.path().display());
+    cluster.agent("a2").hostname("same").server(&twice).start().await;
     cluster
         .until("the server warns", |cluster| async {
             cluster.said().contains("two agents have one hostname")
@@ -218,6 +226,7 @@ async fn two_agents_with_one_hostname_work_with_a_warning() {
     cluster.launch(&sleeper("/app", json!({"instances": 2}))).await;
     cluster.running("/app", 2).await;
     assert_eq!(cluster.hosts("/app").await, ["same", "same"]);
+    assert_eq!(cluster.of("a2").said().matches("a leader has opened a session").count(), 1);
     cluster.finish().await;
 }
 
@@ -324,9 +333,10 @@ async fn the_directory_of_a_mesos_agent_is_read_as_it_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn agents_that_share_an_engine_have_their_own_containers_each() {
     let mut cluster = Cluster::start().await;
-    for name in ["a1", "a2"] {
-        cluster.agent(name).docker().start().await;
-    }
+    let binary = cluster.dir().join("stayer-a1");
+    installed(&binary);
+    cluster.agent("a1").docker().binary(&binary).start().await;
+    cluster.agent("a2").docker().start().await;
     let mut app = patient("/app", 4);
     // Two on each.
     app["cpus"] = json!(4);
@@ -346,6 +356,7 @@ async fn agents_that_share_an_engine_have_their_own_containers_each() {
     // One is upgraded and one is killed; neither touches its own containers or the other's.
     assert!(cluster.of("a1").signal("TERM").await.success());
     cluster.of("a2").kill();
+    installed(&binary);
     cluster.of("a1").restart().await;
     cluster.of("a2").restart().await;
     assert_eq!(ids(&cluster.running("/app", 4).await), ids(&tasks));

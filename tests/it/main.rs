@@ -18,6 +18,7 @@ mod registry;
 mod agents;
 mod changes;
 mod docker;
+mod doctor;
 mod engine;
 mod environment;
 mod failures;

@@ -160,7 +160,7 @@ impl HostArgs {
             ..FetchConfig::new(dir.join("fetched"))
         };
         let config = account.home.as_ref().map(|home| home.join(".docker/config.json"));
-        let search = self.search(account);
+        let search = (!self.no_engine).then(|| account.search(self.engine.clone()));
         let keyring = Keyring { config, helpers: None };
         Ok(AgentConfig { dir, cluster, servers, offer, fetch, search, keyring })
     }
@@ -176,13 +176,6 @@ impl HostArgs {
             resources: Resources { ports, ..resources },
             policy,
         })
-    }
-
-    fn search(&self, account: Account) -> Option<Search> {
-        let told = self.engine.clone().or(account.docker_host);
-        let docker_host = told.filter(|host| !host.is_empty());
-        let search = Search { docker_host, runtime_dir: account.runtime_dir, home: account.home };
-        (!self.no_engine).then_some(search)
     }
 }
 
@@ -200,6 +193,12 @@ impl Account {
             runtime_dir: std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from),
             docker_host: std::env::var("DOCKER_HOST").ok(),
         }
+    }
+
+    /// Where an engine may be: there, if it was said, else where this account has it.
+    pub fn search(self, engine: Option<String>) -> Search {
+        let told = engine.or(self.docker_host).filter(|host| !host.is_empty());
+        Search { docker_host: told, runtime_dir: self.runtime_dir, home: self.home }
     }
 }
 

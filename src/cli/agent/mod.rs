@@ -19,7 +19,7 @@ use crate::cli::agent::mesos::MesosDir;
 use crate::cli::console::Console;
 use crate::cli::failure::Failure;
 use crate::cli::server::make_dir;
-use crate::cli::signals;
+use crate::cli::{limits, signals};
 use crate::wire::message::{Dismissal, Leaving};
 
 /// Runs until it is told to end.
@@ -42,6 +42,7 @@ pub async fn run(args: AgentArgs, console: &mut Console) -> Result<(), Failure> 
         volumes: args.allow_volumes,
     };
     let config = host.config(setting, Account::of_process())?;
+    limits::raise_files();
     make_dir(&data)?;
     let agent = start::start(config).await.map_err(|error| Failure::Failed(error.to_string()))?;
     for line in banner::lines(&data, &args.server, &agent) {

@@ -13,7 +13,7 @@ use crate::cli::agent::{agent_dir, stop};
 use crate::cli::console::Console;
 use crate::cli::failure::Failure;
 use crate::cli::server::{Up, make_dir, open_store, server_dir};
-use crate::cli::signals;
+use crate::cli::{limits, signals};
 use crate::control::fleet::listen::Door;
 use crate::wire::dial::Address;
 
@@ -23,6 +23,7 @@ use crate::wire::dial::Address;
 /// When it cannot start; then nothing was changed. When it has to end although nobody said so.
 pub async fn run(args: DevArgs, console: &mut Console) -> Result<(), Failure> {
     args.api.check()?;
+    limits::raise_files();
     make_dir(&args.data_dir)?;
     let server_dir = server_dir(&args.data_dir);
     let (store, cluster) = open_store(&server_dir, &args.data_dir, args.api.new_log)?;

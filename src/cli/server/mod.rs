@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::console::Console;
 use crate::cli::failure::Failure;
-use crate::cli::signals;
+use crate::cli::{limits, signals};
 use crate::control::fleet::listen::Door;
 use crate::control::leader::{self, Leader};
 use crate::store::any::AnyStore;
@@ -43,6 +43,7 @@ pub struct Up {
 /// When it cannot start; then nothing was changed. When it has to end although nobody said so.
 pub async fn run(args: ServerArgs, console: &mut Console) -> Result<(), Failure> {
     args.check()?;
+    limits::raise_files();
     make_dir(&args.data_dir)?;
     let (store, _) = store::open(&args.log_dir(), &args.data_dir, args.api.new_log)?;
     let dir = server_dir(&args.data_dir);
