@@ -2,9 +2,10 @@
 //! somebody asks. How it is written down is not here.
 
 use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
 
 use prometheus::proto::MetricFamily;
-use prometheus::{HistogramOpts, HistogramVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::control::gauges::Gauges;
 use crate::model::condition::Condition;
@@ -13,29 +14,16 @@ use crate::model::view::View;
 
 const VALID: &str = "names are valid and each is registered once";
 
-/// All conditions, so that a series is there before its first instance.
-const CONDITIONS: [Condition; 14] = [
-    Condition::Provisioned,
-    Condition::Staging,
-    Condition::Starting,
-    Condition::Running,
-    Condition::Killing,
-    Condition::Unreachable,
-    Condition::UnreachableInactive,
-    Condition::Finished,
-    Condition::Killed,
-    Condition::Failed,
-    Condition::Error,
-    Condition::Gone,
-    Condition::Dropped,
-    Condition::Unknown,
-];
+/// Method, route and status.
+type Series = (&'static str, &'static str, u16);
 
 /// Everything that is counted.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     requests: HistogramVec,
+    /// The series that there are: the vector itself finds one by three texts.
+    series: RwLock<BTreeMap<Series, Histogram>>,
     apps: IntGauge,
     deployments: IntGauge,
     agents: IntGauge,
@@ -78,13 +66,22 @@ impl Metrics {
             backoff: gauge("stayer_backoff_apps", "Apps whose next launch is delayed."),
             registry,
             requests,
+            series: RwLock::default(),
             instances,
         }
     }
 
     /// Counts one answer.
-    pub fn answered(&self, method: &str, route: &str, status: u16, seconds: f64) {
-        self.requests.with_label_values(&[method, route, &status.to_string()]).observe(seconds);
+    pub fn answered(&self, method: &'static str, route: &'static str, status: u16, seconds: f64) {
+        let key = (method, route, status);
+        let known = self.series.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(series) = known.get(&key) {
+            return series.observe(seconds);
+        }
+        drop(known);
+        let series = self.requests.with_label_values(&[method, route, &status.to_string()]);
+        series.observe(seconds);
+        self.series.write().unwrap_or_else(PoisonError::into_inner).insert(key, series);
     }
 
     /// Looks up what lies in the view.
@@ -93,20 +90,23 @@ impl Metrics {
         let heard = world.agents.iter().filter(|(_, agent)| agent.is_heard()).count();
         self.agents.set(number(heard));
         self.deployments.set(number(world.deployments.len()));
-        let mut conditions: BTreeMap<&str, i64> =
-            CONDITIONS.iter().map(|condition| (condition.as_str(), 0)).collect();
+        // Every series is there before its first instance.
+        let mut conditions = [0; Condition::ALL.len()];
+        let mut scheduled = 0;
         let (mut waiting, mut waiting_apps, mut last) = (0, 0, None);
         for (key, instance) in world.instances.iter() {
-            let condition = instance.condition().map_or("Scheduled", Condition::as_str);
-            *conditions.entry(condition).or_default() += 1;
+            match instance.condition() {
+                Some(condition) => conditions[condition as usize] += 1,
+                None => scheduled += 1,
+            }
             if instance.is_scheduled() {
                 waiting += 1;
                 waiting_apps += i64::from(last != Some(key.app));
                 last = Some(key.app);
             }
         }
-        self.instances.reset();
-        for (condition, count) in conditions {
+        let named = Condition::ALL.iter().map(|condition| condition.as_str()).zip(conditions);
+        for (condition, count) in named.chain([("Scheduled", scheduled)]) {
             self.instances.with_label_values(&[condition]).set(count);
         }
         self.queue_instances.set(waiting);
