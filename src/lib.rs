@@ -63,6 +63,14 @@
 //! 7. The rollout finds as many healthy as wanted; the part, the step and the deployment are done.
 //! 8. Nothing arrives? `next_wake` (backoff, overdue launch, unreachable window) turns the crank.
 //!
+//! ## Processes
+//!
+//! `stayer server` is `api`, `logic`, `store` and the leader's half of `wire`; `stayer agent` is `agent` and the other
+//! half. The agent dials and then serves on the connection that it dialled, so that no host has an open port. `stayer dev`
+//! is both in one process over a unix socket: the same code on the same directories, so either takes over from the other.
+//! An agent is its `agent.json`, not its host: several share a machine and an engine, and of two processes with one
+//! identity the one that is connected and answers is the agent (`control::fleet::twin`).
+//!
 //! ## Three machines, one simulator
 //!
 //! `Brain`, `Link` and `Mind` are plain structs: input with `now` in, output out, `next_wake()`. Shells bring them

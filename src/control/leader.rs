@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::control::clock::Clock;
+use crate::control::fleet::names::Names;
 use crate::control::fleet::{Fleet, FleetEvent, listen};
 use crate::control::gauges::Gauges;
 use crate::control::server::{MAX_WAITING_FACTS, Server};
@@ -84,7 +84,7 @@ pub enum LeaderError {
 pub async fn lead(
     store: AnyStore,
     limits: Limits,
-    listener: UnixListener,
+    listener: impl Into<listen::Listener>,
 ) -> Result<Leader, LeaderError> {
     let lead = store.lead(Bid::IfVacant).await?;
     let loaded = match load(&store).await {
@@ -138,6 +138,7 @@ pub async fn lead(
         absent: BTreeMap::new(),
         sessions: BTreeMap::new(),
         keys: BTreeMap::new(),
+        names: Names::default(),
         next: 0,
     };
     let turn = Turn {
@@ -152,7 +153,7 @@ pub async fn lead(
     };
     spawn_brain(turn)?;
     tokio::spawn(fleet.run());
-    tokio::spawn(listen::listen(listener, cluster, own.clone()));
+    tokio::spawn(listen::listen(listener.into(), cluster, own.clone()));
     let ended = spawn_writer(end(writer, server.clone()))?;
     let agents = Agents { fleet: own, server: server.clone() };
     Ok(Leader { server, agents, gauges, clock, cluster, epoch: lead.epoch, ended, store })
