@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
 use crate::etcd_rig::EtcdServer;
-use crate::rig::{Ended, Slice, Stayer, command, ids, run, sleeper};
+use crate::rig::{Ended, PATIENCE, Slice, Stayer, command, ids, run, sleeper};
 
 fn store(etcd: &EtcdServer) -> String {
     format!("etcd://{}/it", etcd.endpoint())
@@ -159,16 +159,16 @@ async fn a_server_on_another_host_goes_on_where_a_dead_one_ended() {
     cluster.kill();
     let mut operator = client(&etcd).await;
     // Nobody can tell a dead server from a slow one before its lease has ended.
-    let servers = || GetOptions::new().with_prefix();
-    while !operator
-        .get("/stayer/it/servers/", Some(servers()))
-        .await
-        .expect("it answers")
-        .kvs()
-        .is_empty()
-    {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let mut servers = async || {
+        let all = Some(GetOptions::new().with_prefix());
+        operator.get("/stayer/it/servers/", all).await.expect("it answers").kvs().len()
+    };
+    let freed = async {
+        while servers().await > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, freed).await.expect("a lease ends");
     let dir = tempfile::tempdir().expect("a directory");
     let args = ["--store", &store, "--agents-listen", &other_door];
     let other = Stayer::server(dir, &args).await;
