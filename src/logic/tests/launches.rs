@@ -56,7 +56,7 @@ fn what_does_not_fit_waits_with_its_reasons() {
     let told = explain(world, world.app(&path("/big")).expect("there"), rig.now);
     let kinds: Vec<&str> = told.agents[0].reasons.iter().map(Reason::kind).collect();
     assert_eq!(kinds, ["cpus", "mem"]);
-    assert_eq!(told.help, ["would fit on host-1 with 2 cpus less and with 512 MiB of memory less"]);
+    assert_eq!(told.help, ["would fit on host-1 with 2 cpus less and with 512 MiB less"]);
     let verdict = rig.brain.view().verdicts.iter().map(|(_, verdict)| verdict.clone()).next();
     assert_eq!(verdict.expect("a verdict").refused[4], 1, "InsufficientCpus");
     rig.attach(2, 8, 4_096);
