@@ -34,5 +34,6 @@ mod queue;
 mod sandbox;
 mod scale;
 mod seeds;
+mod twenty;
 mod upgrade;
 mod verbs;

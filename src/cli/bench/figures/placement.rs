@@ -47,11 +47,10 @@ pub fn alone(bench: &Bench) -> Result<Vec<Outcome>, Failure> {
         unique.push(rate(&world, index.clone(), &unique_rows, PLAIN.1)?);
         group.push(rate(&world, index.clone(), &group_rows, PLAIN.1)?);
     }
-    let of = |key, what| (key, what);
-    let one = of("place-plain", "placement alone, 10,000 agents, apps of 10,000 equal instances");
-    let two = of("place-mixed", "the same, exact best fit, 500 sizes of 200 instances with a port");
-    let three = of("place-unique", "the same as plain, hostname UNIQUE");
-    let four = of("place-group-by", "the same as plain, GROUP_BY over 100 racks");
+    let one = ("place-plain", "placement alone, 10,000 agents, apps of 10,000 equal instances");
+    let two = ("place-mixed", "the same, exact best fit, 500 sizes of 200 instances with a port");
+    let three = ("place-unique", "the same as plain, hostname UNIQUE");
+    let four = ("place-group-by", "the same as plain, GROUP_BY over 100 racks");
     Ok(vec![
         Outcome::absolute(one, "/s", plain, Goal::AtLeast(1_000_000.0)),
         Outcome::absolute(two, "/s", mixed, Goal::AtLeast(250_000.0)),

@@ -37,10 +37,10 @@ fn text(text: &str) -> Option<AttributeValue> {
 #[test]
 fn what_asks_for_a_value_alone() {
     // PL-18, PL-20.
+    use Operator::{Cluster, Is, Like, Unlike};
     let number = |thousandths| Some(AttributeValue::Scalar(thousandths));
     let ranges = || Some(AttributeValue::Ranges(vec![(5, 9), (1, 3)]));
     let set = || Some(AttributeValue::Set(["b", "a"].map(str::to_owned).into()));
-    use Operator::{Cluster, Is, Like, Unlike};
     for (operator, value, has, accepted) in [
         (Cluster, "rack-1", text("rack-1"), true),
         (Cluster, "rack-1", text("rack-10"), false),
