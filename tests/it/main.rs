@@ -40,5 +40,6 @@ mod queue;
 mod sandbox;
 mod scale;
 mod seeds;
+mod twenty;
 mod upgrade;
 mod verbs;
