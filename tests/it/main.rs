@@ -12,6 +12,8 @@ mod rig;
 
 mod cluster;
 mod docker_rig;
+#[path = "../../src/store/etcd/rig.rs"]
+mod etcd_rig;
 mod proc;
 mod registry;
 
@@ -21,6 +23,7 @@ mod docker;
 mod doctor;
 mod engine;
 mod environment;
+mod etcd;
 mod failures;
 mod faults;
 mod first_curl;
@@ -37,5 +40,6 @@ mod queue;
 mod sandbox;
 mod scale;
 mod seeds;
+mod twenty;
 mod upgrade;
 mod verbs;

@@ -126,7 +126,15 @@ pub fn launch(owner: Owner, spec: Spec, ports: Vec<Option<u16>>) -> Launch {
         key: InstanceKey { app, no: 3 },
         spec_key: SpecKey { app, version: Version(Timestamp::from_millis(1_600_000_000_123)) },
         spec: Arc::new(spec),
-        place: Place { agent: AgentKey(1), ports, devices: Vec::new(), cpus, mem, disk },
+        place: Place {
+            agent: AgentKey(1),
+            ports,
+            devices: Vec::new(),
+            cpus,
+            mem,
+            disk,
+            fields: Vec::new(),
+        },
         // By the cluster all that a test makes is found again, also for another agent.
         cluster: ClusterId(owner.agent.0),
         agent: owner.agent,

@@ -10,6 +10,7 @@ use crate::cli::DEFAULT_DATA_DIR;
 use crate::cli::failure::Failure;
 use crate::control::fleet::listen::Door;
 use crate::logic::draft::Limits;
+use crate::store::address::StoreAddress;
 
 /// What `stayer server` is told.
 #[derive(Debug, Args)]
@@ -28,9 +29,6 @@ pub struct ServerArgs {
     /// Take agents beyond loopback although nobody is asked who he is: whoever reaches the port can pose as an agent [default: off]
     #[arg(long, env = "STAYER_INSECURE_AGENTS", value_parser = FalseyValueParser::new())]
     pub insecure_agents: bool,
-    /// Where the server remembers everything: embedded:DIR [default: embedded:DATA_DIR/server]
-    #[arg(long, env = "STAYER_STORE", value_name = "STORE", value_parser = super::store::embedded)]
-    pub store: Option<PathBuf>,
     /// Where the server keeps what is its own
     #[arg(long, env = "STAYER_DATA_DIR", value_name = "DIR", default_value = DEFAULT_DATA_DIR)]
     pub data_dir: PathBuf,
@@ -42,6 +40,9 @@ pub struct ApiArgs {
     /// Where the API listens
     #[arg(long, env = "STAYER_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+    /// Where the server remembers everything: embedded:DIR or etcd://HOST:PORT[,HOST:PORT…][/NAME] [default: embedded:DATA_DIR/server]
+    #[arg(long, env = "STAYER_STORE", value_name = "STORE")]
+    pub store: Option<StoreAddress>,
     /// Listen beyond loopback although nobody is asked who he is: whoever reaches the port can run anything as this user [default: off]
     #[arg(long, env = "STAYER_INSECURE_NO_AUTH", value_parser = FalseyValueParser::new())]
     pub insecure_no_auth: bool,
@@ -78,11 +79,6 @@ impl ServerArgs {
             self.agents_listen
         )))
     }
-
-    /// Where the log is.
-    pub fn log_dir(&self) -> PathBuf {
-        self.store.clone().unwrap_or_else(|| server_dir(&self.data_dir))
-    }
 }
 
 // === impl ApiArgs ===
@@ -102,6 +98,11 @@ impl ApiArgs {
              --insecure-no-auth if the network is yours alone",
             self.listen
         )))
+    }
+
+    /// Where the server remembers, with its data in `data`.
+    pub fn store(&self, data: &Path) -> StoreAddress {
+        self.store.clone().unwrap_or_else(|| StoreAddress::Embedded(server_dir(data)))
     }
 
     /// The core's limits.

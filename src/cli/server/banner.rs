@@ -7,7 +7,7 @@ use crate::control::fleet::listen::Door;
 pub fn lines(args: &ServerArgs, up: &Up) -> Vec<String> {
     let mut lines = vec![
         format!("stayer {} answers at http://{}", env!("CARGO_PKG_VERSION"), up.address),
-        format!("  state      {}", args.log_dir().display()),
+        format!("  state      {}", args.api.store(&args.data_dir)),
         format!("  cluster    {}", up.leader.cluster),
         format!("  agents     dial {}", up.door),
     ];
