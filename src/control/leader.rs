@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::control::clock::Clock;
+use crate::control::events::{Events, Published};
 use crate::control::fleet::{Fleet, FleetEvent, listen};
 use crate::control::gauges::Gauges;
 use crate::control::server::{MAX_WAITING_FACTS, Server};
@@ -23,8 +24,8 @@ use crate::model::id::{AgentId, AgentKey, AppKey, ClusterId, Epoch};
 use crate::model::meta::Meta;
 use crate::model::world::World;
 use crate::store::any::AnyStore;
-use crate::store::log::{Bid, LeadError, Store, StoreError};
-use crate::store::replay::{LoadError, load_world};
+use crate::store::log::{Bid, LeadError, Log, Store, StoreError};
+use crate::store::replay::{Happened, LoadError, Loaded, load_world};
 use crate::wire::reverse::Peer;
 
 /// Events of the fleet that may wait.
@@ -86,9 +87,8 @@ pub async fn lead(
 ) -> Result<Leader, LeaderError> {
     let lead = store.lead(Bid::IfVacant).await?;
     let log = store.load().await?;
-    let loaded = tokio::task::spawn_blocking(move || load_world(&log))
-        .await
-        .expect("a replay does not panic")?;
+    let (loaded, kept) =
+        tokio::task::spawn_blocking(move || read(&log)).await.expect("a replay does not panic")?;
     let cluster = lead.head.cluster;
     let gauges = Gauges::default();
     gauges.log_bytes.set(i64::try_from(loaded.bytes.log).unwrap_or(i64::MAX));
@@ -105,7 +105,9 @@ pub async fn lead(
     let (notices, noticed) = mpsc::unbounded_channel();
     let (to_fleet, published) = mpsc::unbounded_channel();
     let (own, events) = mpsc::channel(FLEET_EVENTS);
-    let server = Server::new(facts.clone());
+    let happened = Events::new(&gauges);
+    happened.restore(kept, loaded.complete_after);
+    let server = Server::new(facts.clone(), happened);
     server.publish(brain.view(), Vec::new());
 
     let writer = Writer {
@@ -149,6 +151,28 @@ pub async fn lead(
     let ended = tokio::spawn(end(writer, server.clone()));
     let agents = Agents { fleet: own, server: server.clone() };
     Ok(Leader { server, agents, gauges, clock, cluster, epoch: lead.epoch, ended })
+}
+
+/// Reads a log: what it means, and the events that it has kept.
+fn read(log: &Log) -> Result<(Loaded, Vec<Published>), LoadError> {
+    let mut loaded = load_world(log)?;
+    let mut runs: Vec<Vec<Happened>> = Vec::new();
+    for happened in std::mem::take(&mut loaded.events) {
+        let run =
+            runs.last_mut().filter(|run| run.last().is_some_and(|last| last.precedes(&happened)));
+        match run {
+            Some(run) => run.push(happened),
+            None => runs.push(vec![happened]),
+        }
+    }
+    let published = |run: Vec<Happened>| {
+        let Happened { id, at, .. } = run[0];
+        let events = run.into_iter().map(|happened| happened.event).collect();
+        let all = Published::with_world(id.commit, at, events, &loaded.world);
+        Published { first: id.index, ..all }
+    };
+    let kept = runs.into_iter().map(published).collect();
+    Ok((loaded, kept))
 }
 
 async fn end(writer: Writer, server: Server) -> WriterEnd {
