@@ -168,22 +168,23 @@ impl Follow {
 
     /// Says that it has begun, to its client and to the others, and what the client has missed.
     fn begin(&mut self) -> Option<Bytes> {
-        let attached = Notice::Attached { remote: self.remote.clone() };
+        let (attached, at) = (Notice::Attached { remote: self.remote.clone() }, self.api.now());
         let mut text = String::new();
-        if self.reader.filter().takes_type(attached.name()) {
-            event::notice(&mut text, &attached, self.api.now());
-        }
-        self.reader.attach(attached, self.api.now());
-        // A gap is told whatever was asked for: nothing is passed over in silence.
+        // A gap is told whatever was asked for, and before the client gets an id that lies behind it.
         if let Some(gap) = self.reader.take_gap() {
-            event::notice(&mut text, &gap, self.api.now());
+            event::notice(&mut text, None, &gap, at);
         }
+        if self.reader.filter().takes_type(attached.name()) {
+            // Who is cut off before the first event knows where to go on too.
+            event::notice(&mut text, Some(self.reader.last()), &attached, at);
+        }
+        self.reader.attach(attached, at);
         (!text.is_empty()).then(|| text.into())
     }
 
     fn say(&self, notice: &Notice) -> Bytes {
         let mut text = String::new();
-        event::notice(&mut text, notice, self.api.now());
+        event::notice(&mut text, None, notice, self.api.now());
         text.into()
     }
 }

@@ -18,6 +18,7 @@ mod changes;
 mod docker;
 mod engine;
 mod environment;
+mod events;
 mod failures;
 mod faults;
 mod first_curl;

@@ -77,11 +77,9 @@ impl Stream {
         let mut ids = Vec::new();
         while ids.len() < count {
             let frame = self.frame().await.expect("it goes on");
-            ids.extend(
-                frame
-                    .strip_prefix("id: ")
-                    .map(|rest| rest.lines().next().expect("a line").to_owned()),
-            );
+            let id = frame.strip_prefix("id: ").and_then(|rest| rest.lines().next());
+            let told = !frame.contains("event_stream_attached");
+            ids.extend(id.filter(|_| told).map(str::to_owned));
         }
         ids
     }
@@ -130,7 +128,7 @@ async fn the_first_event_is_its_own_and_others_hear_of_it_and_of_its_end() {
     assert_eq!(
         first.frame().await.as_deref(),
         Some(
-            "event: event_stream_attached\r\ndata: {\"remoteAddress\":\"\",\"eventType\":\"event_stream_attached\",\"timestamp\":\"2021-07-01T10:01:00.000Z\"}"
+            "id: 0.4294967295\r\nevent: event_stream_attached\r\ndata: {\"remoteAddress\":\"\",\"eventType\":\"event_stream_attached\",\"timestamp\":\"2021-07-01T10:01:00.000Z\"}"
         )
     );
     let mut deaf = Stream::of(&rig, "?event_type=app_terminated_event", None).await;
@@ -211,8 +209,13 @@ async fn a_client_that_is_too_slow_is_told_so_at_last() {
     assert_eq!(slow.frame().await, None, "it is closed");
     // With the id it has, it comes again and learns what it missed.
     let mut again = Stream::of(&rig, "", Some("1.0")).await;
-    again.frame().await.expect("attached");
     assert!(again.frame().await.expect("the gap").contains("not kept any more"));
+    let attached = again.frame().await.expect("where it begins");
+    let first = again.frame().await.expect("the oldest");
+    let id = |frame: &str| frame.lines().next().expect("a line").to_owned();
+    let before = id(&attached).trim_start_matches("id: ").parse::<EventId>().expect("an id");
+    let next = EventId { index: before.index + 1, ..before };
+    assert_eq!(id(&first), format!("id: {next}"));
 }
 
 #[tokio::test]

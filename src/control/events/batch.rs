@@ -211,7 +211,7 @@ impl Batch {
         let mut ends = Vec::with_capacity(self.events().len().max(1));
         match &self.content {
             Content::Passing(notice) => {
-                event::notice(&mut out, notice, self.at);
+                event::notice(&mut out, None, notice, self.at);
                 ends.push(out.len());
             }
             Content::Log { first, events, definitions } => {

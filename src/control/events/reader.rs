@@ -24,8 +24,8 @@ pub struct Reader {
     told: watch::Receiver<()>,
     filter: Filter,
     cursor: Cursor,
-    /// The last event that it was given or that its filter left out.
-    last: Option<EventId>,
+    /// The last event that it was given or that its filter left out; at first the one behind which it begins.
+    last: EventId,
     /// Notices that are in no log and came before this place are old news.
     since: u64,
     /// What it missed before it began.
@@ -65,10 +65,10 @@ impl Reader {
                 Err((cursor, gap)) => (cursor, Some(gap)),
             },
         };
-        let since = ring.end().place;
+        let (since, last) = (ring.end().place, ring.before(cursor));
         drop(ring);
         events.shared.consumers.inc();
-        Reader { events, told, filter, cursor, last: None, since, gap }
+        Reader { events, told, filter, cursor, last, since, gap }
     }
 
     /// What it wants to see.
@@ -86,8 +86,8 @@ impl Reader {
         self.since = self.events.tell(notice, at) + 1;
     }
 
-    /// The last event that it was given or that its filter left out.
-    pub fn last(&self) -> Option<EventId> {
+    /// The last event that it was given or that its filter left out; at first the one behind which it begins.
+    pub fn last(&self) -> EventId {
         self.last
     }
 
@@ -108,7 +108,7 @@ impl Reader {
             self.add(&batch, &mut pieces);
             self.cursor = Cursor { place: batch.place + 1, skip: 0 };
             if let Content::Log { .. } = batch.content {
-                self.last = Some(batch.last);
+                self.last = batch.last;
             }
             if pieces.is_full() {
                 break;

@@ -176,6 +176,24 @@ impl Ring {
         }
     }
 
+    /// The event behind which a place lies.
+    pub fn before(&self, cursor: Cursor) -> EventId {
+        let at = self.batches.partition_point(|batch| batch.place < cursor.place);
+        match self.batches.get(at).filter(|_| cursor.skip > 0) {
+            Some(batch) => {
+                let skipped = u32::try_from(cursor.skip).unwrap_or(u32::MAX);
+                batch.first().map_or(batch.last, |first| EventId {
+                    index: first.index + skipped - 1,
+                    ..first
+                })
+            }
+            None => {
+                let before = at.checked_sub(1).and_then(|at| self.batches.get(at));
+                before.map_or(self.complete_after, |batch| batch.last)
+            }
+        }
+    }
+
     /// The batches from a place on; none when some of the log have gone that were to come.
     pub fn from(&self, cursor: Cursor) -> Option<impl Iterator<Item = &Arc<Batch>>> {
         let lost = self.gone.is_some_and(|gone| gone >= cursor.place);

@@ -69,7 +69,7 @@ async fn a_reader_sees_what_comes_after_it_in_order_and_each_once() {
     expected.push("3.0".to_owned());
     assert_eq!(drain(&mut reader), expected, "a big commit is cut and stays in order");
     assert_eq!(drain(&mut reader), Vec::<String>::new());
-    assert_eq!(reader.last(), Some(id(3, 0)));
+    assert_eq!(reader.last(), id(3, 0));
 }
 
 #[tokio::test]
@@ -83,10 +83,11 @@ async fn a_reader_goes_on_right_behind_any_event_that_is_kept() {
         let mut reader = events.read(Start::Behind(last.clone()), Filter::default());
         if place < 63 {
             let Some(Notice::Gap { next, .. }) = reader.take_gap() else { panic!("{last} is old") };
-            assert_eq!(next, Some(id(5, 64)));
+            assert_eq!((next, reader.last()), (Some(id(5, 64)), id(5, 63)));
             assert_eq!(drain(&mut reader), kept, "it begins with the oldest");
         } else {
             assert_eq!(reader.take_gap(), None, "{last}");
+            assert_eq!(&reader.last().to_string(), last);
             assert_eq!(drain(&mut reader), all[place + 1..], "{last}");
         }
     }
@@ -112,6 +113,7 @@ async fn an_id_of_another_log_is_a_gap_and_the_reader_begins_with_what_comes() {
         };
         assert_eq!((named.as_str(), next), (last, None));
         assert!(drain(&mut reader).is_empty(), "{last}");
+        assert_eq!(reader.last(), id(5, 0), "behind which it begins");
     }
     let gauges = Gauges::default();
     let empty = Events::new(&gauges);
@@ -204,7 +206,7 @@ async fn filters_by_type_and_app() {
     assert_eq!(drain(&mut by_type), ["3.0"]);
     assert_eq!(drain(&mut by_both), ["1.0", "1.1", "1.2"]);
     assert!(drain(&mut by_none).is_empty(), "11.1: comma lists are not split");
-    assert_eq!(by_none.last(), Some(id(3, 0)), "what is left out counts as seen");
+    assert_eq!(by_none.last(), id(3, 0), "what is left out counts as seen");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod container;
 mod durable;
+mod events;
 mod fleet;
 mod placement;
 mod process;
@@ -37,6 +38,8 @@ pub enum Figure {
     Apps,
     /// 100,000 tasks on 1,000 simulated agents
     Tasks,
+    /// Events to 1,000 consumers: how late, how many, and what those cost that do not read
+    Events,
     /// Placement alone on 10,000 agents
     Placement,
     /// `stayer dev` with nothing to do
@@ -74,6 +77,7 @@ impl Figure {
             Figure::Reads => reads::both(bench).await,
             Figure::Apps => fleet::apps(bench).await,
             Figure::Tasks => fleet::tasks(bench).await,
+            Figure::Events => events::all(bench).await,
             Figure::Placement => placement::alone(bench),
             Figure::Idle => rest::idle(bench).await,
             Figure::Memory => rest::full(bench).await,

@@ -1,4 +1,5 @@
-//! What a stream says of itself. None of it is in the log, so none has an id: a consumer's last id stays as it is.
+//! What a stream says of itself. None of it is in the log, so none has an id of its own: a consumer's last id stays as it
+//! is, or becomes that of the event behind which the stream begins.
 
 use crate::contract::show::event::frame;
 use crate::contract::show::text;
@@ -30,8 +31,8 @@ pub enum Notice {
     },
     /// `stream_overflow`, the last event of a stream: the consumer is so slow that what it would be told next is gone.
     Overflow {
-        /// The last event that it was told or passed over.
-        last: Option<EventId>,
+        /// The last event that it was told or that was left out for it.
+        last: EventId,
     },
 }
 
@@ -49,9 +50,9 @@ impl Notice {
     }
 }
 
-/// Appends a notice in its frame.
-pub fn notice(out: &mut String, notice: &Notice, at: Timestamp) {
-    frame(out, None, notice.name(), |out| {
+/// Appends a notice in its frame; with the id of an event that a consumer who comes again names as its last.
+pub fn notice(out: &mut String, behind: Option<EventId>, notice: &Notice, at: Timestamp) {
+    frame(out, behind, notice.name(), |out| {
         text::object(out, |object| {
             match notice {
                 Notice::Attached { remote } | Notice::Detached { remote } => {
@@ -65,10 +66,7 @@ pub fn notice(out: &mut String, notice: &Notice, at: Timestamp) {
                         None => object.null("nextEventId"),
                     }
                 }
-                Notice::Overflow { last } => match last {
-                    Some(last) => object.plain("lastEventId", last),
-                    None => object.null("lastEventId"),
-                },
+                Notice::Overflow { last } => object.plain("lastEventId", last),
             }
             object.plain("eventType", notice.name());
             object.plain("timestamp", at);
