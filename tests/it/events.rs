@@ -180,6 +180,7 @@ async fn the_command_line_follows_over_a_restart() {
     stayer.launch(&sleeper("/b", json!({}))).await;
     stayer.kill();
     stayer.restart().await;
+    stayer.at_rest().await;
     stayer.put("/v2/apps/b", &json!({"instances": 2})).await.expect(200);
     let over = |lines: &[Value]| {
         lines.iter().filter(|line| line["eventType"] == "deployment_success").count() == 2
