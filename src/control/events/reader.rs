@@ -1,5 +1,7 @@
 //! One consumer's way through the ring: a place, a filter, and what it is told next.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use tokio::sync::watch;
 
@@ -15,8 +17,9 @@ use crate::model::time::Timestamp;
 const PIECE: usize = 16 * 1_024;
 /// A piece of this size is given as it is: all readers share it.
 const WHOLE: usize = 4 * 1_024;
-/// The most batches that are looked at in one go.
+/// The most batches that are looked at in one go, and about how many bytes of events.
 const LOOK: usize = 64;
+const LOOK_BYTES: usize = 2 * PIECE;
 
 /// One consumer's way through the ring.
 pub struct Reader {
@@ -94,7 +97,15 @@ impl Reader {
     /// The next frames.
     pub fn pull(&mut self) -> Pull {
         let batches: Vec<_> = match self.events.ring().from(self.cursor) {
-            Some(batches) => batches.take(LOOK).cloned().collect(),
+            Some(batches) => {
+                let mut room = LOOK_BYTES;
+                let enough = |batch: &&Arc<Batch>| {
+                    let more = room > 0;
+                    room = room.saturating_sub(batch.weight);
+                    more
+                };
+                batches.take_while(enough).take(LOOK).cloned().collect()
+            }
             None => {
                 self.events.shared.overflows.inc();
                 return Pull::Lost;
