@@ -76,7 +76,7 @@ pub fn follow(api: &Api, call: &Call) -> Outcome {
     }
     let filter = call.scope.events(filter(call)?);
     // From here on nothing is missed, although the body begins later, and for HEAD never.
-    let reader = api.server().events().read(start(call), filter);
+    let reader = api.server().events().read(&start(call), filter);
     let mut heartbeat = interval(api.config().heartbeat);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     heartbeat.reset();

@@ -109,7 +109,7 @@ impl Events {
     }
 
     /// A reader from a place on.
-    pub fn read(&self, start: Start, filter: Filter) -> Reader {
+    pub fn read(&self, start: &Start, filter: Filter) -> Reader {
         self.herald();
         Reader::new(self.clone(), start, filter)
     }

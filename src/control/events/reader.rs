@@ -58,10 +58,10 @@ struct Pieces {
 // === impl Reader ===
 
 impl Reader {
-    pub(super) fn new(events: Events, start: Start, filter: Filter) -> Reader {
+    pub(super) fn new(events: Events, start: &Start, filter: Filter) -> Reader {
         let told = events.shared.told.subscribe();
         let ring = events.ring();
-        let (cursor, gap) = match &start {
+        let (cursor, gap) = match start {
             Start::Now => (ring.end(), None),
             Start::Behind(last) => match ring.behind(last) {
                 Ok(cursor) => (cursor, None),

@@ -62,7 +62,7 @@ fn ids(commits: std::ops::RangeInclusive<u64>, count: u32) -> Vec<String> {
 async fn a_reader_sees_what_comes_after_it_in_order_and_each_once() {
     let events = events(SMALL);
     events.publish(vec![commit(1, 2)]);
-    let mut reader = events.read(Start::Now, Filter::default());
+    let mut reader = events.read(&Start::Now, Filter::default());
     assert!(drain(&mut reader).is_empty(), "what was before is not told");
     events.publish(vec![commit(2, 100), commit(3, 1)]);
     let mut expected = ids(2..=2, 100);
@@ -80,7 +80,7 @@ async fn a_reader_goes_on_right_behind_any_event_that_is_kept() {
     // 210 events do not fit into 200: the oldest batch of 64 has gone.
     let kept = &all[64..];
     for (place, last) in all.iter().enumerate() {
-        let mut reader = events.read(Start::Behind(last.clone()), Filter::default());
+        let mut reader = events.read(&Start::Behind(last.clone()), Filter::default());
         if place < 63 {
             let Some(Notice::Gap { next, .. }) = reader.take_gap() else { panic!("{last} is old") };
             assert_eq!((next, reader.last()), (Some(id(5, 64)), id(5, 63)));
@@ -98,7 +98,7 @@ async fn a_log_whose_events_are_all_here_is_followed_from_its_beginning() {
     let events = events(SMALL);
     let before = id(0, u32::MAX);
     events.restore(vec![commit(3, 2)], before);
-    let mut reader = events.read(Start::Behind(before.to_string()), Filter::default());
+    let mut reader = events.read(&Start::Behind(before.to_string()), Filter::default());
     assert_eq!((reader.take_gap(), drain(&mut reader)), (None, ids(3..=3, 2)));
 }
 
@@ -107,7 +107,7 @@ async fn an_id_of_another_log_is_a_gap_and_the_reader_begins_with_what_comes() {
     let events = events(SMALL);
     events.restore(vec![commit(3, 2), commit(5, 1)], id(0, u32::MAX));
     for last in ["3.2", "4.0", "5.1", "9.0", "nonsense", "-1.0"] {
-        let mut reader = events.read(Start::Behind(last.to_owned()), Filter::default());
+        let mut reader = events.read(&Start::Behind(last.to_owned()), Filter::default());
         let Some(Notice::Gap { last: named, next, .. }) = reader.take_gap() else {
             panic!("{last} is none of ours");
         };
@@ -117,7 +117,7 @@ async fn an_id_of_another_log_is_a_gap_and_the_reader_begins_with_what_comes() {
     }
     let gauges = Gauges::default();
     let empty = Events::new(&gauges);
-    let mut reader = empty.read(Start::Behind("7.0".to_owned()), Filter::default());
+    let mut reader = empty.read(&Start::Behind("7.0".to_owned()), Filter::default());
     assert!(reader.take_gap().is_some(), "an empty log has no such event");
     assert_eq!(gauges.event_consumers.get(), 1);
     drop(reader);
@@ -127,22 +127,22 @@ async fn an_id_of_another_log_is_a_gap_and_the_reader_begins_with_what_comes() {
 #[tokio::test]
 async fn a_reader_that_falls_out_of_the_ring_is_lost_and_never_skips() {
     let events = events(SMALL);
-    let mut slow = events.read(Start::Now, Filter::default());
-    let mut quick = events.read(Start::Now, Filter::default());
+    let mut slow = events.read(&Start::Now, Filter::default());
+    let mut quick = events.read(&Start::Now, Filter::default());
     events.publish(vec![commit(1, 60)]);
     assert_eq!(drain(&mut quick).len(), 60);
     events.publish(vec![commit(2, 60), commit(3, 60), commit(4, 60)]);
     assert_eq!(drain(&mut slow), ["lost"]);
     assert_eq!(drain(&mut quick), ids(2..=4, 60));
     // Exactly at the edge: what has gone is behind it.
-    let mut edge = events.read(Start::Behind("1.59".to_owned()), Filter::default());
+    let mut edge = events.read(&Start::Behind("1.59".to_owned()), Filter::default());
     assert_eq!((edge.take_gap(), drain(&mut edge)), (None, ids(2..=4, 60)));
 }
 
 #[tokio::test]
 async fn old_texts_go_and_are_made_again_for_who_comes_late() {
     let events = events(SMALL);
-    let mut reader = events.read(Start::Now, Filter::default());
+    let mut reader = events.read(&Start::Now, Filter::default());
     for no in 1..=3 {
         events.publish(vec![commit(no, 60)]);
         drain(&mut reader);
@@ -157,7 +157,7 @@ async fn old_texts_go_and_are_made_again_for_who_comes_late() {
         one.bytes.as_ptr() == two.bytes.as_ptr()
     };
     assert!(shared(3) && !shared(1), "the newest are shared, the oldest are not");
-    let mut late = events.read(Start::Behind(id(0, u32::MAX).to_string()), Filter::default());
+    let mut late = events.read(&Start::Behind(id(0, u32::MAX).to_string()), Filter::default());
     assert_eq!(drain(&mut late), ids(1..=3, 60));
 }
 
@@ -167,9 +167,9 @@ async fn what_is_in_no_log_is_told_to_those_who_are_there_and_displaces_nothing(
     let notice = || Notice::Detached { remote: "10.0.0.9".to_owned() };
     events.publish(vec![commit(1, 1)]);
     events.tell(notice(), at());
-    let mut first = events.read(Start::Behind(id(0, u32::MAX).to_string()), Filter::default());
+    let mut first = events.read(&Start::Behind(id(0, u32::MAX).to_string()), Filter::default());
     first.attach(Notice::Attached { remote: "10.0.0.1".to_owned() }, at());
-    let mut second = events.read(Start::Now, Filter::default());
+    let mut second = events.read(&Start::Now, Filter::default());
     second.attach(Notice::Attached { remote: "10.0.0.2".to_owned() }, at());
     assert_eq!(drain(&mut first), ["1.0", "event: event_stream_attached"], "the second's alone");
     assert!(drain(&mut second).is_empty(), "not its own");
@@ -177,7 +177,7 @@ async fn what_is_in_no_log_is_told_to_those_who_are_there_and_displaces_nothing(
         events.tell(notice(), at());
     }
     assert_eq!(drain(&mut second).len(), 3, "a few are kept");
-    let mut late = events.read(Start::Behind(id(0, u32::MAX).to_string()), Filter::default());
+    let mut late = events.read(&Start::Behind(id(0, u32::MAX).to_string()), Filter::default());
     assert_eq!((late.take_gap(), drain(&mut late)), (None, ids(1..=1, 1)));
 }
 
@@ -192,7 +192,7 @@ async fn filters_by_type_and_app() {
             apps: Some(apps).filter(|apps| !apps.is_empty()),
             ..Filter::default()
         };
-        events.read(Start::Now, filter)
+        events.read(&Start::Now, filter)
     };
     let mut by_app = read(&[], &["/a1/b1", "/a2"]);
     let mut by_type = read(&["group_change_success"], &[]);
@@ -212,7 +212,7 @@ async fn filters_by_type_and_app() {
 #[tokio::test]
 async fn who_waits_is_woken() {
     let events = events(SMALL);
-    let mut reader = events.read(Start::Now, Filter::default());
+    let mut reader = events.read(&Start::Now, Filter::default());
     let publisher = events.clone();
     let reading = tokio::spawn(async move {
         let mut seen = Vec::new();

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hyper::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -26,17 +25,19 @@ use crate::cli::failure::Failure;
 const CONSUMERS: usize = 1_000;
 /// Who follows and never reads.
 const STALLED: usize = 100;
-/// Apps of one burst: each is one event for every consumer.
-const BURST: usize = 1_000;
-/// The event that is counted.
-const COUNTED: &str = "app_terminated_event";
+/// Instances of one burst: each is one event for every consumer, all in one commit.
+const BURST: u32 = 1_000;
+/// So often instances are made and removed while some consumers read nothing.
+const CHURN: u32 = 40;
+/// Lines of one event.
+const LINES: usize = 4;
 /// Until what came before is over.
 const SETTLE: Duration = Duration::from_millis(300);
 
-/// Consumers that count what they are told.
+/// Consumers that count the lines that they are told.
 struct Consumers {
     readers: JoinSet<()>,
-    told: Arc<AtomicUsize>,
+    lines: Arc<AtomicUsize>,
 }
 
 /// All three.
@@ -56,12 +57,12 @@ async fn last_one(bench: &Bench, server: &Server, http: &mut Http) -> Result<Out
     let (mut millis, mut whole) = (Vec::new(), Vec::new());
     for round in 0..bench.rounds(60) {
         tokio::time::sleep(SETTLE / 10).await;
-        let before = consumers.told();
+        let before = consumers.lines();
         let body = small_app(&format!("late-{round}"), 0);
         let watch = Stopwatch::start();
         http.post("/v2/apps", &body).await?;
         let answered = watch.millis();
-        consumers.until(before + CONSUMERS).await?;
+        consumers.until(before + CONSUMERS * LINES).await?;
         millis.push(watch.millis() - answered);
         whole.push(watch.millis());
     }
@@ -70,73 +71,67 @@ async fn last_one(bench: &Bench, server: &Server, http: &mut Http) -> Result<Out
     Ok(Outcome::absolute(("events-last", what), "ms", millis, Goal::AtMost(30.0)).with_note(note))
 }
 
-/// Events of apps that are removed at once, as fast as they go out.
+/// Instances that fit nowhere: they are made, told of, and removed with their app.
 async fn bursts(bench: &Bench, server: &Server, http: &mut Http) -> Result<Outcome, Failure> {
-    let consumers = Consumers::new(server.address, COUNTED).await?;
+    let consumers = Consumers::new(server.address, "instance_changed_event").await?;
     let mut rates = Vec::new();
-    for round in 0..bench.rounds(6) {
-        let wanted = consumers.told() + CONSUMERS * BURST;
-        let ids: Vec<String> =
-            (0..BURST).map(|number| format!("/burst-{round}/{number}")).collect();
-        let apps = ids.iter().map(|id| small_app(id, 0)).collect();
-        http.send(Method::PUT, "/v2/apps", Some(&Value::Array(apps))).await?.good()?;
-        tokio::time::sleep(SETTLE).await;
+    for round in 0..bench.rounds(9) {
+        let before = consumers.lines();
+        let app = homeless(&format!("burst-{round}"));
         let watch = Stopwatch::start();
-        remove(server, ids).await?;
-        consumers.until(wanted).await?;
+        http.post("/v2/apps", &app).await?;
+        let wanted = CONSUMERS * BURST as usize;
+        consumers.until(before + wanted * LINES).await?;
         #[expect(clippy::cast_precision_loss, reason = "a count")]
-        rates.push((CONSUMERS * BURST) as f64 / watch.seconds());
+        rates.push(wanted as f64 / watch.seconds());
+        http.delete(&format!("/v2/apps/burst-{round}?force=true")).await?;
+        consumers.until(before + 2 * wanted * LINES).await?;
     }
     let what =
-        "1,000 apps removed one by one: their ends to 1,000 consumers, the removals included";
+        "1,000 events of one commit to 1,000 consumers, the commit and their reading included";
     Ok(Outcome::absolute(("events-burst", what), "/s", rates, Goal::AtLeast(1_000_000.0)))
 }
 
-/// Consumers that stop reading at once, while much happens.
+/// Consumers that read nothing, while more happens than the kernel takes for them.
 async fn stalled(server: &Server, http: &mut Http) -> Result<Outcome, Failure> {
-    churn(server, http, "warm").await?;
+    // What is kept of events costs the same with and without them.
+    churn(http, "before").await?;
     let before = host::resident(server.pid()?)?;
     let mut held = Vec::new();
     for _ in 0..STALLED {
-        held.push(open(server.address, "x&event_type=deployment_info&event_type=deployment_step_success&event_type=deployment_success&event_type=app_terminated_event&event_type=group_change_success").await?);
+        held.push(open(server.address, "instance_changed_event").await?);
     }
-    churn(server, http, "held").await?;
+    churn(http, "with").await?;
+    tokio::time::sleep(SETTLE).await;
     let with = host::resident(server.pid()?)?;
-    let what = "100 consumers that read nothing, while 10,000 events happen";
-    let outcome =
-        Outcome::absolute(("events-stalled", what), "MiB", vec![with - before], Goal::AtMost(64.0));
     drop(held);
-    Ok(outcome)
+    let what = "100 consumers that read nothing while 80,000 events happen: resident memory more than before";
+    let name = ("events-stalled", what);
+    Ok(Outcome::absolute(name, "MiB", vec![with - before], Goal::AtMost(64.0)))
 }
 
-/// Makes and removes apps one by one.
-async fn churn(server: &Server, http: &mut Http, name: &str) -> Result<(), Failure> {
-    let ids: Vec<String> = (0..BURST).map(|number| format!("/{name}/{number}")).collect();
-    for id in &ids {
-        http.post("/v2/apps", &small_app(id, 0)).await?;
+/// Makes and removes instances that fit nowhere.
+async fn churn(http: &mut Http, name: &str) -> Result<(), Failure> {
+    for round in 0..CHURN {
+        let id = format!("{name}-{round}");
+        http.post("/v2/apps", &homeless(&id)).await?;
+        http.delete(&format!("/v2/apps/{id}?force=true")).await?;
     }
-    remove(server, ids).await
+    Ok(())
 }
 
-/// Removes apps from several connections at once.
-async fn remove(server: &Server, ids: Vec<String>) -> Result<(), Failure> {
-    let mut clients = JoinSet::new();
-    for some in ids.chunks(ids.len().div_ceil(32)).map(<[String]>::to_vec) {
-        let mut http = server.connect().await?;
-        clients.spawn(async move {
-            for id in some {
-                http.delete(&format!("/v2/apps{id}?force=true")).await?;
-            }
-            Ok::<(), Failure>(())
-        });
-    }
-    clients.join_all().await.into_iter().collect()
+/// An app of many instances, for which no host is big enough.
+fn homeless(id: &str) -> Value {
+    let mut app = small_app(id, BURST);
+    app["cpus"] = json!(1_000_000);
+    app
 }
 
+/// In HTTP/1.0 events come as they are, up to the end.
 async fn open(address: SocketAddr, types: &str) -> Result<TcpStream, Failure> {
     let mut stream = TcpStream::connect(address).await.map_err(broken)?;
     let ask = format!(
-        "GET /v2/events?event_type={types} HTTP/1.1\r\nhost: {address}\r\naccept: text/event-stream\r\n\r\n"
+        "GET /v2/events?event_type={types} HTTP/1.0\r\nhost: {address}\r\naccept: text/event-stream\r\n\r\n"
     );
     stream.write_all(ask.as_bytes()).await.map_err(broken)?;
     // The first bytes are the head of the answer: from then on it follows.
@@ -147,25 +142,26 @@ async fn open(address: SocketAddr, types: &str) -> Result<TcpStream, Failure> {
 // === impl Consumers ===
 
 impl Consumers {
-    async fn new(address: SocketAddr, counted: &'static str) -> Result<Consumers, Failure> {
-        let (mut readers, told) = (JoinSet::new(), Arc::new(AtomicUsize::new(0)));
+    async fn new(address: SocketAddr, types: &str) -> Result<Consumers, Failure> {
+        let (mut readers, lines) = (JoinSet::new(), Arc::new(AtomicUsize::new(0)));
         for _ in 0..CONSUMERS {
-            let stream = open(address, counted).await?;
-            readers.spawn(count(stream, format!("event: {counted}\r\n"), told.clone()));
+            readers.spawn(count(open(address, types).await?, lines.clone()));
         }
-        Ok(Consumers { readers, told })
+        // The heads of the answers are read as well, and are not counted.
+        tokio::time::sleep(SETTLE).await;
+        Ok(Consumers { readers, lines })
     }
 
-    fn told(&self) -> usize {
-        self.told.load(Ordering::Relaxed)
+    fn lines(&self) -> usize {
+        self.lines.load(Ordering::Relaxed)
     }
 
     async fn until(&self, wanted: usize) -> Result<(), Failure> {
         let watch = Stopwatch::start();
-        while self.told() < wanted {
+        while self.lines() < wanted {
             if watch.seconds() > PATIENCE.as_secs_f64() || self.readers.is_empty() {
-                let told = self.told();
-                return Err(Failure::TimedOut(format!("{told} of {wanted} events were told")));
+                let told = self.lines();
+                return Err(Failure::TimedOut(format!("{told} of {wanted} lines were told")));
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -173,32 +169,13 @@ impl Consumers {
     }
 }
 
-/// Counts the events of one consumer. What is cut between two reads is kept for the next.
-async fn count(mut stream: TcpStream, what: String, told: Arc<AtomicUsize>) {
-    let (mut buffer, mut kept) = (vec![0; 64 * 1_024], 0);
-    // However it ends, what is missing is missed by who waits for it.
-    while let Ok(read @ 1..) = stream.read(&mut buffer[kept..]).await {
-        let filled = kept + read;
-        let (mut from, mut found) = (0, 0);
-        while let Some(at) = find(&buffer[from..filled], what.as_bytes()) {
-            (from, found) = (from + at + what.len(), found + 1);
-        }
-        told.fetch_add(found, Ordering::Relaxed);
-        kept = (filled - from).min(what.len() - 1);
-        buffer.copy_within(filled - kept..filled, 0);
+/// Counts the lines of one consumer. However it ends, what is missing is missed by who waits for it.
+async fn count(mut stream: TcpStream, lines: Arc<AtomicUsize>) {
+    let mut buffer = vec![0; 64 * 1_024];
+    while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+        let ends = buffer[..read].iter().map(|byte| usize::from(*byte == b'\n'));
+        lines.fetch_add(ends.sum(), Ordering::Relaxed);
     }
-}
-
-/// Looks for the first byte with what the machine has for that.
-fn find(text: &[u8], what: &[u8]) -> Option<usize> {
-    let mut from = 0;
-    while let Some(at) = text[from..].iter().position(|byte| *byte == what[0]) {
-        if text[from + at..].starts_with(what) {
-            return Some(from + at);
-        }
-        from += at + 1;
-    }
-    None
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]

@@ -33,8 +33,8 @@ fn instance() -> InstanceId {
     InstanceId(UUID.parse().expect("a UUID"))
 }
 
-fn agent() -> Option<(AgentId, String)> {
-    Some((AgentId(AGENT.parse().expect("a UUID")), "10.0.0.5".to_owned()))
+fn agent() -> (AgentId, String) {
+    (AgentId(AGENT.parse().expect("a UUID")), "10.0.0.5".to_owned())
 }
 
 fn version() -> Version {
@@ -60,7 +60,7 @@ fn a_status_update() {
         version: version(),
         condition: Condition::Running,
         message: String::new(),
-        agent: agent(),
+        agent: Some(agent()),
         ips: vec!["10.0.0.5".parse().expect("v4"), "fe80::1".parse().expect("v6")],
         ports: vec![31_412, 31_413],
     };
@@ -92,7 +92,7 @@ fn a_changed_instance() {
         agent,
     };
     assert_eq!(
-        light(&changed(Some(Condition::UnreachableInactive), agent())),
+        light(&changed(Some(Condition::UnreachableInactive), Some(agent()))),
         format!(
             r#"{{"instanceId":"web.instance-{UUID}","condition":"UnreachableInactive","runSpecId":"/web","agentId":"{AGENT}","host":"10.0.0.5","runSpecVersion":"{VERSION}","eventType":"instance_changed_event",{TAIL}"#
         )
