@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::http::header::HOST;
-use axum::http::{HeaderMap, Uri, Version};
+use axum::http::{HeaderMap, HeaderValue, Uri, Version};
 use bytes::Bytes;
 
 use crate::api::body::{Budget, Taken};
@@ -27,6 +27,8 @@ pub struct Api(Arc<Inner>);
 struct Inner {
     server: Server,
     config: ApiConfig,
+    /// The URL of the leader, as every answer carries it.
+    leader: Option<HeaderValue>,
     backends: Backends,
     metrics: Metrics,
     fragments: Fragments,
@@ -62,7 +64,8 @@ impl Api {
         let metrics = Metrics::new(&backends.gauges);
         let (fragments, apps) = (Fragments::default(), LastList::default());
         let budget = Budget::default();
-        Api(Arc::new(Inner { server, config, backends, metrics, fragments, apps, budget }))
+        let leader = HeaderValue::try_from(format!("http://{}", config.leader)).ok();
+        Api(Arc::new(Inner { server, config, leader, backends, metrics, fragments, apps, budget }))
     }
 
     /// The server.
@@ -78,6 +81,11 @@ impl Api {
     /// What an operator chose.
     pub fn config(&self) -> &ApiConfig {
         &self.0.config
+    }
+
+    /// The URL of the leader, as every answer carries it.
+    pub fn leader(&self) -> Option<&HeaderValue> {
+        self.0.leader.as_ref()
     }
 
     /// Wall time.

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 
 use crate::control::clock::Clock;
 use crate::control::events::{Events, Published};
@@ -49,7 +48,7 @@ pub struct Leader {
     /// Under which leadership.
     pub epoch: Epoch,
     /// Resolves when it leads no more, with why.
-    pub ended: JoinHandle<WriterEnd>,
+    pub ended: oneshot::Receiver<WriterEnd>,
 }
 
 /// Reaches agents through the connections that they dialled.
@@ -148,7 +147,7 @@ pub async fn lead(
     spawn_brain(turn)?;
     tokio::spawn(fleet.run());
     tokio::spawn(listen::listen(listener, cluster, own.clone()));
-    let ended = tokio::spawn(end(writer, server.clone()));
+    let ended = spawn_writer(end(writer, server.clone()))?;
     let agents = Agents { fleet: own, server: server.clone() };
     Ok(Leader { server, agents, gauges, clock, cluster, epoch: lead.epoch, ended })
 }
@@ -193,6 +192,20 @@ fn with_meta(mut world: World, cluster: ClusterId) -> World {
         next_id: 0,
     });
     world
+}
+
+/// The writer waits for the disk, and so has a thread of its own.
+fn spawn_writer(
+    run: impl Future<Output = WriterEnd> + Send + 'static,
+) -> std::io::Result<oneshot::Receiver<WriterEnd>> {
+    let runtime = tokio::runtime::Handle::current();
+    let (sender, ended) = oneshot::channel();
+    let run = move || {
+        // Nobody listens only when the process ends anyway.
+        let _ended = sender.send(runtime.block_on(run));
+    };
+    std::thread::Builder::new().name("writer".to_owned()).spawn(run)?;
+    Ok(ended)
 }
 
 fn spawn_brain(turn: Turn) -> std::io::Result<()> {

@@ -30,7 +30,8 @@ pub trait Store: Send + Sync + 'static {
     /// Takes the leadership under a new epoch, higher than all before.
     fn lead(&self, bid: Bid) -> impl Future<Output = Result<Lead, LeadError>> + Send;
 
-    /// Appends records of one or several commits. When the outcome is not known the same records may be given again:
+    /// Appends records of one or several commits. A body on this host waits for its disk in the caller's thread, which is
+    /// the writer's own: a hand-over to another costs as much as the disk. When the outcome is not known the same records may be given again:
     /// those that are stored already count as stored now.
     fn append(
         &self,

@@ -138,8 +138,7 @@ impl Store for Embedded {
     }
 
     async fn append(&self, lead: &Lead, records: &[Record]) -> Result<(), AppendError> {
-        let (lead, records) = (*lead, records.to_vec());
-        self.run(move |shared| shared.append(&lead, &records)).await
+        self.shared.append(lead, records)
     }
 
     async fn move_head(&self, lead: &Lead, start: Position) -> Result<(), AppendError> {
