@@ -88,20 +88,21 @@ impl Events {
 
     /// Takes what became durable, in order.
     pub fn publish(&self, published: Vec<Published>) {
-        let count: usize = published.iter().map(|published| published.events.len()).sum();
+        let parts: Vec<Published> = published.into_iter().flat_map(Published::parts).collect();
+        let count: usize = parts.iter().map(|part| part.events.len()).sum();
         if count == 0 {
             return;
         }
         let mut ring = self.write();
-        for published in published {
-            ring.push(published);
+        for part in parts {
+            ring.push(part);
         }
         drop(ring);
         self.shared.published.inc_by(count as u64);
         self.shared.nudge.notify_one();
     }
 
-    /// Tells those who follow now something that is in no log.
+    /// Tells those who follow now something that is in no log; gives its place among what is told.
     pub fn tell(&self, notice: Notice, at: Timestamp) -> u64 {
         let place = self.write().pass(notice, at);
         self.shared.nudge.notify_one();

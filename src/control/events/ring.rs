@@ -101,22 +101,20 @@ impl Ring {
     /// Begins with what a log has kept.
     pub fn restore(&mut self, kept: Vec<Published>, complete_after: EventId) {
         (self.newest, self.complete_after) = (complete_after, complete_after);
-        for published in kept {
-            self.push(published);
+        for part in kept.into_iter().flat_map(Published::parts) {
+            self.push(part);
         }
     }
 
-    /// Adds events that became durable.
-    pub fn push(&mut self, published: Published) {
-        for part in published.parts() {
-            let batch = Batch::log(self.place(), part);
-            self.events += batch.events().len();
-            self.bytes += batch.weight;
-            self.warm_events += batch.events().len();
-            self.warm_bytes += batch.weight;
-            self.newest = batch.last;
-            self.batches.push_back(Arc::new(batch));
-        }
+    /// Adds events that became durable: a part that is small enough.
+    pub fn push(&mut self, part: Published) {
+        let batch = Batch::log(self.place(), part);
+        self.events += batch.events().len();
+        self.bytes += batch.weight;
+        self.warm_events += batch.events().len();
+        self.warm_bytes += batch.weight;
+        self.newest = batch.last;
+        self.batches.push_back(Arc::new(batch));
         self.cool();
         self.trim();
     }
