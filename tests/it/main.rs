@@ -21,6 +21,7 @@ mod docker;
 mod engine;
 mod environment;
 mod etcd;
+mod events;
 mod failures;
 mod faults;
 mod first_curl;
