@@ -157,7 +157,9 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
     let mut tasks = vec![tokio::spawn(shell.run())];
     tasks.push(tokio::spawn(async move { process.rotate_logs(LogLimits::default()).await }));
     if let Some(docker) = docker {
-        tasks.push(tokio::spawn(introduce(docker.clone(), desk.clone())));
+        if !is_there {
+            tasks.push(tokio::spawn(introduce(docker.clone(), desk.clone())));
+        }
         let up = is_there || was_used;
         tasks.push(tokio::spawn(watch_engine(move || ping(docker.clone()), ends.sights, up)));
     }

@@ -16,6 +16,7 @@ pub mod console;
 pub mod deployment;
 pub mod dev;
 pub mod doctor;
+pub mod events;
 pub mod explain;
 pub mod failure;
 pub mod limits;
@@ -80,6 +81,8 @@ pub enum Verb {
     Logs(logs::LogsArgs),
     /// Say why an app does not run, agent by agent
     Explain(explain::ExplainArgs),
+    /// Follow what happens, also over a cut or a restart of the server
+    Events(events::EventsArgs),
     /// List and cancel deployments
     Deployment(deployment::DeploymentArgs),
     /// Read a stopped server's store, or back up a running one's
@@ -128,6 +131,7 @@ async fn dispatch(verb: Verb, console: &mut Console) -> Result<(), Failure> {
         Verb::Ps(args) => ps::run(args, console).await,
         Verb::Logs(args) => logs::run(args, console).await,
         Verb::Explain(args) => explain::run(args, console).await,
+        Verb::Events(args) => events::run(args, console).await,
         Verb::Deployment(args) => deployment::run(args, console).await,
         Verb::Store(args) => store::run(args, console).await,
         Verb::Replay(args) => replay::run(&args, console),

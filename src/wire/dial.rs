@@ -121,6 +121,16 @@ pub fn tune(stream: &TcpStream) -> io::Result<()> {
 
 // === impl Address ===
 
+impl Address {
+    /// Whether the way there stays on this host, as far as the name says it.
+    pub fn is_local(&self) -> bool {
+        let Address::Tcp(name) = self else { return true };
+        let host = name.rsplit_once(':').map_or(name.as_str(), |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+    }
+}
+
 impl FromStr for Address {
     type Err = NoAddress;
 
@@ -233,6 +243,11 @@ mod tests {
             ("http://stayer.example", "stayer.example:8081"),
             ("[::1]", "[::1]:8081"),
         ];
+        for (text, local) in
+            [("unix:/a", true), ("[::1]:1", true), ("localhost", true), ("h", false)]
+        {
+            assert_eq!(text.parse::<Address>().expect(text).is_local(), local, "{text}");
+        }
         for (text, whole) in short {
             assert_eq!(text.parse::<Address>().expect(text).to_string(), whole);
         }

@@ -24,6 +24,7 @@ mod doctor;
 mod engine;
 mod environment;
 mod etcd;
+mod events;
 mod failures;
 mod faults;
 mod first_curl;

@@ -8,15 +8,21 @@ use crate::wire::dial::Address;
 
 /// The banner of `stayer agent`.
 pub fn lines(data: &Path, servers: &[Address], agent: &Agent) -> Vec<String> {
-    let servers = servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let mut lines = vec![
         format!("stayer {} agent", env!("CARGO_PKG_VERSION")),
         format!("  state      {}", data.display()),
     ];
     lines.extend(host(agent));
-    lines.extend(warnings(agent).into_iter().map(|warning| format!("  warning    {warning}")));
+    let plain = servers.iter().filter(|server| !server.is_local()).map(|server| {
+        format!(
+            "the way to {server} is neither encrypted nor authenticated: who answers there decides what runs here"
+        )
+    });
+    let warnings = plain.chain(warnings(agent));
+    let names = servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    lines.extend(warnings.map(|warning| format!("  warning    {warning}")));
     lines.push(String::new());
-    lines.push(format!("It dials {servers}; Ctrl-C ends the agent, and its tasks go on."));
+    lines.push(format!("It dials {names}; Ctrl-C ends the agent, and its tasks go on."));
     lines
 }
 

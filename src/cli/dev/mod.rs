@@ -26,7 +26,8 @@ pub async fn run(args: DevArgs, console: &mut Console) -> Result<(), Failure> {
     limits::raise_files();
     make_dir(&args.data_dir)?;
     let server_dir = server_dir(&args.data_dir);
-    let (store, cluster) = open_store(&args.api, &args.data_dir).await?;
+    let store = open_store(&args.api, &args.data_dir).await?;
+    let cluster = store.head().cluster;
     let agents = server_dir.join("agents.sock");
     let config = args.agent(agent_dir(&args.data_dir), cluster, Address::Unix(agents.clone()))?;
     let mut up = Up::start(store, &args.api, &server_dir, &Door::Unix(agents)).await?;

@@ -40,6 +40,9 @@ pub struct ApiArgs {
     /// Where the API listens
     #[arg(long, env = "STAYER_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
+    /// Where the server remembers everything: embedded:DIR or etcd://HOST:PORT[,HOST:PORT…][/NAME] [default: embedded:DATA_DIR/server]
+    #[arg(long, env = "STAYER_STORE", value_name = "STORE")]
+    pub store: Option<StoreAddress>,
     /// Listen beyond loopback although nobody is asked who he is: whoever reaches the port can run anything as this user [default: off]
     #[arg(long, env = "STAYER_INSECURE_NO_AUTH", value_parser = FalseyValueParser::new())]
     pub insecure_no_auth: bool,
@@ -52,9 +55,6 @@ pub struct ApiArgs {
     /// Refuse deployments beyond so many running ones [default: no limit]
     #[arg(long, env = "STAYER_MAX_RUNNING_DEPLOYMENTS", value_name = "N")]
     pub max_running_deployments: Option<u32>,
-    /// Where the server remembers everything: embedded:DIR or etcd://HOST:PORT[,HOST:PORT…][/NAME] [default: embedded:DATA_DIR/server]
-    #[arg(long, env = "STAYER_STORE", value_name = "STORE")]
-    pub store: Option<StoreAddress>,
     /// Begin a new log although an agent has run in this directory; what still runs is shown as stray and left alone [default: off]
     #[arg(long, env = "STAYER_NEW_LOG", value_parser = FalseyValueParser::new())]
     pub new_log: bool,
@@ -100,7 +100,7 @@ impl ApiArgs {
         )))
     }
 
-    /// Where the server with this data directory remembers.
+    /// Where the server remembers, with its data in `data`.
     pub fn store(&self, data: &Path) -> StoreAddress {
         self.store.clone().unwrap_or_else(|| StoreAddress::Embedded(server_dir(data)))
     }

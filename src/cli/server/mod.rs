@@ -9,7 +9,6 @@ mod banner;
 mod store;
 
 pub use args::{ApiArgs, ServerArgs, server_dir};
-pub use store::open as open_store;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -18,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::agent::agent_dir;
 use crate::cli::console::Console;
 use crate::cli::failure::Failure;
 use crate::cli::{limits, signals};
@@ -45,7 +45,7 @@ pub async fn run(args: ServerArgs, console: &mut Console) -> Result<(), Failure>
     args.check()?;
     limits::raise_files();
     make_dir(&args.data_dir)?;
-    let (store, _) = store::open(&args.api, &args.data_dir).await?;
+    let store = open_store(&args.api, &args.data_dir).await?;
     let dir = server_dir(&args.data_dir);
     let mut up = Up::start(store, &args.api, &dir, &args.agents_listen).await?;
     for line in banner::lines(&args, &up) {
@@ -101,12 +101,20 @@ impl Up {
         }
     }
 
-    /// Lets no client in any more, and ends within the bound of its drain.
+    /// Lets no client in any more, ends within the bound of its drain, and gives the leadership up.
     pub async fn end(self) {
         self.shutdown.cancel();
         let _drained = self.served.await;
         self.leader.resign().await;
     }
+}
+
+/// Opens the store that a server is told of, with its data in `data`; an agent may have run beside it.
+///
+/// # Errors
+/// When it is in use, missing, another cluster's or does not answer. Then nothing was changed.
+pub async fn open_store(args: &ApiArgs, data: &Path) -> Result<AnyStore, Failure> {
+    store::open(&args.store(data), &server_dir(data), &agent_dir(data), args.new_log).await
 }
 
 /// Where others reach what listens at an address: one that means all of this host is none for them.

@@ -1,25 +1,27 @@
 //! Opening the store that a server is told of, and when a missing one is not taken for a new one.
-//!
-//! Whose it should be follows from the agent that has run beside this server, in the same data directory, if one has.
 
 use std::path::Path;
 
 use crate::agent::identity::{Identity, new_run};
 use crate::cli::failure::Failure;
-use crate::cli::server::{ApiArgs, server_dir};
 use crate::model::id::ClusterId;
 use crate::store::address::StoreAddress;
 use crate::store::any::AnyStore;
 use crate::store::open::{self, Expect, OpenError};
 
-/// Opens the store that a server with this data directory is to use. One that is missing although an agent has run in
-/// that directory is not taken for a new one: what the agent runs would be nobody's (invariant 8 of the architecture).
+/// Opens the store at an address. `dir` is the server's part of the data directory, `agent` an agent's that may have run
+/// beside it: then a store that is missing is not taken for a new one, since what that agent runs would be nobody's
+/// (invariant 8 of the architecture).
 ///
 /// # Errors
 /// When it is in use, missing, another cluster's or does not answer. Then nothing was changed.
-pub async fn open(args: &ApiArgs, data: &Path) -> Result<(AnyStore, ClusterId), Failure> {
-    let (address, dir, new_log) = (&args.store(data), &server_dir(data), args.new_log);
-    let known = known_cluster(&data.join("agent"));
+pub async fn open(
+    address: &StoreAddress,
+    dir: &Path,
+    agent: &Path,
+    new_log: bool,
+) -> Result<AnyStore, Failure> {
+    let known = known_cluster(agent);
     let expect = match known {
         Some(cluster) => Expect::Of(cluster),
         None => Expect::AnyOrNew(new_cluster()?),
@@ -30,9 +32,7 @@ pub async fn open(args: &ApiArgs, data: &Path) -> Result<(AnyStore, ClusterId), 
         }
         (opened, _) => opened,
     };
-    let store = opened.map_err(|error| refused(error, address, known))?;
-    let cluster = store.head().cluster;
-    Ok((store, cluster))
+    opened.map_err(|error| refused(error, address, known))
 }
 
 fn refused(error: OpenError, address: &StoreAddress, known: Option<ClusterId>) -> Failure {

@@ -350,7 +350,10 @@ mod tests {
         let (own, events) = mpsc::channel(8);
         let (_, published) = mpsc::unbounded_channel();
         Fleet {
-            server: Server::new(facts.clone()),
+            server: Server::new(
+                facts.clone(),
+                crate::control::events::Events::new(&Gauges::default()),
+            ),
             facts,
             clock: Clock::start(Timestamp::default()),
             cluster: ClusterId(Uuid::nil()),
