@@ -14,7 +14,7 @@ use tracing::Instrument;
 
 use crate::api::call::Api;
 use crate::api::path::Route;
-use crate::api::reply::Streaming;
+use crate::api::reply::{self, Streaming};
 use crate::api::{guard, routes};
 use crate::contract::error::Reply;
 
@@ -46,7 +46,13 @@ pub async fn answer(State(api): State<Api>, request: Request) -> Response {
     } else {
         tracing::debug!(number, %method, path, ?peer, status, seconds, "answered");
     }
-    mark(response.headers_mut(), api.leader());
+    mark(response.headers_mut(), api.leader_url());
+    if let Some(trouble) = api.server().trouble()
+        && method.is_safe()
+        && response.status().is_success()
+    {
+        reply::stale(response.headers_mut(), &trouble);
+    }
     response
 }
 
@@ -72,7 +78,7 @@ pub fn may_wait(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extension
     extensions.get::<Streaming>().is_none()
 }
 
-fn mark(headers: &mut HeaderMap, leader: Option<&HeaderValue>) {
+fn mark(headers: &mut HeaderMap, leader: Option<HeaderValue>) {
     headers.reserve(6);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"));
     headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
@@ -80,7 +86,7 @@ fn mark(headers: &mut HeaderMap, leader: Option<&HeaderValue>) {
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(X_XSS_PROTECTION, HeaderValue::from_static("1; mode=block"));
     if let Some(leader) = leader {
-        headers.insert(LEADER, leader.clone());
+        headers.insert(LEADER, leader);
     }
 }
 

@@ -99,7 +99,7 @@ async fn handle(api: &Api, call: &Call, route: Route, verb: Verb) -> Outcome {
         (Route::Queue, _) => Ok(queue::list(api, call)),
         (Route::QueueDelay(id), _) => queue::reset_delay(api, call, &id).await,
         (Route::Info, _) => Ok(system::info(api)),
-        (Route::Leader, _) => Ok(system::leader(api)),
+        (Route::Leader, _) => system::leader(api),
         (Route::Ping, _) => Ok(system::ping(call)),
         (Route::Metrics, _) => exposition::get(api, call),
         (Route::MetricsPrometheus, _) => exposition::prometheus(api),

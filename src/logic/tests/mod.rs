@@ -2,6 +2,7 @@
 
 mod deployments;
 mod events;
+mod explains;
 mod launches;
 pub mod rig;
 mod upgrades;
