@@ -8,6 +8,7 @@ use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::cli::console::Console;
 use crate::cli::failure::{Exit, Failure};
 
+pub mod agent;
 pub mod app;
 pub mod bench;
 pub mod client;
@@ -61,6 +62,8 @@ pub struct Cli {
 pub enum Verb {
     /// Run a server and an agent in one process on this machine
     Dev(Box<dev::DevArgs>),
+    /// List, show, drain and forget agents
+    Agent(agent::AgentArgs),
     /// Create, show, change and remove apps
     App(app::AppArgs),
     /// List tasks
@@ -110,6 +113,7 @@ pub async fn run(cli: Cli, console: &mut Console) -> Exit {
 async fn dispatch(verb: Verb, console: &mut Console) -> Result<(), Failure> {
     match verb {
         Verb::Dev(args) => dev::run(*args, console).await,
+        Verb::Agent(args) => agent::run(args, console).await,
         Verb::App(args) => app::run(args, console).await,
         Verb::Ps(args) => ps::run(args, console).await,
         Verb::Logs(args) => logs::run(args, console).await,

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::control::clock::Clock;
+use crate::control::fleet::signs::Signs;
 use crate::control::fleet::{Fleet, FleetEvent, listen};
 use crate::control::gauges::Gauges;
 use crate::control::server::{MAX_WAITING_FACTS, Server};
@@ -18,6 +19,7 @@ use crate::control::turn::Turn;
 use crate::control::writer::{Writer, WriterEnd};
 use crate::logic::brain::{Brain, MAX_PENDING};
 use crate::logic::draft::Limits;
+use crate::model::brake::Brake;
 use crate::model::fact::Fact;
 use crate::model::id::{AgentId, AgentKey, AppKey, ClusterId, Epoch};
 use crate::model::meta::Meta;
@@ -25,6 +27,7 @@ use crate::model::world::World;
 use crate::store::any::AnyStore;
 use crate::store::log::{Bid, LeadError, Store, StoreError};
 use crate::store::replay::{LoadError, load_world};
+use crate::wire::link::absence::Absences;
 use crate::wire::reverse::Peer;
 
 /// Events of the fleet that may wait.
@@ -41,6 +44,8 @@ pub struct Leader {
     pub agents: Agents,
     /// Figures.
     pub gauges: Gauges,
+    /// When each agent was last heard.
+    pub signs: Signs,
     /// The steady time.
     pub clock: Clock,
     /// Which cluster it leads.
@@ -106,6 +111,7 @@ pub async fn lead(
     let (to_fleet, published) = mpsc::unbounded_channel();
     let (own, events) = mpsc::channel(FLEET_EVENTS);
     let server = Server::new(facts.clone());
+    let signs = Signs::default();
     server.publish(brain.view(), Vec::new());
 
     let writer = Writer {
@@ -128,10 +134,11 @@ pub async fn lead(
         events,
         own: own.clone(),
         gauges: gauges.clone(),
-        absent: BTreeMap::new(),
+        absences: Absences::inherit(clock.now(), &server.view().world),
         sessions: BTreeMap::new(),
         keys: BTreeMap::new(),
         next: 0,
+        signs: signs.clone(),
     };
     let turn = Turn {
         brain,
@@ -148,7 +155,7 @@ pub async fn lead(
     tokio::spawn(listen::listen(listener, cluster, own.clone()));
     let ended = tokio::spawn(end(writer, server.clone()));
     let agents = Agents { fleet: own, server: server.clone() };
-    Ok(Leader { server, agents, gauges, clock, cluster, epoch: lead.epoch, ended })
+    Ok(Leader { server, agents, gauges, signs, clock, cluster, epoch: lead.epoch, ended })
 }
 
 async fn end(writer: Writer, server: Server) -> WriterEnd {
@@ -167,6 +174,7 @@ fn with_meta(mut world: World, cluster: ClusterId) -> World {
         next_app: app.unwrap_or(AppKey(1)),
         next_agent: agent.unwrap_or(AgentKey(1)),
         next_id: 0,
+        brake: Brake::default(),
     });
     world
 }

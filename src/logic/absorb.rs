@@ -80,15 +80,16 @@ fn attach(draft: &mut Draft<'_>, id: AgentId, run: RunId, inventory: Inventory) 
     let old = known.and_then(|key| draft.world().agents.get(&key).cloned());
     let agent = match old {
         Some(old) => {
-            let state = match old.state {
-                AgentState::Lost { .. } | AgentState::Forgotten => AgentState::Up,
-                AgentState::Up | AgentState::Draining { .. } => old.state,
-            };
-            Agent { run, state, inventory, ..old }
+            // Whoever comes back while it is being emptied goes on being emptied.
+            let drain = planted!("drain-forgotten-on-return", old.drain, {
+                old.drain.filter(|_| old.is_heard())
+            });
+            Agent { run, state: AgentState::Up, drain, inventory, ..old }
         }
         None => {
             let key = draft.new_agent();
-            Agent { key, id, run, state: AgentState::Up, inventory, foreign: BTreeMap::new() }
+            let (state, foreign) = (AgentState::Up, BTreeMap::new());
+            Agent { key, id, run, state, drain: None, inventory, foreign }
         }
     };
     let key = agent.key;

@@ -75,6 +75,10 @@ pub enum StopWhy {
     Overdue,
     /// Its agent was lost for too long and it has been replaced.
     Replaced,
+    /// Its agent is being emptied.
+    Drained,
+    /// Its agent was forgotten.
+    Forgotten,
 }
 
 /// What follows the end of an instance that is stopped.

@@ -1,5 +1,6 @@
 //! One app: what time alone changes, then its count and configuration, then its launches, then its deployment's part.
 
+use crate::logic::decide::drain::Leaving;
 use crate::logic::decide::rollout::{self, Situation};
 use crate::logic::decide::{backoff, launch};
 use crate::logic::draft::Draft;
@@ -40,7 +41,7 @@ pub fn decide(draft: &mut Draft<'_>, key: AppKey) {
     let target = target(draft.world(), &app);
     let reached = reach(draft, key, &target);
     launch::app(draft, key, None);
-    follow_part(draft, key, reached);
+    keep_reached(draft, key, reached);
 }
 
 /// The app. A part whose deployment could not be read when the log was is nobody's: it counts as cancelled.
@@ -91,6 +92,7 @@ fn reach(draft: &mut Draft<'_>, key: AppKey, target: &Target) -> Reached {
         Target::Definition { row, rolling } => (row, *rolling),
     };
     let instances: Vec<&Instance> = draft.world().instances_of(key).collect();
+    let leaving = Leaving::of(draft, &row.spec, &instances);
     let situation = Situation {
         wanted: row.spec.instances,
         config: row.config,
@@ -100,17 +102,31 @@ fn reach(draft: &mut Draft<'_>, key: AppKey, target: &Target) -> Reached {
         kill_selection: row.spec.kill_selection,
         now: draft.now(),
         instances: &instances,
+        leaving: &leaving,
+        held: planted!("brake-moves-drains", draft.brake().held.is_some(), false),
     };
     let moves = rollout::moves(&situation);
     let why = if rolling { StopWhy::Upgrade } else { StopWhy::Surplus };
     for instance in moves.stop {
         status::stop(draft, instance, why, Then::Leave);
     }
+    for instance in moves.drain {
+        forget_delay(draft, instance);
+        status::stop(draft, instance, StopWhy::Drained, Then::Leave);
+    }
     if moves.start > 0 {
         // The rest follows in a later round: new rows mark their app anew.
         schedule(draft, key, row, moves.start.min(SCHEDULE_AT_ONCE));
     }
     Reached { done: moves.done, look_again: moves.look_again }
+}
+
+/// What an operator moves is not to wait for what failed before (BO-4).
+fn forget_delay(draft: &mut Draft<'_>, key: InstanceKey) {
+    let Some(config) = draft.instance(key).map(|instance| instance.config) else { return };
+    let Some(mut app) = draft.world().apps.get(&key.app).cloned() else { return };
+    backoff::reset(&mut app, config);
+    draft.put_app(app);
 }
 
 fn stop_all(draft: &mut Draft<'_>, key: AppKey) -> bool {
@@ -130,7 +146,12 @@ fn stop_all(draft: &mut Draft<'_>, key: AppKey) -> bool {
 fn schedule(draft: &mut Draft<'_>, key: AppKey, row: &AppVersion, count: u32) {
     let Some(mut app) = draft.world().apps.get(&key).cloned() else { return };
     let first = app.next_instance;
-    app.next_instance += count;
+    // A number is never used twice: an app that has used up all of them gets no further instance.
+    let count = count.min(u32::MAX - first);
+    app.next_instance = first + count;
+    if count == 0 {
+        return;
+    }
     draft.put_app(app);
     let ids = draft.new_ids(count);
     for (no, id) in (first..).zip(ids) {
@@ -154,17 +175,19 @@ fn schedule(draft: &mut Draft<'_>, key: AppKey, row: &AppVersion, count: u32) {
 }
 
 /// The part of a running deployment is done once its target was reached.
-fn follow_part(draft: &mut Draft<'_>, key: AppKey, reached: Reached) {
+fn keep_reached(draft: &mut Draft<'_>, key: AppKey, reached: Reached) {
     let Some(app) = draft.world().apps.get(&key) else { return };
-    let Some(part) = &app.part else { return };
-    let running = draft.world().deployments.get(&part.deployment);
-    let begun = running.is_some_and(|running| running.step >= part.step);
-    let done = part.done || (reached.done && begun);
-    if done != part.done || reached.look_again != part.look_again {
+    let begun = |part: &Part| {
+        let running = draft.world().deployments.get(&part.deployment);
+        running.is_some_and(|running| running.step >= part.step)
+    };
+    let newly_done =
+        app.part.as_ref().is_some_and(|part| !part.done && reached.done && begun(part));
+    if newly_done || reached.look_again != app.look_again {
         let mut app = app.clone();
+        app.look_again = reached.look_again;
         if let Some(part) = &mut app.part {
-            part.done = done;
-            part.look_again = reached.look_again;
+            part.done |= newly_done;
         }
         draft.put_app(app);
     }
@@ -200,8 +223,11 @@ fn follow_launch(draft: &mut Draft<'_>, key: InstanceKey) {
     }
 }
 
-/// The unreachable strategy, with its own exact timers (SM-9, BETTER).
+/// The unreachable strategy, with its own exact timers (SM-9, BETTER). The brake holds all of it.
 fn follow_absence(draft: &mut Draft<'_>, key: InstanceKey) {
+    if planted!("brake-holds-nothing", draft.brake().held.is_some(), false) {
+        return;
+    }
     let Some(instance) = draft.instance(key).cloned() else { return };
     let Some(row) = draft.world().versions.get(&(key.app, instance.version)) else { return };
     let UnreachableStrategy::After { inactive_seconds, expunge_seconds } = row.spec.unreachable

@@ -7,12 +7,14 @@ pub mod agents;
 pub mod apps;
 pub mod plans;
 pub mod pool;
+pub mod roll;
 pub mod timers;
 
 use crate::logic::index::agents::AgentUses;
 use crate::logic::index::apps::AppUses;
 use crate::logic::index::plans::Plans;
 use crate::logic::index::pool::Pool;
+use crate::logic::index::roll::Roll;
 use crate::logic::index::timers::Timers;
 use crate::model::row::{Key, Row};
 use crate::model::world::{Broken, World};
@@ -24,6 +26,8 @@ pub struct Index {
     pub agents: AgentUses,
     /// What is free on each agent, by column.
     pub pool: Pool,
+    /// Which agents are heard, lost, being emptied.
+    pub roll: Roll,
     /// What waits, which service ports are taken, which apps are removed.
     pub apps: AppUses,
     /// Which apps each deployment changes.
@@ -69,7 +73,10 @@ impl Index {
                 self.apps.remove_app(world, app);
                 self.plans.remove(app);
             }
-            Row::Agent(agent) => self.pool.remove(agent),
+            Row::Agent(agent) => {
+                self.pool.remove(agent);
+                self.roll.remove(agent);
+            }
             Row::Meta(_) | Row::AppVersion(_) | Row::Deployment(_) => {}
         }
     }
@@ -87,7 +94,10 @@ impl Index {
                 self.apps.add_app(world, app);
                 self.plans.add(app);
             }
-            Row::Agent(agent) => self.pool.add(agent, self.agents.of(agent.key)),
+            Row::Agent(agent) => {
+                self.pool.add(agent, self.agents.of(agent.key));
+                self.roll.add(agent);
+            }
             Row::Meta(_) | Row::AppVersion(_) | Row::Deployment(_) => {}
         }
     }

@@ -10,12 +10,13 @@ use crate::logic::index::agents::AgentUse;
 use crate::logic::index::pool::Free;
 use crate::logic::place::need::{Need, PortNeed};
 use crate::logic::place::ports;
-use crate::model::agent::{Agent, AgentState};
+use crate::model::agent::Agent;
 use crate::model::id::{APP_TASK, InstanceKey};
 use crate::model::policy;
 use crate::model::reason::{Funnel, Reason};
 use crate::model::time::Timestamp;
 use crate::model::world::World;
+use crate::planted::planted;
 
 /// The strongest reason against one more instance on the agent in this slot of the pool, if there is any.
 pub fn refusal(
@@ -40,12 +41,11 @@ pub fn refusal_of(
     if !accepts_role(need, agent) {
         return Some(Funnel::UnfulfilledRole);
     }
-    match agent.state {
-        AgentState::Up => {}
-        AgentState::Draining { .. } => return Some(Funnel::AgentMaintenance),
-        AgentState::Lost { .. } | AgentState::Forgotten => {
-            return Some(Funnel::UnfulfilledConstraint);
-        }
+    if !agent.is_heard() {
+        return Some(Funnel::UnfulfilledConstraint);
+    }
+    if planted!("drain-takes-new-work", agent.is_draining(), false) {
+        return Some(Funnel::AgentMaintenance);
     }
     if (need.engine && agent.inventory.engine.is_none()) || is_forbidden(need, agent) {
         return Some(Funnel::UnfulfilledConstraint);
@@ -68,10 +68,11 @@ pub fn reasons(
     now: Timestamp,
 ) -> Vec<Reason> {
     let mut reasons = Vec::new();
-    match agent.state {
-        AgentState::Up => {}
-        AgentState::Draining { .. } => reasons.push(Reason::AgentDraining),
-        AgentState::Lost { .. } | AgentState::Forgotten => reasons.push(Reason::AgentLost),
+    if !agent.is_heard() {
+        reasons.push(Reason::AgentLost);
+    }
+    if agent.is_draining() {
+        reasons.push(Reason::AgentDraining);
     }
     if !accepts_role(need, agent) {
         reasons.push(Reason::Role { has: agent.inventory.role.clone(), accepts: accepted(need) });

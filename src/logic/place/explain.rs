@@ -8,7 +8,9 @@ use crate::logic::place::check::reasons;
 use crate::logic::place::need::Need;
 use crate::logic::place::ports;
 use crate::model::app::{App, Backoff};
+use crate::model::condition::Condition;
 use crate::model::id::AgentKey;
+use crate::model::instance::Instance;
 use crate::model::reason::Reason;
 use crate::model::time::Timestamp;
 use crate::model::world::World;
@@ -28,6 +30,8 @@ pub struct Explanation {
     pub agents: Vec<AgentAnswer>,
     /// What would help, the nearest first.
     pub help: Vec<String>,
+    /// How many are on agents that are not heard and wait there: too many agents were lost at once.
+    pub held: u32,
 }
 
 /// What one agent says to one more instance.
@@ -72,8 +76,22 @@ pub fn explain_with(world: &World, index: &Index, app: &App, now: Timestamp) -> 
         waiting: count(instances().filter(|instance| instance.is_scheduled()).count()),
         delayed_until: until.max().filter(|until| *until > now),
         help: help(world, &agents),
+        held: if is_held(world) {
+            count(instances().filter(|one| is_lost(one)).count())
+        } else {
+            0
+        },
         agents,
     }
+}
+
+/// Whether nothing that was lost is replaced (I19).
+fn is_held(world: &World) -> bool {
+    world.meta.as_ref().is_some_and(|meta| meta.brake.held.is_some())
+}
+
+fn is_lost(instance: &Instance) -> bool {
+    instance.is_wanted() && instance.condition().is_some_and(Condition::is_unreachable)
 }
 
 /// The nearest fixes: agents with the fewest reasons first, three at most.

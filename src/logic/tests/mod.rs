@@ -1,6 +1,8 @@
 //! The core as a whole: facts in, rows out, with agents that do as they are told.
 
 mod deployments;
+mod drains;
 mod launches;
+mod losses;
 pub mod rig;
 mod upgrades;

@@ -218,7 +218,6 @@ impl LeaderLink {
         self.liveness.wake(now);
         if self.liveness.loss(now).is_some() {
             self.over = Some(Over::Silent);
-            self.tell_loss(now);
         }
     }
 
@@ -232,7 +231,7 @@ impl LeaderLink {
     }
 
     /// The connection is gone, or the session is over. That alone means nothing for the agent: what it is measured by
-    /// goes on. A loss that `facts` has told is not told again by it.
+    /// goes on, and [`Absences`](crate::wire::link::absence::Absences) tell its loss.
     pub fn closed(self) -> Liveness {
         self.liveness
     }
@@ -282,19 +281,6 @@ impl LeaderLink {
     fn leave(&mut self, now: Timestamp, why: Leaving) {
         self.over = Some(Over::Left(why));
         self.liveness.leaving(now, why);
-        match why {
-            Leaving::Restart => {}
-            Leaving::Shutdown => self.tell_loss(now),
-        }
-    }
-
-    /// Tells the loss, or leaves that to who asks the liveness after the session: without its key no fact can name the
-    /// agent.
-    fn tell_loss(&mut self, now: Timestamp) {
-        let Some(agent) = self.key else { return };
-        if let Some(why) = self.liveness.tick(now) {
-            self.facts.push(Fact::Lost { agent, why });
-        }
     }
 
     /// Tells that both sides have said all they had.

@@ -1,0 +1,157 @@
+//! What must leave an app's agents because they are being emptied, and how far that has come.
+//!
+//! Without memory: what is left on an agent says all. [`rollout`](crate::logic::decide::rollout) moves it as it moves
+//! what is of an old configuration.
+
+use std::collections::BTreeSet;
+
+use crate::logic::draft::Draft;
+use crate::model::agent::Agent;
+use crate::model::condition::Condition;
+use crate::model::id::InstanceKey;
+use crate::model::instance::{Goal, Instance};
+use crate::model::spec::Spec;
+use crate::model::time::Timestamp;
+use crate::model::world::World;
+use crate::planted::planted;
+
+/// What must leave its agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leaving {
+    /// As soon as something has taken its place.
+    pub moving: BTreeSet<InstanceKey>,
+    /// Now.
+    pub overdue: BTreeSet<InstanceKey>,
+}
+
+/// Why an instance is still on an agent that is being emptied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WaitsFor {
+    /// It was asked to end.
+    End,
+    /// The agent is not heard: what becomes of it is its app's unreachable strategy.
+    Agent,
+    /// Too many agents were lost at once: nothing is moved until they are back or the brake is released.
+    Brake,
+    /// Its volumes cannot move.
+    Volumes,
+    /// Its definition cannot be read.
+    Definition,
+    /// No agent can take what is to replace it.
+    Place,
+    /// What is to replace it is on its way.
+    Replacement,
+    /// Fewer would be healthy than its app's upgrade strategy allows.
+    Health,
+}
+
+// === impl Leaving ===
+
+impl Leaving {
+    /// Of the instances of an app with this definition.
+    pub fn of(draft: &Draft<'_>, spec: &Spec, instances: &[&Instance]) -> Leaving {
+        let mut leaving = Leaving::default();
+        if draft.index().roll.draining().is_empty() || spec.is_resident() {
+            return leaving;
+        }
+        for instance in instances.iter().filter(|instance| can_leave(instance)) {
+            let place = instance.place.as_ref();
+            let agent = place.and_then(|place| draft.world().agents.get(&place.agent));
+            let Some(drain) = agent.and_then(|agent| agent.drain) else { continue };
+            let due = drain.deadline.is_some_and(|deadline| draft.now() >= deadline);
+            let due = planted!("drain-deadline-ignored", due, false);
+            let side = if due { &mut leaving.overdue } else { &mut leaving.moving };
+            side.insert(instance.key);
+        }
+        leaving
+    }
+
+    /// Whether nothing must leave.
+    pub fn is_empty(&self) -> bool {
+        self.moving.is_empty() && self.overdue.is_empty()
+    }
+}
+
+// === impl WaitsFor ===
+
+impl WaitsFor {
+    /// For people.
+    pub const fn text(self) -> &'static str {
+        match self {
+            WaitsFor::End => "was asked to end",
+            WaitsFor::Agent => {
+                "the agent is not heard; the app's unreachableStrategy decides, or `stayer agent forget`"
+            }
+            WaitsFor::Brake => {
+                "many agents were lost at once, and nothing is moved until they are back; `stayer agent release` goes on"
+            }
+            WaitsFor::Volumes => "its volumes cannot move to another agent",
+            WaitsFor::Definition => "its definition cannot be read",
+            WaitsFor::Place => "no other agent can take its replacement; `stayer explain` says why",
+            WaitsFor::Replacement => "its replacement is on its way",
+            WaitsFor::Health => "fewer would be healthy than minimumHealthCapacity allows",
+        }
+    }
+
+    /// For programs.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            WaitsFor::End => "end",
+            WaitsFor::Agent => "agent",
+            WaitsFor::Brake => "brake",
+            WaitsFor::Volumes => "volumes",
+            WaitsFor::Definition => "definition",
+            WaitsFor::Place => "place",
+            WaitsFor::Replacement => "replacement",
+            WaitsFor::Health => "health",
+        }
+    }
+}
+
+/// What is left on an agent that is being emptied, and what each waits for.
+pub fn progress<'w>(
+    world: &'w World,
+    agent: &Agent,
+    now: Timestamp,
+) -> Vec<(&'w Instance, WaitsFor)> {
+    let placed = |row: &Instance| row.place.as_ref().is_some_and(|at| at.agent == agent.key);
+    let left = world.instances.iter().map(|(_, row)| row).filter(|row| placed(row));
+    left.map(|row| (row, waits_for(world, agent, row, now))).collect()
+}
+
+fn waits_for(world: &World, agent: &Agent, row: &Instance, now: Timestamp) -> WaitsFor {
+    let held = world.meta.as_ref().is_some_and(|meta| meta.brake.held.is_some());
+    if !agent.is_heard() {
+        return WaitsFor::Agent;
+    }
+    if row.goal != Goal::Run {
+        return WaitsFor::End;
+    }
+    if held {
+        return WaitsFor::Brake;
+    }
+    let Some(version) = world.versions.get(&(row.key.app, row.version)) else {
+        return WaitsFor::Definition;
+    };
+    if version.spec.is_resident() {
+        return WaitsFor::Volumes;
+    }
+    let siblings = || world.instances_of(row.key.app).filter(|other| other.is_wanted());
+    if siblings().any(|other| other.is_live() && !other.is_healthy()) {
+        return WaitsFor::Replacement;
+    }
+    let app = world.apps.get(&row.key.app);
+    let delayed = app.is_some_and(|app| app.backoffs.iter().any(|backoff| backoff.until() > now));
+    match siblings().any(Instance::is_scheduled) {
+        true if delayed => WaitsFor::Replacement,
+        true => WaitsFor::Place,
+        false => WaitsFor::Health,
+    }
+}
+
+/// Runs, or is about to, and can be told to end: what is on a lost agent is left to its strategy.
+fn can_leave(instance: &Instance) -> bool {
+    let lost = instance.condition().is_some_and(Condition::is_unreachable);
+    let lost = planted!("drain-moves-what-is-lost", lost, false);
+    instance.goal == Goal::Run && instance.is_live() && !lost
+}
