@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::logic::draft::Draft;
 use crate::model::agent::Agent;
 use crate::model::condition::Condition;
-use crate::model::id::InstanceKey;
+use crate::model::id::{AppKey, InstanceKey};
 use crate::model::instance::{Goal, Instance};
 use crate::model::spec::Spec;
 use crate::model::time::Timestamp;
@@ -49,19 +49,23 @@ pub enum WaitsFor {
 
 impl Leaving {
     /// Of the instances of an app with this definition.
-    pub fn of(draft: &Draft<'_>, spec: &Spec, instances: &[&Instance]) -> Leaving {
+    pub fn of(draft: &Draft<'_>, app: AppKey, spec: &Spec) -> Leaving {
         let mut leaving = Leaving::default();
-        if draft.index().roll.draining().is_empty() || spec.is_resident() {
+        let (world, index) = (draft.world(), draft.index());
+        if spec.is_resident() {
             return leaving;
         }
-        for instance in instances.iter().filter(|instance| can_leave(instance)) {
-            let place = instance.place.as_ref();
-            let agent = place.and_then(|place| draft.world().agents.get(&place.agent));
-            let Some(drain) = agent.and_then(|agent| agent.drain) else { continue };
+        for agent in index.roll.draining() {
+            let Some(drain) = world.agents.get(agent).and_then(|agent| agent.drain) else {
+                continue;
+            };
             let due = drain.deadline.is_some_and(|deadline| draft.now() >= deadline);
             let due = planted!("drain-deadline-ignored", due, false);
             let side = if due { &mut leaving.overdue } else { &mut leaving.moving };
-            side.insert(instance.key);
+            let all = InstanceKey { app, no: 0 }..=InstanceKey { app, no: u32::MAX };
+            let used = index.agents.of(*agent).into_iter();
+            let there = used.flat_map(|used| used.instances.range(all.clone()));
+            side.extend(there.filter(|key| draft.instance(**key).is_some_and(can_leave)));
         }
         leaving
     }

@@ -7,9 +7,10 @@
 
 use crate::logic::decide::drain::Leaving;
 use crate::logic::decide::kill_order;
+use crate::logic::index::census::Census;
 use crate::model::condition::Condition;
 use crate::model::id::{InstanceKey, Version};
-use crate::model::instance::{Goal, Instance, StopWhy};
+use crate::model::instance::{Goal, Instance};
 use crate::model::spec::{KillSelection, UpgradeStrategy};
 use crate::model::time::{Span, Timestamp};
 use crate::model::unit::Ratio;
@@ -77,14 +78,6 @@ pub struct Capacity {
     pub ceiling: u32,
 }
 
-/// What to do now.
-pub fn moves(situation: &Situation<'_>) -> Moves {
-    // What a drain has asked to end still takes its room.
-    let drains =
-        !situation.leaving.is_empty() || situation.instances.iter().any(|one| is_drained(one));
-    if situation.rolling || drains { roll(situation) } else { scale(situation) }
-}
-
 // === impl Capacity ===
 
 impl Capacity {
@@ -120,7 +113,7 @@ impl<'a> Groups<'a> {
     fn of(situation: &Situation<'a>) -> Groups<'a> {
         let leaving = situation.leaving;
         let is_overdue = |one: &Instance| leaving.overdue.contains(&one.key);
-        let counted = situation.instances.iter().copied().filter(|one| counts(one));
+        let counted = situation.instances.iter().copied().filter(|one| one.is_counted());
         let counted = counted.filter(|one| situation.held || !is_overdue(one));
         let is_old =
             |one: &&Instance| situation.rolling && !kill_order::is_of(one, situation.config);
@@ -137,30 +130,29 @@ impl<'a> Groups<'a> {
     }
 }
 
-fn scale(situation: &Situation<'_>) -> Moves {
-    let mut counted: Vec<&Instance> =
-        situation.instances.iter().copied().filter(|one| counts(one)).collect();
-    planted!("overscale-on-failing-tasks", (), {
-        counted.retain(|one| one.is_live() || one.tasks.is_empty());
-    });
-    let there = count(counted.len());
-    let surplus = there.saturating_sub(situation.wanted);
-    if surplus > 0 {
-        kill_order::sort(&mut counted, situation.kill_selection, false);
-    }
-    let stop: Vec<InstanceKey> = counted.iter().take(surplus as usize).map(|one| one.key).collect();
-    let healthy = count(situation.instances.iter().filter(|one| one.is_healthy()).count());
-    let start = situation.wanted.saturating_sub(there);
-    let done =
-        stop.is_empty() && start == 0 && healthy >= situation.wanted && leaving(situation) == 0;
+/// What to do now where configurations count alike. Who is surplus is asked only where there are any: an app at rest costs
+/// the same whatever it has.
+pub fn scale(
+    wanted: u32,
+    census: Census,
+    surplus: impl FnOnce(usize) -> Vec<InstanceKey>,
+) -> Moves {
+    let there = planted!("overscale-on-failing-tasks", census.counted, census.healthy);
+    let stop = match there.saturating_sub(wanted) {
+        0 => Vec::new(),
+        many => surplus(many as usize),
+    };
+    let start = wanted.saturating_sub(there);
+    let done = stop.is_empty() && start == 0 && census.healthy >= wanted && census.leaving == 0;
     Moves { start, stop, done, ..Moves::default() }
 }
 
-/// One round of an upgrade, of a drain, or of both at once.
-fn roll(situation: &Situation<'_>) -> Moves {
+/// What to do now where those of other configurations are replaced, or some must leave their agents, or both.
+pub fn roll(situation: &Situation<'_>) -> Moves {
     let Groups { new, old, moving } = Groups::of(situation);
     let healthy = healthy_of(&new) + healthy_of(&old) + healthy_of(&moving);
     let capacity = Capacity::of(situation.upgrade, situation.wanted, healthy, situation.resident);
+    let leaving = count(situation.instances.iter().filter(|one| one.is_leaving()).count());
     let fresh = count(new.len());
     let settling = |one: &&Instance| one.is_healthy() && settles_at(one) > situation.now;
     let unsettled = count(new.iter().copied().filter(settling).count());
@@ -174,10 +166,10 @@ fn roll(situation: &Situation<'_>) -> Moves {
     );
     // What was given up on a lost agent must not come back with it as if it were still wanted.
     let is_old = |one: &Instance| situation.rolling && !kill_order::is_of(one, situation.config);
-    let given_up = situation.instances.iter().filter(|one| one.is_wanted() && !counts(one));
+    let given_up = situation.instances.iter().filter(|one| one.is_wanted() && !one.is_counted());
     stop.extend(given_up.filter(|one| is_old(one)).map(|one| one.key));
 
-    let out = count(situation.overdue().count()) + leaving(situation);
+    let out = count(situation.overdue().count()) + leaving;
     let going = count(old.iter().chain(&moving).filter(|one| one.is_live()).count());
     // One that waits to be launched again keeps its turn only as far as there is room for it.
     let waiting = || new.iter().filter(|one| !one.is_live());
@@ -203,7 +195,7 @@ fn roll(situation: &Situation<'_>) -> Moves {
     let drain: Vec<InstanceKey> =
         moved.map(|one| one.key).chain(situation.overdue().map(|one| one.key)).collect();
     let served = healthy_of(&new) + healthy_of(&moving) >= situation.wanted;
-    let done = stop.is_empty() && old.is_empty() && served && leaving(situation) == 0;
+    let done = stop.is_empty() && old.is_empty() && served && leaving == 0;
     let look_again = new.iter().copied().filter(settling).map(settles_at).min();
     let look_again = look_again.filter(|_| !old.is_empty() || !moving.is_empty());
     Moves { start, stop, drain, done, look_again }
@@ -240,14 +232,7 @@ fn may_move(instance: &Instance, spare: &mut u32) -> bool {
 
 /// Whether an instance serves now.
 fn is_serving(situation: &Situation<'_>, key: InstanceKey) -> bool {
-    situation.instances.iter().any(|one| one.key == key && counts(one) && one.is_healthy())
-}
-
-/// Was asked to end because its agent is being emptied, and may not have ended.
-fn is_drained(instance: &Instance) -> bool {
-    let asked = matches!(instance.goal, Goal::Stop { why: StopWhy::Drained, .. });
-    let lost = instance.condition().is_some_and(Condition::is_unreachable);
-    asked && instance.is_live() && !lost
+    situation.instances.iter().any(|one| one.key == key && one.is_counted() && one.is_healthy())
 }
 
 /// Was launched and does not run yet.
@@ -258,19 +243,6 @@ fn is_launching(instance: &Instance) -> bool {
 
 fn healthy_of(instances: &[&Instance]) -> u32 {
     count(instances.iter().filter(|one| one.is_healthy()).count())
-}
-
-/// Wanted and not given up: what is counted against the number that is asked for.
-fn counts(instance: &Instance) -> bool {
-    instance.is_wanted() && instance.condition() != Some(Condition::UnreachableInactive)
-}
-
-/// How many end and are not known to have ended, on agents that are heard.
-fn leaving(situation: &Situation<'_>) -> u32 {
-    let leaves = |one: &&&Instance| {
-        !one.is_wanted() && one.is_live() && !one.condition().is_some_and(Condition::is_unreachable)
-    };
-    count(situation.instances.iter().filter(leaves).count())
 }
 
 fn count(number: usize) -> u32 {

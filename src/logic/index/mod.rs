@@ -5,6 +5,7 @@
 
 pub mod agents;
 pub mod apps;
+pub mod census;
 pub mod plans;
 pub mod pool;
 pub mod roll;
@@ -28,7 +29,7 @@ pub struct Index {
     pub pool: Pool,
     /// Which agents are heard, lost, being emptied.
     pub roll: Roll,
-    /// What waits, which service ports are taken, which apps are removed.
+    /// How apps stand, what of them waits, which service ports are taken, which apps are removed.
     pub apps: AppUses,
     /// Which apps each deployment changes.
     pub plans: Plans,
@@ -63,7 +64,7 @@ impl Index {
     fn take_out(&mut self, world: &World, row: &Row) {
         match row {
             Row::Instance(instance) => {
-                self.apps.remove_instance(instance);
+                self.apps.remove_instance(world, instance);
                 if let Some(place) = &instance.place {
                     self.agents.release(instance.key, place);
                     self.pool.release(place);
@@ -84,7 +85,7 @@ impl Index {
     fn bring_in(&mut self, world: &World, row: &Row) {
         match row {
             Row::Instance(instance) => {
-                self.apps.add_instance(instance);
+                self.apps.add_instance(world, instance);
                 if let Some(place) = &instance.place {
                     self.agents.hold(instance.key, place);
                     self.pool.hold(place);
