@@ -10,7 +10,7 @@ use stayer::model::condition::Condition;
 use stayer::model::event::{Event, StatusUpdate};
 use stayer::model::fact::Change;
 use stayer::model::id::{AppKey, CommitNo, Incarnation, InstanceId, InstanceKey, Version};
-use stayer::model::instance::{Goal, Instance};
+use stayer::model::instance::{Goal, Instance, StopWhy};
 use stayer::model::path::AppPath;
 use stayer::model::row::{Key, Row};
 use stayer::model::time::{Span, Timestamp};
@@ -67,6 +67,7 @@ type Law = Result<(), (&'static str, String)>;
 impl Sim {
     /// A commit has become durable.
     pub fn observe(&mut self, commit: &Commit) {
+        self.observe_agents(commit);
         if let Err((law, text)) = self.history.observe(commit) {
             self.fail(law, text);
         }
@@ -182,6 +183,10 @@ impl History {
         let life = SandboxId { instance: row.id, incarnation: row.incarnation };
         if row.goal != Goal::Run {
             self.stops.insert(life);
+        }
+        if matches!(row.goal, Goal::Stop { why: StopWhy::Drained, .. }) {
+            // What an operator moves does not wait for what failed before.
+            self.forget_delays(row.key.app);
         }
         if row.incarnation > before {
             self.launched(commit, row)?;
@@ -312,7 +317,11 @@ fn forgets(change: &Change) -> Option<&AppPath> {
         Change::Put { .. }
         | Change::Remove { .. }
         | Change::Kill { .. }
-        | Change::Cancel { .. } => None,
+        | Change::Cancel { .. }
+        | Change::Drain { .. }
+        | Change::Undrain { .. }
+        | Change::Forget { .. }
+        | Change::ReleaseBrake => None,
     }
 }
 

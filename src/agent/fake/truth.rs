@@ -95,12 +95,18 @@ impl FakeHost {
         if self.boxes.get(&id).is_some_and(|it| it.foreign) {
             self.breaches.push(format!("{id} is not ours and was touched"));
         }
+        if self.is_disowned(id) && self.is_running(id) {
+            self.breaches.push(format!("{id} is a stray and was touched"));
+        }
     }
 
     fn running_boxes(&self) -> impl Iterator<Item = (SandboxId, &FakeBox)> {
         self.boxes
             .iter()
-            .filter(|(_, it)| !it.foreign && matches!(it.state, FoundState::Running(_)))
+            .filter(|(id, it)| {
+                let counts = !it.foreign && !self.is_disowned(**id);
+                counts && matches!(it.state, FoundState::Running(_))
+            })
             .map(|(id, it)| (*id, it))
     }
 }
