@@ -158,7 +158,7 @@ impl Sim {
             4..=6 => some(self, &draining).map(|agent| Change::Undrain { agent }),
             7 => some(self, &all).map(|agent| Change::Forget { agent }),
             8 => some(self, &lost).map(|agent| Change::Forget { agent }),
-            _ => Some(Change::ReleaseBrake),
+            _ => (!all.is_empty()).then_some(Change::ReleaseBrake),
         }
     }
 

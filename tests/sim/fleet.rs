@@ -114,7 +114,6 @@ impl Sim {
 
     /// What has become durable goes to the sessions that it concerns.
     pub fn hand_out(&mut self, answers: &[(Ticket, Answer)], changed: &[(AgentKey, InstanceKey)]) {
-        let now = self.now;
         let Some(up) = &mut self.server.up else { return };
         let (fleet, view) = (&mut up.fleet, &up.view);
         for (ticket, answer) in answers {

@@ -226,7 +226,8 @@ impl History {
         if is.is_terminal() {
             self.ended.insert(life);
         }
-        if is.grows_backoff() {
+        // What was given up with its agent is no failure of its own.
+        if is.grows_backoff() && is != Condition::Gone {
             self.failed(commit, update);
         }
         Ok(())

@@ -168,9 +168,6 @@ impl Sim {
         if !lives.is_empty() {
             self.seen.met(Kind::AgentForgotten);
         }
-        // What was told to end before may still be ended by the process that heard it.
-        let stops = &self.history.stops;
-        let lives: Vec<SandboxId> = lives.into_iter().filter(|id| !stops.contains(id)).collect();
         if let Some(agent) = self.agents.iter_mut().find(|agent| agent.id == row.id) {
             agent.host.disown(lives);
         }

@@ -337,10 +337,12 @@ fn count(number: usize) -> u32 {
 
 /// Whether something of an app must leave its agent, or is leaving it for that.
 pub fn drains(world: &World, app: AppKey) -> bool {
-    world.instances_of(app).filter(|row| row.is_live()).any(|row| {
+    world.instances_of(app).filter(|row| row.is_live() && !is_unreachable(row)).any(|row| {
         let agent = row.place.as_ref().and_then(|place| world.agents.get(&place.agent));
-        let drained = matches!(row.goal, Goal::Stop { why: StopWhy::Drained, .. });
-        drained || agent.is_some_and(Agent::is_draining)
+        match row.goal {
+            Goal::Run => agent.is_some_and(Agent::is_draining),
+            Goal::Stop { why, .. } => why == StopWhy::Drained,
+        }
     })
 }
 

@@ -95,9 +95,6 @@ impl FakeHost {
         if self.boxes.get(&id).is_some_and(|it| it.foreign) {
             self.breaches.push(format!("{id} is not ours and was touched"));
         }
-        if self.is_disowned(id) && self.is_running(id) {
-            self.breaches.push(format!("{id} is a stray and was touched"));
-        }
     }
 
     fn running_boxes(&self) -> impl Iterator<Item = (SandboxId, &FakeBox)> {

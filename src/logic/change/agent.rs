@@ -38,8 +38,8 @@ pub fn undrain(draft: &mut Draft<'_>, key: AgentKey) -> Result<Answer, Refusal> 
     Ok(Answer::Done)
 }
 
-/// Takes an agent for gone for good: what it had is replaced, its row leaves. If it does come back it is a new one, and
-/// what runs on it are strays.
+/// Takes an agent for gone for good: what it had is replaced, its row leaves. If it does come back, or is still there and
+/// dials again, it is a new one, and what runs on it are strays.
 ///
 /// # Errors
 /// When there is no such agent, or it is heard and not empty.

@@ -56,6 +56,9 @@ pub enum Over {
     /// The agent said that it goes.
     #[error("the agent leaves: {0:?}")]
     Left(Leaving),
+    /// An operator has given the agent up; if it dials again it is a new one.
+    #[error("the agent was forgotten")]
+    Forgotten,
     /// It said something before it said what it is.
     #[error("the agent did not begin with its inventory")]
     NotIntroduced,
@@ -200,6 +203,9 @@ impl LeaderLink {
     /// The next frame to send, of at most about `budget` bytes unless it is a definition. Ask again until there is
     /// none, whenever there is room.
     pub fn pull(&mut self, now: Timestamp, world: &World, budget: usize) -> Option<Down> {
+        if self.key.is_some_and(|key| world.agents.get(&key).is_none()) {
+            self.over.get_or_insert(Over::Forgotten);
+        }
         if self.over.is_some() {
             return None;
         }

@@ -10,6 +10,7 @@ use crate::model::fact::{Fact, Loss, Ticket};
 use crate::model::have::{SpecKey, WantGoal};
 use crate::model::id::{ClusterId, Epoch, Incarnation, Rev, RunId, Seq};
 use crate::model::instance::{Goal, StopWhy};
+use crate::model::row::{Key, Write};
 use crate::model::time::{Span, Timestamp};
 use crate::wire::link::agent::{AgentLink, Session};
 use crate::wire::link::leader::{ATTACH, LeaderLink, Over, open_for};
@@ -443,6 +444,16 @@ fn a_cut_connection_is_no_loss_and_leaving_is_what_it_says() {
     shutdown.up(at(0), Up::Leaving(Leaving::Shutdown));
     assert!(shutdown.facts().is_empty());
     assert_eq!(shutdown.closed().tick(at(1)), Some(Loss::Shutdown));
+}
+
+#[test]
+fn who_is_given_up_has_no_session_and_may_join_anew() {
+    let mut world = world().rows;
+    let mut leader = attached(&world);
+    send_all(&mut leader, &world);
+    world.apply(&Write { key: Key::Agent(KEY), row: None });
+    assert_eq!(leader.pull(at(1), &world, MAX_BATCH), None);
+    assert_eq!(leader.over(), Some(Over::Forgotten));
 }
 
 #[test]
