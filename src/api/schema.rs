@@ -428,6 +428,8 @@ schemas! {
         held: bool,
         /// Since when.
         since: Option<String>,
+        /// When it ends, once enough are back.
+        ends: Option<String>,
         /// How many are lost.
         lost: Option<u32>,
         /// Of how many.

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::logic::change;
+use crate::logic::decide::brake;
 use crate::logic::draft::Draft;
 use crate::logic::status::{self, Change};
 use crate::model::agent::{Agent, AgentState, Foreign, Inventory};
@@ -134,6 +135,8 @@ fn lose(draft: &mut Draft<'_>, key: AgentKey) {
             .collect();
         status::update(draft, instance, changes);
     }
+    // What was not heard before and has not been spoken of since has its time counted on.
+    brake::mark(draft, key);
 }
 
 /// Takes what an agent has of one instance.

@@ -252,7 +252,7 @@ impl Brain {
                     Subject::Agent(key)
                 }
                 Key::Deployment(id) => Subject::Deployment(id),
-                Key::Meta => continue,
+                Key::Meta => Subject::Brake,
             };
             self.dirty.subjects.insert(subject);
         }

@@ -9,6 +9,8 @@ use crate::model::time::Timestamp;
 pub struct Brake {
     /// Since when it holds.
     pub held: Option<Timestamp>,
+    /// When it ends, since enough are back: those that come a moment later are not to be replaced.
+    pub ends: Option<Timestamp>,
     /// Losses up to then are not counted any more: somebody has released the brake.
     pub forgiven: Option<Timestamp>,
 }

@@ -48,7 +48,7 @@ pub fn meta() -> Meta {
         next_app: AppKey(300),
         next_agent: AgentKey(2),
         next_id: 70_000,
-        brake: Brake { held: Some(AT), forgiven: None },
+        brake: Brake { held: Some(AT), ends: None, forgiven: None },
     }
 }
 

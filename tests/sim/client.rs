@@ -149,6 +149,10 @@ impl Sim {
         let draining = such(Agent::is_draining);
         let lost = such(|agent| !agent.is_heard());
         let some = |sim: &mut Sim, of: &[AgentKey]| (!of.is_empty()).then(|| *sim.rng.pick(of));
+        let held = view.world.meta.as_ref().is_some_and(|meta| meta.brake.held.is_some());
+        if held && self.rng.chance(500) {
+            return Some(Change::ReleaseBrake);
+        }
         match self.rng.below(10) {
             0..=3 => some(self, &all).map(|agent| {
                 let deadline =

@@ -142,6 +142,17 @@ impl History {
         for event in &commit.events {
             self.happened(commit, event)?;
         }
+        let drained = commit.writes.iter().filter_map(|write| match &write.row {
+            Some(Row::Instance(row)) => Some(row),
+            Some(_) | None => None,
+        });
+        let drained = drained
+            .filter(|row| matches!(row.goal, Goal::Stop { why: StopWhy::Drained, .. }))
+            .map(|row| row.key.app);
+        for app in drained.collect::<Vec<AppKey>>() {
+            // What an operator moves does not wait for what failed before.
+            self.forget_delays(app);
+        }
         for write in &commit.writes {
             match (&write.key, &write.row) {
                 (_, Some(Row::Instance(row))) => self.instance(commit, row)?,
@@ -183,10 +194,6 @@ impl History {
         let life = SandboxId { instance: row.id, incarnation: row.incarnation };
         if row.goal != Goal::Run {
             self.stops.insert(life);
-        }
-        if matches!(row.goal, Goal::Stop { why: StopWhy::Drained, .. }) {
-            // What an operator moves does not wait for what failed before.
-            self.forget_delays(row.key.app);
         }
         if row.incarnation > before {
             self.launched(commit, row)?;

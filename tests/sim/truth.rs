@@ -285,7 +285,8 @@ fn decided(
     let drained = stopped(StopWhy::Drained);
     let overdue = drained.iter().any(|row| is_overdue(before, after, row, commit.at));
     let drained = count(drained.iter().filter(was_healthy).count());
-    let drains = drains(before, app.key) || drains(after, app.key);
+    let moved = (drains(before, app.key), drains(after, app.key));
+    let (drains, bounded) = (moved.0 || moved.1, target.rolling || moved.0 && moved.1);
     let capacity = Capacity::of(
         target.row.spec.upgrade,
         wanted,
@@ -300,7 +301,7 @@ fn decided(
         return Err(("I4", format!("{counted} are left of {wanted}")));
     }
     let added = rows.iter().any(|row| before.instances.get(&row.key).is_none());
-    if added && (target.rolling || drains) {
+    if added && bounded {
         let there = rows.iter().filter(|row| {
             if !target.rolling || row.config == target.row.config {
                 counts(row) || is_leaving(row)

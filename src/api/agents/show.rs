@@ -55,6 +55,9 @@ pub fn brake(out: &mut Object<'_>, world: &World, now: Timestamp) {
     let lost = counted().filter(is_lost).count();
     let all = lost + counted().filter(|agent| agent.is_heard()).count();
     out.plain("since", held);
+    if let Some(ends) = brake.ends {
+        out.plain("ends", ends);
+    }
     out.raw("lost", lost);
     out.raw("agents", all);
     let text = format!(

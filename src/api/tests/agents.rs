@@ -165,7 +165,7 @@ async fn a_held_brake_says_for_how_many() {
             next_app: AppKey(9),
             next_agent: AgentKey(9),
             next_id: 0,
-            brake: Brake { held: Some(at(10)), forgiven: None },
+            brake: Brake { held: Some(at(10)), ..Brake::default() },
         });
     });
     let brake = rig.get("/v2/brake").await.json();

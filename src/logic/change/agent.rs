@@ -4,7 +4,6 @@ use crate::logic::decide::brake;
 use crate::logic::draft::Draft;
 use crate::logic::status;
 use crate::model::agent::{Agent, Drain};
-use crate::model::brake::Brake;
 use crate::model::fact::{Answer, Refusal};
 use crate::model::id::{AgentKey, InstanceKey};
 use crate::model::row::Key;
@@ -63,8 +62,8 @@ pub fn forget(draft: &mut Draft<'_>, key: AgentKey) -> Result<Answer, Refusal> {
 /// Lets what was lost be replaced, however much that is.
 pub fn release_brake(draft: &mut Draft<'_>) -> Answer {
     if draft.brake().held.is_some() {
-        let forgiven = Some(draft.now());
-        brake::release(draft, Brake { held: None, forgiven });
+        let now = draft.now();
+        brake::release(draft, Some(now));
     }
     Answer::Done
 }

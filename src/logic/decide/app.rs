@@ -8,6 +8,7 @@ use crate::logic::decide::{backoff, kill_order, launch};
 use crate::logic::draft::Draft;
 use crate::logic::index::timers::LAUNCH_OVERDUE;
 use crate::logic::status::{self, Change};
+use crate::model::agent::Agent;
 use crate::model::app::{Action, App, AppVersion, Part};
 use crate::model::condition::Condition;
 use crate::model::id::{AppKey, Incarnation, InstanceId, InstanceKey, Rev, Version};
@@ -240,12 +241,17 @@ fn follow_launch(draft: &mut Draft<'_>, key: InstanceKey) {
     }
 }
 
-/// The unreachable strategy, with its own exact timers (SM-9, BETTER). The brake holds all of it.
+/// The unreachable strategy, with its own exact timers (SM-9, BETTER). The brake holds all of it; and what is on an agent
+/// that is heard again is not absent any more, though the agent has not come to speak of it.
 fn follow_absence(draft: &mut Draft<'_>, key: InstanceKey) {
     if planted!("brake-holds-nothing", draft.brake().held.is_some(), false) {
         return;
     }
     let Some(instance) = draft.instance(key).cloned() else { return };
+    let agent = instance.place.as_ref().and_then(|place| draft.world().agents.get(&place.agent));
+    if agent.is_some_and(Agent::is_heard) {
+        return;
+    }
     let Some(row) = draft.world().versions.get(&(key.app, instance.version)) else { return };
     let UnreachableStrategy::After { inactive_seconds, expunge_seconds } = row.spec.unreachable
     else {

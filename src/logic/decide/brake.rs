@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::logic::draft::{Draft, Subject};
 use crate::logic::index::roll::Roll;
 use crate::model::brake::Brake;
-use crate::model::id::{AgentKey, InstanceKey};
+use crate::model::id::{AgentKey, AppKey, InstanceKey};
 use crate::model::time::{Span, Timestamp};
 use crate::planted::planted;
 
@@ -18,23 +18,30 @@ pub const WINDOW: Span = Span::secs(60);
 /// Fewer losses than that hold nothing, however few agents there are.
 pub const FEWEST: usize = 3;
 
+/// Enough agents must have been back for so long: they do not all come at once.
+pub const EASE: Span = Span::secs(10);
+
 /// Holds or releases the brake by what is lost now.
 pub fn decide(draft: &mut Draft<'_>) {
-    let brake = draft.brake();
-    let too_many = is_too_many(&draft.index().roll, brake, draft.now());
-    match (brake.held, too_many) {
-        (None, true) => draft.put_brake(Brake { held: Some(draft.now()), ..brake }),
-        (Some(_), false) => release(draft, Brake { held: None, ..brake }),
-        (None, false) | (Some(_), true) => {}
+    let (brake, now) = (draft.brake(), draft.now());
+    let too_many = is_too_many(&draft.index().roll, brake, now);
+    match (brake.held, brake.ends, too_many) {
+        (None, _, true) => draft.put_brake(Brake { held: Some(now), ends: None, ..brake }),
+        (Some(_), Some(_), true) => draft.put_brake(Brake { ends: None, ..brake }),
+        (Some(_), None, false) => draft.put_brake(Brake { ends: Some(now + EASE), ..brake }),
+        (Some(_), Some(ends), false) if now >= ends => release(draft, brake.forgiven),
+        (Some(_), Some(_), false) | (Some(_), None, true) | (None, _, false) => {}
     }
 }
 
-/// Writes a brake that does not hold, and looks at everything that it held.
-pub fn release(draft: &mut Draft<'_>, brake: Brake) {
-    draft.put_brake(brake);
-    let roll = &draft.index().roll;
-    let held: Vec<AgentKey> = roll.lost().chain(roll.draining().iter().copied()).collect();
-    for agent in held {
+/// Ends the brake, and looks at everything that it held.
+pub fn release(draft: &mut Draft<'_>, forgiven: Option<Timestamp>) {
+    draft.put_brake(Brake { held: None, ends: None, forgiven });
+    let overdue: Vec<AppKey> = draft.index().apps.overdue(draft.now()).collect();
+    for app in overdue {
+        draft.mark(Subject::App(app));
+    }
+    for agent in draft.index().roll.draining().clone() {
         mark(draft, agent);
     }
 }
@@ -101,9 +108,9 @@ mod tests {
         let at = Timestamp::from_millis;
         let free = Brake::default();
         assert_eq!(counts_from(free, at(100_000)), at(40_000));
-        let held = Brake { held: Some(at(100_000)), forgiven: None };
+        let held = Brake { held: Some(at(100_000)), ..free };
         assert_eq!(counts_from(held, at(900_000)), at(40_000), "what it was held for stays");
-        let forgiven = Brake { held: None, forgiven: Some(at(99_000)) };
+        let forgiven = Brake { forgiven: Some(at(99_000)), ..free };
         assert_eq!(counts_from(forgiven, at(100_000)), at(99_000));
     }
 }

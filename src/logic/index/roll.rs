@@ -30,11 +30,6 @@ impl Roll {
         later.map(|(_, agent)| *agent)
     }
 
-    /// All that are lost, the longest lost first.
-    pub fn lost(&self) -> impl Iterator<Item = AgentKey> + '_ {
-        self.lost.iter().map(|(_, agent)| *agent)
-    }
-
     /// Those that are being emptied.
     pub fn draining(&self) -> &BTreeSet<AgentKey> {
         &self.draining

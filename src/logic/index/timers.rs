@@ -73,7 +73,12 @@ fn each_due(world: &World, row: &Row, mut due: impl FnMut(Timestamp)) {
                 due(deadline);
             }
         }
-        Row::Meta(_) | Row::AppVersion(_) | Row::Deployment(_) => {}
+        Row::Meta(meta) => {
+            if let Some(ends) = meta.brake.ends {
+                due(ends);
+            }
+        }
+        Row::AppVersion(_) | Row::Deployment(_) => {}
     }
 }
 

@@ -155,9 +155,52 @@ fn too_many_losses_at_once_hold_all_replacement() {
     assert_eq!((lost.len(), rig.instances("/web").len(), rig.held()), (3, 8, Some(held)));
 
     rig.return_with_all(1);
+    rig.pass(Span::secs(9));
+    assert_eq!(rig.held(), Some(held), "they do not all come at once");
+    rig.pass(Span::secs(2));
     assert_eq!(rig.held(), None, "two of eight are not too many: it ends by itself");
     rig.run();
     assert_eq!(rig.healthy("/web"), 8, "and what is still lost is replaced");
+}
+
+/// When all are back, nothing has been replaced.
+#[test]
+fn a_network_that_was_away_for_an_hour_moves_nothing() {
+    let mut rig = Rig::with_agents(8);
+    rig.put(app("/web", 16));
+    rig.run();
+    // With 0/0 the first two were replaced before there were three.
+    (1..=6).for_each(|agent| rig.lose(agent));
+    let before = rig.instances("/web").len();
+    rig.pass(Span::secs(3_600));
+    for agent in 1..=6 {
+        rig.pass(Span::millis(1_500));
+        rig.attach(agent, 64, 65_536);
+        rig.pass(Span::millis(400));
+        for instance in rig.placed(u32::try_from(agent).expect("small")) {
+            rig.have(&instance, rig.running());
+        }
+    }
+    rig.pass(Span::secs(60));
+    assert_eq!((rig.held(), before), (None, rig.instances("/web").len() + 0));
+    rig.run();
+    assert_eq!(rig.healthy("/web"), 16);
+}
+
+/// What is on an agent that is heard again waits for what that says, however long it was away; lost once more, its time
+/// counts from the first loss.
+#[test]
+fn what_is_heard_again_is_not_given_up_before_it_has_spoken() {
+    let mut rig = Rig::with_agents(2);
+    rig.put(after(app("/web", 2), 10, 1_000));
+    rig.run();
+    rig.lose(1);
+    rig.pass(Span::secs(9));
+    rig.attach(1, 64, 65_536);
+    rig.pass(Span::secs(30));
+    assert_eq!(rig.placed(1)[0].condition(), Some(Condition::Unreachable));
+    rig.lose(1);
+    assert_eq!(rig.placed(1)[0].condition(), Some(Condition::UnreachableInactive));
 }
 
 #[test]
