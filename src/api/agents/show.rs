@@ -9,7 +9,7 @@ use crate::control::fleet::signs::Sign;
 use crate::logic::decide::brake as rule;
 use crate::logic::decide::drain::{WaitsFor, progress};
 use crate::logic::index::agents::{AgentUse, AgentUses};
-use crate::model::agent::{Agent, AgentState, AttributeValue};
+use crate::model::agent::{Agent, AgentState};
 use crate::model::condition::Condition;
 use crate::model::id::{Incarnation, InstanceId, InstanceKey};
 use crate::model::instance::Instance;
@@ -105,7 +105,7 @@ impl<'v> Shown<'v> {
         out.text("role", &inventory.role);
         out.object("attributes", |attributes| {
             for (name, value) in &inventory.attributes {
-                crate::contract::show::text::quote(attributes.entry(name), &attribute(value));
+                crate::contract::show::text::quote(attributes.entry(name), &value.to_string());
             }
         });
         out.text("version", &inventory.version);
@@ -219,26 +219,4 @@ fn counts(left: &[(&Instance, WaitsFor)]) -> BTreeMap<WaitsFor, usize> {
         *counts.entry(*waits).or_insert(0) += 1;
     }
     counts
-}
-
-/// In the form in which it is given to an agent.
-fn attribute(value: &AttributeValue) -> String {
-    match value {
-        AttributeValue::Text(text) => text.clone(),
-        AttributeValue::Scalar(thousandths) => {
-            let sign = if *thousandths < 0 { "-" } else { "" };
-            let size = thousandths.unsigned_abs();
-            let text = format!("{sign}{}.{:03}", size / 1_000, size % 1_000);
-            text.trim_end_matches('0').trim_end_matches('.').to_owned()
-        }
-        AttributeValue::Ranges(ranges) => {
-            let ranges: Vec<String> =
-                ranges.iter().map(|(first, last)| format!("{first}-{last}")).collect();
-            format!("[{}]", ranges.join(","))
-        }
-        AttributeValue::Set(items) => {
-            let items: Vec<&str> = items.iter().map(String::as_str).collect();
-            format!("{{{}}}", items.join(","))
-        }
-    }
 }

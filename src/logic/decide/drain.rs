@@ -5,15 +5,22 @@
 
 use std::collections::BTreeSet;
 
+use crate::logic::decide::backoff;
 use crate::logic::draft::Draft;
+use crate::logic::place::Ask;
+use crate::logic::status;
 use crate::model::agent::Agent;
+use crate::model::app::AppVersion;
 use crate::model::condition::Condition;
-use crate::model::id::{AppKey, InstanceKey};
-use crate::model::instance::{Goal, Instance};
+use crate::model::id::{AppKey, InstanceId, InstanceKey};
+use crate::model::instance::{Goal, Instance, StopWhy, Then};
 use crate::model::spec::Spec;
 use crate::model::time::Timestamp;
 use crate::model::world::World;
 use crate::planted::planted;
+
+/// So many of what must leave are tried one after another.
+const TRIED: usize = 16;
 
 /// What must leave its agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +36,8 @@ pub struct Leaving {
 pub enum WaitsFor {
     /// It was asked to end.
     End,
+    /// It ends before its replacement starts: constraints allow no other order.
+    EndFirst,
     /// The agent is not heard: what becomes of it is its app's unreachable strategy.
     Agent,
     /// Too many agents were lost at once: nothing is moved until they are back or the brake is released.
@@ -76,6 +85,39 @@ impl Leaving {
     }
 }
 
+/// Where constraints let no agent take a replacement because of what it is to replace, that ends first, one at a time:
+/// nothing else can work.
+pub fn make_way(draft: &mut Draft<'_>, app: AppKey, row: &AppVersion) {
+    let compares = !row.spec.constraints.is_empty() && !draft.index().roll.draining().is_empty();
+    let busy = draft.index().apps.census(app).leaving > 0 || draft.brake().held.is_some();
+    if !compares || busy {
+        return;
+    }
+    let leaving = Leaving::of(draft, app, &row.spec);
+    let Some(waiting) = waiting(draft, app, row) else { return };
+    let (world, index, now) = (draft.world(), draft.index(), draft.now());
+    let frees = |key: &&InstanceKey| {
+        let mut without = world.clone();
+        without.instances.remove(key);
+        !Ask::of(&without, index, app, row, now).place(&[waiting], None).places.is_empty()
+    };
+    let first = leaving.moving.iter().take(TRIED).find(frees).copied();
+    if let Some(key) = first {
+        status::stop(draft, key, StopWhy::Drained, Then::Leave);
+    }
+}
+
+/// An instance of this configuration that waits for nothing but a place.
+fn waiting(draft: &Draft<'_>, app: AppKey, row: &AppVersion) -> Option<InstanceId> {
+    let until = draft.world().apps.get(&app).and_then(|app| backoff::until(app, row.config));
+    if until.is_some_and(|until| draft.now() < until) {
+        return None;
+    }
+    let scheduled = draft.index().apps.scheduled(app).map(|no| InstanceKey { app, no });
+    let rows = scheduled.filter_map(|key| draft.instance(key));
+    rows.filter(|one| one.config == row.config).map(|one| one.id).next()
+}
+
 // === impl WaitsFor ===
 
 impl WaitsFor {
@@ -83,6 +125,9 @@ impl WaitsFor {
     pub const fn text(self) -> &'static str {
         match self {
             WaitsFor::End => "was asked to end",
+            WaitsFor::EndFirst => {
+                "ends before its replacement starts, since constraints allow no other order"
+            }
             WaitsFor::Agent => {
                 "the agent is not heard; the app's unreachableStrategy decides, or `stayer agent forget`"
             }
@@ -101,6 +146,7 @@ impl WaitsFor {
     pub const fn kind(self) -> &'static str {
         match self {
             WaitsFor::End => "end",
+            WaitsFor::EndFirst => "end-first",
             WaitsFor::Agent => "agent",
             WaitsFor::Brake => "brake",
             WaitsFor::Volumes => "volumes",
@@ -129,7 +175,9 @@ fn waits_for(world: &World, agent: &Agent, row: &Instance, now: Timestamp) -> Wa
         return WaitsFor::Agent;
     }
     if row.goal != Goal::Run {
-        return WaitsFor::End;
+        let first = row.is_drained() && has_constraints(world, row);
+        let waits = world.instances_of(row.key.app).any(Instance::is_scheduled);
+        return if first && waits { WaitsFor::EndFirst } else { WaitsFor::End };
     }
     if held {
         return WaitsFor::Brake;
@@ -151,6 +199,11 @@ fn waits_for(world: &World, agent: &Agent, row: &Instance, now: Timestamp) -> Wa
         true => WaitsFor::Place,
         false => WaitsFor::Health,
     }
+}
+
+fn has_constraints(world: &World, row: &Instance) -> bool {
+    let version = world.versions.get(&(row.key.app, row.version));
+    version.is_some_and(|version| !version.spec.constraints.is_empty())
 }
 
 /// Runs, or is about to, and can be told to end: what is on a lost agent is left to its strategy.

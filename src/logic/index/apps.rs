@@ -73,7 +73,7 @@ impl AppUses {
 
     /// The apps about which time alone had something to change until `now`. Costs what there are of them.
     pub fn overdue(&self, now: Timestamp) -> impl Iterator<Item = AppKey> + '_ {
-        let due = |used: &AppUse| used.due.first().is_some_and(|(at, _)| *at <= now);
+        let due = move |used: &AppUse| used.due.first().is_some_and(|(at, _)| *at <= now);
         self.uses.iter().filter(move |(_, used)| due(used)).map(|(app, _)| *app)
     }
 

@@ -1,8 +1,9 @@
 //! Agents that are emptied: replaced first, never below the floor, in time, whatever else goes on.
 
 use crate::logic::decide::drain::{WaitsFor, progress};
-use crate::logic::tests::rig::{Rig, app, deployment, path, with_cmd};
+use crate::logic::tests::rig::{Rig, app, bound, deployment, path, with_cmd};
 use crate::model::agent::Drain;
+use crate::model::constraint::Operator;
 use crate::model::end::End;
 use crate::model::fact::{Answer, Change, Fact, Loss, Refusal};
 use crate::model::have::Phase;
@@ -203,6 +204,23 @@ fn a_drain_that_waits_holds_no_deployment() {
     deployment(&rig.put(app("/web", 1)));
     rig.run();
     assert_eq!((rig.deployments(), rig.healthy("/web")), (vec![], 1));
+}
+
+/// Where nothing else can work the old one ends first, and that is said.
+#[test]
+fn what_stands_in_its_own_way_ends_first() {
+    let mut rig = Rig::new();
+    let first = rig.attach_in(1, "rack", "a");
+    rig.attach_in(2, "rack", "a");
+    rig.put(bound(app("/web", 1), "rack", Operator::Unique, "-"));
+    rig.run();
+    let agent = rig.instances("/web")[0].place.as_ref().expect("placed").agent;
+    assert_eq!(rig.on(first).len(), usize::from(agent == first));
+    rig.drain(agent, None);
+    assert_eq!(rig.waits(agent), [WaitsFor::EndFirst]);
+    assert_eq!(rig.instances("/web").iter().filter(|one| one.is_live()).count(), 1, "I6");
+    rig.run();
+    assert_eq!((rig.on(agent).len(), rig.healthy("/web")), (0, 1));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod deployments;
 mod drains;
+mod explains;
 mod launches;
 mod losses;
 pub mod rig;
