@@ -70,7 +70,12 @@ fn text_of(view: &View, app: &App, explanation: &Explanation, now: Timestamp) ->
 
 /// The whole in one sentence.
 fn sentence(explanation: &Explanation, verdict: Option<&Verdict>, now: Timestamp) -> String {
-    let Explanation { waiting, delayed_until, agents, .. } = explanation;
+    let Explanation { waiting, delayed_until, agents, held, .. } = explanation;
+    if *held > 0 {
+        return format!(
+            "{held} are on agents that are not heard, and nothing is replaced while so many are lost: `stayer agent release` goes on"
+        );
+    }
     if *waiting == 0 {
         return on_its_way(explanation, now);
     }

@@ -44,6 +44,8 @@ pub struct Explanation {
     pub left_out: Vec<LeftOut>,
     /// What would help, the nearest first.
     pub help: Vec<String>,
+    /// How many are on agents that are not heard and wait there: too many agents were lost at once.
+    pub held: u32,
 }
 
 /// What one agent says to one more instance.
@@ -129,12 +131,26 @@ pub fn explain_with(world: &World, index: &Index, app: &App, now: Timestamp) -> 
         running: count(instances().filter(|instance| instance.is_healthy()).count()),
         waiting: count(instances().filter(|instance| instance.is_scheduled()).count()),
         delayed_until: until.max().filter(|until| *until > now),
+        held: if is_held(world) {
+            count(instances().filter(|one| is_lost(one)).count())
+        } else {
+            0
+        },
         launching: launching(world, app),
         last_end,
         help,
         agents,
         left_out,
     }
+}
+
+/// Whether nothing that was lost is replaced (I19).
+fn is_held(world: &World) -> bool {
+    world.meta.as_ref().is_some_and(|meta| meta.brake.held.is_some())
+}
+
+fn is_lost(instance: &Instance) -> bool {
+    instance.is_wanted() && instance.condition().is_some_and(Condition::is_unreachable)
 }
 
 // === impl LeftOut ===
