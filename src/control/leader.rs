@@ -251,8 +251,7 @@ fn spawn_brain(turn: Turn) -> std::io::Result<()> {
 // === impl Leader ===
 
 impl Leader {
-    /// Gives the leadership up, so that the next server need not wait until it is taken for dead. For the end of a process:
-    /// nothing may be asked of this one afterwards.
+    /// Tells other servers that this one ends, so that none need wait until it is taken for dead.
     pub async fn resign(&self) {
         self.store.resign().await;
     }

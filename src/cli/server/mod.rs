@@ -82,7 +82,7 @@ impl Up {
         };
         let api = TcpListener::bind(args.listen).await.map_err(|e| cannot(&args.listen, e))?;
         let address = api.local_addr().map_err(|error| cannot(&args.listen, error))?;
-        store.announce(&format!("http://{address}"));
+        store.announce(&format!("http://{}", reached_at(address)));
         make_private(dir)?;
         let (listener, door) = door.open().await.map_err(|error| cannot(door, error))?;
         let leader = leader::lead(store, args.limits(), listener)
@@ -115,6 +115,14 @@ impl Up {
 /// When it is in use, missing, another cluster's or does not answer. Then nothing was changed.
 pub async fn open_store(args: &ApiArgs, data: &Path) -> Result<AnyStore, Failure> {
     store::open(&args.store(data), &server_dir(data), &agent_dir(data), args.new_log).await
+}
+
+/// Where others reach what listens at an address: one that means all of this host is none for them.
+fn reached_at(address: SocketAddr) -> String {
+    match nix::unistd::gethostname().map(std::ffi::OsString::into_string) {
+        Ok(Ok(host)) if address.ip().is_unspecified() => format!("{host}:{}", address.port()),
+        Ok(Ok(_) | Err(_)) | Err(_) => address.to_string(),
+    }
 }
 
 /// Makes a data directory: others may pass through it to their sandboxes.
