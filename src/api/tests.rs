@@ -2,6 +2,7 @@
 
 mod apps;
 mod document;
+mod events;
 mod front;
 mod reads;
 mod rig;

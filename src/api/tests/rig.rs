@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::api::seams::{ApiConfig, Backends, LogAnswer, LogError, LogRequest, LogSource};
 use crate::contract::app::read_app;
 use crate::contract::fault::Options;
+use crate::control::events::Events;
 use crate::control::gauges::Gauges;
 use crate::control::server::Server;
 use crate::model::agent::{Agent, AgentState, Inventory, PortRange};
@@ -77,13 +78,14 @@ impl Rig {
 
     pub fn with(configure: impl FnOnce(&mut ApiConfig)) -> Rig {
         let (inbox, facts) = mpsc::channel(16);
-        let server = Server::new(inbox);
+        let gauges = Gauges::default();
+        let server = Server::new(inbox, Events::new(&gauges));
         let mut config = ApiConfig::new("m1:8080");
         configure(&mut config);
         let backends = Backends {
             clock: Arc::new(|| Timestamp::from_millis(START + 60_000)),
             logs: Arc::new(FakeLogs),
-            gauges: Gauges::default(),
+            gauges,
         };
         let router = crate::api::router(server.clone(), config, backends);
         let state = Arc::new(Mutex::new(State { clock: START, ..State::default() }));

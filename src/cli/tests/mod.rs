@@ -2,6 +2,6 @@
 
 mod changes;
 mod reads;
-mod stand;
+pub(super) mod stand;
 mod stores;
 mod tree;

@@ -4,7 +4,9 @@
 //! end of sessions, and tells the brain which are lost. Rules are in `wire::link`; this brings them sockets and a clock.
 
 pub mod listen;
+pub mod names;
 pub mod session;
+pub mod twin;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,6 +15,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::control::clock::Clock;
+use crate::control::fleet::names::Names;
+use crate::control::fleet::twin::{Held, Newcomer};
 use crate::control::gauges::Gauges;
 use crate::control::server::Server;
 use crate::model::fact::{Answer, Fact, Ticket};
@@ -43,6 +47,15 @@ pub enum FleetEvent {
         agent: AgentId,
         /// Its run.
         run: RunId,
+        /// Where it dialled from, for people.
+        from: String,
+    },
+    /// The connection that an agent had does not answer: this one takes its place.
+    Replaces {
+        /// Which of its sessions is over.
+        number: u64,
+        /// The agent's new connection.
+        newcomer: Newcomer,
     },
     /// A session has ended.
     Ended {
@@ -104,6 +117,8 @@ pub struct Fleet {
     pub sessions: BTreeMap<AgentId, SessionHandle>,
     /// By the keys that the sessions learned.
     pub keys: BTreeMap<AgentKey, AgentId>,
+    /// Who has which hostname.
+    pub names: Names,
     /// Counts sessions.
     pub next: u64,
 }
@@ -113,6 +128,9 @@ pub struct SessionHandle {
     number: u64,
     run: RunId,
     peer: Peer,
+    from: String,
+    /// Whether it was told of.
+    introduced: bool,
     events: mpsc::UnboundedSender<SessionEvent>,
 }
 
@@ -151,7 +169,18 @@ impl Fleet {
 
     fn happen(&mut self, event: FleetEvent) {
         match event {
-            FleetEvent::Connected { peer, agent, run } => self.open(peer, agent, run),
+            FleetEvent::Connected { peer, agent, run, from } => {
+                self.greet(Newcomer { peer, agent, run, from });
+            }
+            FleetEvent::Replaces { number, newcomer } => {
+                let held = self.sessions.get(&newcomer.agent);
+                if held.is_none_or(|session| session.number == number) {
+                    self.open(newcomer);
+                } else {
+                    // Yet another one was faster.
+                    self.greet(newcomer);
+                }
+            }
             FleetEvent::Ended { agent, number, liveness } => {
                 if self.sessions.get(&agent).is_some_and(|session| session.number == number) {
                     self.sessions.remove(&agent);
@@ -166,8 +195,21 @@ impl Fleet {
         }
     }
 
-    /// The newest connection of an agent counts; an older one of the same agent is hung up.
-    fn open(&mut self, peer: Peer, agent: AgentId, run: RunId) {
+    /// An agent that is connected already is asked on that connection whether it is still there; see [`twin`].
+    fn greet(&mut self, newcomer: Newcomer) {
+        let Some(held) = self.sessions.get(&newcomer.agent) else { return self.open(newcomer) };
+        let held = Held {
+            number: held.number,
+            run: held.run,
+            peer: held.peer.clone(),
+            from: held.from.clone(),
+        };
+        tokio::spawn(twin::settle(held, newcomer, self.own.clone()));
+    }
+
+    /// Opens a session; an older one of the same agent is hung up.
+    fn open(&mut self, newcomer: Newcomer) {
+        let Newcomer { peer, agent, run, from } = newcomer;
         self.next += 1;
         let (events, received) = mpsc::unbounded_channel();
         let session = session::Session {
@@ -191,7 +233,9 @@ impl Fleet {
         }
         self.absent.remove(&agent);
         tokio::spawn(session.run());
-        self.sessions.insert(agent, SessionHandle { number: self.next, run, peer, events });
+        let handle =
+            SessionHandle { number: self.next, run, peer, from, introduced: false, events };
+        self.sessions.insert(agent, handle);
     }
 
     fn hand_out(&mut self, published: &Published) {
@@ -201,11 +245,14 @@ impl Fleet {
             if matches!(answer, Answer::Attached(_)) && !self.sessions.contains_key(agent) {
                 self.measure(*agent);
             }
-            let session = self.sessions.get(agent).filter(|session| session.run == *run);
+            let session = self.sessions.get_mut(agent).filter(|session| session.run == *run);
             let Some(session) = session else { continue };
             let event = match answer {
                 Answer::Attached(key) => {
                     self.keys.insert(*key, *agent);
+                    if !std::mem::replace(&mut session.introduced, true) {
+                        self.names.came(&published.view.world, *key, &session.from);
+                    }
                     SessionEvent::Attached {
                         key: *key,
                         instances: placed.remove(key).unwrap_or_default(),
@@ -303,7 +350,10 @@ mod tests {
         let (own, events) = mpsc::channel(8);
         let (_, published) = mpsc::unbounded_channel();
         Fleet {
-            server: Server::new(facts.clone()),
+            server: Server::new(
+                facts.clone(),
+                crate::control::events::Events::new(&Gauges::default()),
+            ),
             facts,
             clock: Clock::start(Timestamp::default()),
             cluster: ClusterId(Uuid::nil()),
@@ -315,6 +365,7 @@ mod tests {
             absent: BTreeMap::new(),
             sessions: BTreeMap::new(),
             keys: BTreeMap::new(),
+            names: Names::default(),
             next: 0,
         }
     }
