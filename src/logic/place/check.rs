@@ -10,7 +10,7 @@ use crate::logic::index::pool::{Amounts, Free};
 use crate::logic::place::Ask;
 use crate::logic::place::constraint::Rules;
 use crate::logic::place::need::{Need, PortNeed};
-use crate::logic::place::rank::Taken;
+use crate::logic::place::taken::Taken;
 use crate::logic::place::{devices, ports};
 use crate::model::agent::Agent;
 use crate::model::id::{APP_TASK, InstanceId, InstanceKey};
