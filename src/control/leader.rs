@@ -102,12 +102,7 @@ pub async fn lead(
     };
     let store = Arc::new(store);
     let cluster = lead.head.cluster;
-    let gauges = Gauges::default();
-    gauges.log_bytes.set(i64::try_from(loaded.bytes.log).unwrap_or(i64::MAX));
-    gauges.quarantined.set(i64::try_from(loaded.quarantined.len()).unwrap_or(i64::MAX));
-    for row in &loaded.quarantined {
-        tracing::error!(what = ?row.what, why = %row.why, "a row cannot be read; it is kept, and what it speaks of is left alone");
-    }
+    let gauges = figures_of(&loaded);
     let clock = Clock::start(loaded.at);
     let brain =
         Brain::load(with_meta(loaded.world, cluster), lead.epoch, loaded.no, loaded.at, limits);
@@ -163,6 +158,17 @@ pub async fn lead(
     let ended = spawn_writer(end(writer, server.clone()))?;
     let agents = Agents { fleet: own, server: server.clone() };
     Ok(Leader { server, agents, gauges, signs, clock, cluster, epoch: lead.epoch, ended, store })
+}
+
+/// Figures that begin with what was read; what could not be is said.
+fn figures_of(loaded: &Loaded) -> Gauges {
+    let gauges = Gauges::default();
+    gauges.log_bytes.set(i64::try_from(loaded.bytes.log).unwrap_or(i64::MAX));
+    gauges.quarantined.set(i64::try_from(loaded.quarantined.len()).unwrap_or(i64::MAX));
+    for row in &loaded.quarantined {
+        tracing::error!(what = ?row.what, why = %row.why, "a row cannot be read; it is kept, and what it speaks of is left alone");
+    }
+    gauges
 }
 
 async fn load(store: &AnyStore) -> Result<Loaded, LeaderError> {

@@ -181,7 +181,7 @@ pub fn roll(situation: &Situation<'_>) -> Moves {
     let stays = if situation.held { fresh + count(moving.len()) } else { fresh };
     let start = situation.wanted.saturating_sub(stays).min(room);
 
-    let begun = start > 0 || new.iter().any(|one| is_launching(one) || settling(&one));
+    let begun = start > 0 || new.iter().any(|one| is_launching(one) || settling(one));
     let floor = if begun && capacity.ceiling > situation.wanted {
         // There may be more for a while and what takes their place is coming: no need to have fewer than wanted.
         capacity.floor.max(situation.wanted)

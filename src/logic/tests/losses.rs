@@ -182,7 +182,7 @@ fn a_network_that_was_away_for_an_hour_moves_nothing() {
         }
     }
     rig.pass(Span::secs(60));
-    assert_eq!((rig.held(), before), (None, rig.instances("/web").len() + 0));
+    assert_eq!((rig.held(), before), (None, rig.instances("/web").len()));
     rig.run();
     assert_eq!(rig.healthy("/web"), 16);
 }
