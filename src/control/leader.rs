@@ -103,9 +103,7 @@ pub async fn lead(
     };
     let store = Arc::new(store);
     let cluster = lead.head.cluster;
-    let gauges = Gauges::default();
-    gauges.log_bytes.set(i64::try_from(loaded.bytes.log).unwrap_or(i64::MAX));
-    tell_unreadable(&loaded, &gauges);
+    let gauges = figures_of(&loaded);
     let clock = Clock::start(loaded.at);
     let brain =
         Brain::load(with_meta(loaded.world, cluster), lead.epoch, loaded.no, loaded.at, limits);
@@ -166,6 +164,17 @@ pub async fn lead(
     Ok(Leader { server, agents, gauges, signs, clock, cluster, epoch: lead.epoch, ended, store })
 }
 
+/// Figures that begin with what was read; what could not be is said.
+fn figures_of(loaded: &Loaded) -> Gauges {
+    let gauges = Gauges::default();
+    gauges.log_bytes.set(i64::try_from(loaded.bytes.log).unwrap_or(i64::MAX));
+    gauges.quarantined.set(i64::try_from(loaded.quarantined.len()).unwrap_or(i64::MAX));
+    for row in &loaded.quarantined {
+        tracing::error!(what = ?row.what, why = %row.why, "a row cannot be read; it is kept, and what it speaks of is left alone");
+    }
+    gauges
+}
+
 async fn load(store: &AnyStore) -> Result<(Loaded, Vec<Published>), LeaderError> {
     let log = store.load().await?;
     let loaded = tokio::task::spawn_blocking(move || read(&log)).await;
@@ -192,13 +201,6 @@ fn read(log: &Log) -> Result<(Loaded, Vec<Published>), LoadError> {
     };
     let kept = runs.into_iter().map(published).collect();
     Ok((loaded, kept))
-}
-
-fn tell_unreadable(loaded: &Loaded, gauges: &Gauges) {
-    gauges.quarantined.set(i64::try_from(loaded.quarantined.len()).unwrap_or(i64::MAX));
-    for row in &loaded.quarantined {
-        tracing::error!(what = ?row.what, why = %row.why, "a row cannot be read; it is kept, and what it speaks of is left alone");
-    }
 }
 
 /// Whatever ends the writer ends the brain and the fleet. Of a server that was deposed the views remain.

@@ -70,11 +70,14 @@ impl Absences {
         }
         let mut told = Vec::new();
         self.absent.retain(|agent, absence| {
-            let Some(why) = absence.tell(now) else { return true };
+            let due = absence.tell(now);
+            if absence.lost.is_none() {
+                return true;
+            }
             let key = world.agent_ids.get(agent).copied();
             let row = key.and_then(|key| world.agents.get(&key)).filter(|row| row.is_heard());
             let Some(row) = row else { return false };
-            if let Some(why) = why {
+            if let Some(why) = due {
                 told.push(Fact::Lost { agent: row.key, why });
             }
             true
@@ -117,20 +120,15 @@ impl Absence {
         Absence { liveness, lost: None }
     }
 
-    /// Nothing while it is not lost; then why, each time it is to be told.
-    fn tell(&mut self, now: Timestamp) -> Option<Option<Loss>> {
-        match &mut self.lost {
-            None => {
-                let why = self.liveness.tick(now)?;
-                self.lost = Some((why, now + AGAIN));
-                Some(Some(why))
-            }
-            Some((why, next)) if now >= *next => {
-                *next = now + AGAIN;
-                Some(planted!("loss-told-once", Some(*why), None))
-            }
-            Some(_) => Some(None),
-        }
+    /// Its loss, each time that is to be told.
+    fn tell(&mut self, now: Timestamp) -> Option<Loss> {
+        let (why, again) = match self.lost {
+            None => (self.liveness.tick(now)?, false),
+            Some((why, next)) if now >= next => (why, true),
+            Some(_) => return None,
+        };
+        self.lost = Some((why, now + AGAIN));
+        planted!("loss-told-once", Some(why), Some(why).filter(|_| !again))
     }
 
     fn next_wake(&self) -> Timestamp {
