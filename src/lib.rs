@@ -26,7 +26,7 @@
 //! | 2 | [`store`] | what is remembered, on disk or in etcd: a fenced log of commits |
 //! | 2 | [`wire`] | how server and agent talk: messages, both ends of a session as pure state machines, sockets |
 //! | 3 | [`agent`] | what runs things on a host: `Mind` (pure) and its hands: Docker, processes, fetch, logs |
-//! | 3 | [`control`] | what turns the crank: the brain's thread, the writer, the fleet, the view |
+//! | 3 | [`control`] | what turns the crank: the brain's thread, the writer, the fleet, the view, the ring of events |
 //! | 4 | [`api`], [`cli`] | how programs and people ask: HTTP handlers, verbs |
 //!
 //! ## Architecture invariants
@@ -35,8 +35,8 @@
 //!    no randomness, no log, no `HashMap`. `now` is an argument, steady, never behind any row. `tests/tidy.rs` holds it.
 //! 2. `Draft::put` is the only way a row changes: it feeds commit, index and dirty marks at once.
 //!    `Index::build(&world) == index` after every step of every test.
-//! 3. Commit before telling, by construction: agents and clients are served from the durable [`model::view::View`]
-//!    alone. There is no outbox to get wrong.
+//! 3. Commit before telling, by construction: agents and clients are served from the durable [`model::view::View`] and
+//!    from the events of durable commits alone. There is no outbox to get wrong.
 //! 4. `decide` looks at rows and `now`, never at messages: total, deterministic, idempotent. Marking everything dirty at
 //!    rest gives no commit.
 //! 5. One leader writes: the store compares the epoch in the transaction of every append. Leases only tell others that a
@@ -63,6 +63,14 @@
 //! 6. A have is a fact, a row, a commit, and then acknowledged to the agent.
 //! 7. The rollout finds as many healthy as wanted; the part, the step and the deployment are done.
 //! 8. Nothing arrives? `next_wake` (backoff, overdue launch, unreachable window) turns the crank.
+//!
+//! ## Processes
+//!
+//! `stayer server` is `api`, `logic`, `store` and the leader's half of `wire`; `stayer agent` is `agent` and the other
+//! half. The agent dials and then serves on the connection that it dialled, so that no host has an open port. `stayer dev`
+//! is both in one process over a unix socket: the same code on the same directories, so either takes over from the other.
+//! An agent is its `agent.json`, not its host: several share a machine and an engine, and of two processes with one
+//! identity the one that is connected and answers is the agent (`control::fleet::twin`).
 //!
 //! ## Three machines, one simulator
 //!

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::http::header::HOST;
-use axum::http::{HeaderMap, HeaderValue, Uri};
+use axum::http::{HeaderMap, HeaderValue, Uri, Version};
 use bytes::Bytes;
 
 use crate::api::body::{Budget, Taken};
@@ -12,6 +12,7 @@ use crate::api::fragments::{Fragments, LastList};
 use crate::api::metrics::Metrics;
 use crate::api::scope::Scope;
 use crate::api::seams::{ApiConfig, Backends, LogSource};
+use crate::api::serve::Ending;
 use crate::contract::fault::Options;
 use crate::contract::query::Query;
 use crate::control::fleet::signs::Signs;
@@ -48,6 +49,10 @@ pub struct Call {
     pub peer: Option<SocketAddr>,
     /// What the caller may see.
     pub scope: Scope,
+    /// The protocol it came by.
+    pub version: Version,
+    /// When the server ends, for answers that have no end of their own.
+    pub ending: Option<Ending>,
     /// Its body, where the route takes one.
     pub body: Taken,
 }

@@ -200,7 +200,7 @@ fn reason_members(out: &mut Object<'_>, reason: &Reason) {
         }
         Reason::Constraint { constraint, has, detail: _ } => {
             out.texts("constraint", constraint.parts());
-            has.iter().for_each(|has| out.text("has", has));
+            out.text_if("has", has.as_deref());
         }
         Reason::Cpus { wanted, free, total } => amounts(out, [wanted, free, total]),
         Reason::Mem { wanted, free, total } => amounts(out, [wanted, free, total]),

@@ -80,6 +80,7 @@ fn name_of(family: &str, metric: &Metric) -> String {
         metric.get_label().iter().map(prometheus::proto::LabelPair::value).collect();
     match (family, labels.as_slice()) {
         ("stayer_apps", []) => "marathon.apps.active.gauge".to_owned(),
+        ("stayer_event_consumers", []) => "marathon.http.event-streams.active.gauge".to_owned(),
         ("stayer_deployments", []) => "marathon.deployments.active.gauge".to_owned(),
         ("stayer_instances", ["Running"]) => "marathon.instances.running.gauge".to_owned(),
         ("stayer_instances", ["Staging"]) => "marathon.instances.staged.gauge".to_owned(),

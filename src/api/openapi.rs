@@ -3,8 +3,8 @@
 use utoipa::OpenApi;
 
 use crate::api::{
-    agents, apps, batch, deployments, explain, exposition, kill, logs, queue, system, tasks,
-    versions, write,
+    agents, apps, batch, deployments, events, explain, exposition, kill, logs, queue, system,
+    tasks, versions, write,
 };
 
 /// Collects the handlers.
@@ -36,6 +36,7 @@ use crate::api::{
         tasks::list,
         kill::many,
         logs::get,
+        events::follow,
         deployments::list,
         deployments::cancel,
         queue::list,

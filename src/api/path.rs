@@ -37,6 +37,8 @@ pub enum Route {
     TasksDelete,
     /// `/v2/tasks/{task}/logs`.
     TaskLogs(String),
+    /// `/v2/events`.
+    Events,
     /// `/v2/deployments`.
     Deployments,
     /// `/v2/deployments/{id}`.
@@ -133,6 +135,7 @@ impl Route {
             ["v2", "tasks"] => Some(Route::Tasks),
             ["v2", "tasks", "delete"] => Some(Route::TasksDelete),
             ["v2", "tasks", task, "logs"] => Some(Route::TaskLogs((*task).to_owned())),
+            ["v2", "events"] => Some(Route::Events),
             ["v2", "deployments"] => Some(Route::Deployments),
             ["v2", "deployments", id] => Some(Route::Deployment((*id).to_owned())),
             ["v2", "queue"] => Some(Route::Queue),
@@ -187,6 +190,7 @@ impl Route {
             | Route::Version(..)
             | Route::Tasks
             | Route::TaskLogs(_)
+            | Route::Events
             | Route::Deployments
             | Route::Queue
             | Route::Agents
@@ -215,6 +219,7 @@ impl Route {
             Route::Tasks => "/v2/tasks",
             Route::TasksDelete => "/v2/tasks/delete",
             Route::TaskLogs(_) => "/v2/tasks/{task}/logs",
+            Route::Events => "/v2/events",
             Route::Deployments => "/v2/deployments",
             Route::Deployment(_) => "/v2/deployments/{id}",
             Route::Queue => "/v2/queue",

@@ -14,8 +14,8 @@ use crate::api::path::{Route, Verb};
 use crate::api::reply::Outcome;
 use crate::api::scope::Scope;
 use crate::api::{
-    accept, agents, apps, batch, deployments, explain, exposition, guard, kill, logs, queue, reply,
-    system, tasks, versions, write,
+    accept, agents, apps, batch, deployments, events, explain, exposition, guard, kill, logs,
+    queue, reply, system, tasks, versions, write,
 };
 use crate::contract::error::Reply;
 use crate::contract::query::Query;
@@ -61,6 +61,8 @@ async fn prepare(
         query: Query::parse(parts.uri.query().unwrap_or_default()),
         peer: parts.extensions.get().map(|ConnectInfo(peer)| *peer),
         scope: Scope::Everything,
+        version: parts.version,
+        ending: parts.extensions.get().cloned(),
         headers: parts.headers,
         uri: parts.uri,
         body,
@@ -91,6 +93,7 @@ async fn handle(api: &Api, call: &Call, route: Route, verb: Verb) -> Outcome {
         (Route::Tasks, _) => Ok(tasks::list(api, call)),
         (Route::TasksDelete, _) => kill::many(api, call).await,
         (Route::TaskLogs(task), _) => logs::get(api, call, &task).await,
+        (Route::Events, _) => events::follow(api, call),
         (Route::Deployments, _) => Ok(deployments::list(api, call)),
         (Route::Deployment(id), _) => deployments::cancel(api, call, &id).await,
         (Route::Queue, _) => Ok(queue::list(api, call)),
@@ -126,6 +129,7 @@ const fn takes_any_type(route: &Route) -> bool {
         route,
         Route::Tasks
             | Route::TaskLogs(_)
+            | Route::Events
             | Route::Leader
             | Route::Ping
             | Route::MetricsPrometheus
@@ -140,6 +144,7 @@ fn offers(route: &Route, verb: Verb) -> &'static [&'static str] {
         Route::AppTasks(_) if verb == Verb::Get => &[accept::JSON, accept::TEXT],
         Route::TaskLogs(_) => &[accept::TEXT],
         Route::Ping
+        | Route::Events
         | Route::Metrics
         | Route::MetricsPrometheus
         | Route::Root
@@ -187,6 +192,7 @@ const fn body_limit(route: &Route, verb: Verb) -> Option<usize> {
         | Route::Restart(_)
         | Route::Tasks
         | Route::TaskLogs(_)
+        | Route::Events
         | Route::Deployments
         | Route::Deployment(_)
         | Route::Queue

@@ -5,6 +5,7 @@
 use crate::api::path::AppId;
 use crate::api::reply;
 use crate::contract::error::Reply;
+use crate::control::events::Filter;
 use crate::model::app::App;
 use crate::model::path::AppPath;
 use crate::model::view::View;
@@ -39,6 +40,13 @@ impl Scope {
         let path = id.path().ok();
         let app = path.and_then(|path| self.app(view, &path));
         app.ok_or_else(|| reply::not_found(&format!("App '{}' does not exist", id.text())))
+    }
+
+    /// Events as far as they are shown. Rights will narrow what the caller asks for here.
+    pub fn events(&self, asked: Filter) -> Filter {
+        match self {
+            Scope::Everything => asked,
+        }
     }
 
     /// All apps that are shown.

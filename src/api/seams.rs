@@ -5,6 +5,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::Stream;
@@ -28,6 +29,9 @@ pub struct ApiConfig {
     pub default_role: String,
     /// The network of container networks without a name.
     pub default_network: Option<String>,
+    /// After so long without an event a stream of events sends a bare line end, by which a client sees that the link
+    /// lives: 10 s in Marathon.
+    pub heartbeat: Duration,
 }
 
 /// What stands behind the API.
@@ -102,6 +106,7 @@ impl ApiConfig {
             strict_json: false,
             default_role: "*".to_owned(),
             default_network: None,
+            heartbeat: Duration::from_secs(10),
         }
     }
 }

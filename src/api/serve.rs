@@ -18,6 +18,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::api::stall::Unstalled;
+
 /// The most connections at once.
 const MAX_CONNECTIONS: usize = 10_000;
 /// The most connections from one address other than loopback.
@@ -35,7 +37,13 @@ struct Patience {
     headers: Duration,
     /// Running requests after the server was asked to end.
     drain: Duration,
+    /// A client that takes nothing of what is sent to it.
+    write: Duration,
 }
+
+/// Tells answers without an end of their own that the server ends.
+#[derive(Clone, Debug)]
+pub struct Ending(watch::Receiver<bool>);
 
 /// How many connections there are, and from where.
 #[derive(Clone)]
@@ -53,8 +61,20 @@ struct Admission {
 // === impl Patience ===
 
 impl Patience {
-    const USUAL: Patience =
-        Patience { headers: Duration::from_secs(10), drain: Duration::from_secs(5) };
+    const USUAL: Patience = Patience {
+        headers: Duration::from_secs(10),
+        drain: Duration::from_secs(5),
+        write: Duration::from_secs(30),
+    };
+}
+
+// === impl Ending ===
+
+impl Ending {
+    /// Waits until the server is asked to end.
+    pub async fn wait(&mut self) {
+        asked_to_end(&mut self.0).await;
+    }
 }
 
 // === impl Doors ===
@@ -157,8 +177,10 @@ async fn connection(
 ) {
     // Answers are small and written whole.
     let _unsupported = stream.set_nodelay(true);
+    let answers = Ending(ending.clone());
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(answers.clone());
         router.clone().oneshot(request.map(axum::body::Body::new))
     });
     let mut builder = Builder::new(TokioExecutor::new());
@@ -169,7 +191,8 @@ async fn connection(
         .max_concurrent_streams(MAX_STREAMS)
         .max_pending_accept_reset_streams(MAX_RESETS)
         .keep_alive_interval(patience.headers);
-    let serving = builder.serve_connection(TokioIo::new(stream), service);
+    let serving =
+        builder.serve_connection(TokioIo::new(Unstalled::new(stream, patience.write)), service);
     tokio::pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
@@ -209,8 +232,11 @@ mod tests {
         assert!(doors.enter(far).is_some());
     }
 
-    const HASTY: Patience =
-        Patience { headers: Duration::from_millis(20), drain: Duration::from_millis(20) };
+    const HASTY: Patience = Patience {
+        headers: Duration::from_millis(20),
+        drain: Duration::from_millis(20),
+        write: Duration::from_millis(20),
+    };
 
     async fn served(router: Router, patience: Patience) -> (TcpStream, impl FnOnce() -> Ended) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

@@ -3,6 +3,7 @@
 mod agents;
 mod apps;
 mod document;
+mod events;
 mod front;
 mod reads;
 mod rig;

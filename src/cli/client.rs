@@ -60,7 +60,7 @@ pub struct Ask {
     path: Vec<String>,
     query: Vec<(&'static str, String)>,
     body: Option<String>,
-    json_only: bool,
+    accept: Option<&'static str>,
 }
 
 /// A good answer.
@@ -88,7 +88,7 @@ impl Ask {
     /// Any method on a path.
     pub fn new(method: Method, path: &str) -> Ask {
         let parts = path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
-        Ask { method, path: parts, query: Vec::new(), body: None, json_only: false }
+        Ask { method, path: parts, query: Vec::new(), body: None, accept: None }
     }
 
     /// With a parameter.
@@ -101,7 +101,14 @@ impl Ask {
     /// Where a resource has several forms: only JSON will do.
     #[must_use]
     pub fn accept_json(mut self) -> Ask {
-        self.json_only = true;
+        self.accept = Some("application/json");
+        self
+    }
+
+    /// Events as they happen.
+    #[must_use]
+    pub fn accept_events(mut self) -> Ask {
+        self.accept = Some("text/event-stream");
         self
     }
 
@@ -185,8 +192,8 @@ impl Client {
         if let Some(timeout) = timeout {
             request = request.timeout(timeout);
         }
-        if ask.json_only {
-            request = request.header(ACCEPT, "application/json");
+        if let Some(accept) = ask.accept {
+            request = request.header(ACCEPT, accept);
         }
         if let Some(body) = &ask.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.clone());

@@ -21,6 +21,12 @@ pub struct Gauges {
     pub sessions: IntGauge,
     /// Rows that could not be read at the start.
     pub quarantined: IntGauge,
+    /// Consumers that follow the events.
+    pub event_consumers: IntGauge,
+    /// Events that became durable.
+    pub events_published: IntCounter,
+    /// Consumers that were too slow.
+    pub event_overflows: IntCounter,
 }
 
 // === impl Gauges ===
@@ -53,6 +59,21 @@ impl Default for Gauges {
                 "Rows that could not be read at the start; they are kept.",
             )
             .expect(VALID),
+            event_consumers: IntGauge::new(
+                "stayer_event_consumers",
+                "Consumers that follow the events.",
+            )
+            .expect(VALID),
+            events_published: IntCounter::new(
+                "stayer_events_total",
+                "Events that became durable since the start.",
+            )
+            .expect(VALID),
+            event_overflows: IntCounter::new(
+                "stayer_event_overflows_total",
+                "Consumers of events that were too slow and were told so.",
+            )
+            .expect(VALID),
         }
     }
 }
@@ -68,6 +89,9 @@ impl Gauges {
             Box::new(self.wakeups_missed.clone()),
             Box::new(self.sessions.clone()),
             Box::new(self.quarantined.clone()),
+            Box::new(self.event_consumers.clone()),
+            Box::new(self.events_published.clone()),
+            Box::new(self.event_overflows.clone()),
         ]
     }
 }

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::control::clock::Clock;
+use crate::control::events::{Events, Published};
+use crate::control::fleet::names::Names;
 use crate::control::fleet::signs::Signs;
 use crate::control::fleet::{Fleet, FleetEvent, listen};
 use crate::control::gauges::Gauges;
@@ -25,8 +26,8 @@ use crate::model::id::{AgentId, AgentKey, AppKey, ClusterId, Epoch};
 use crate::model::meta::Meta;
 use crate::model::world::World;
 use crate::store::any::AnyStore;
-use crate::store::log::{Bid, LeadError, Store, StoreError};
-use crate::store::replay::{LoadError, Loaded, load_world};
+use crate::store::log::{Bid, LeadError, Log, Store, StoreError};
+use crate::store::replay::{Happened, LoadError, Loaded, load_world};
 use crate::wire::link::absence::Absences;
 use crate::wire::reverse::Peer;
 
@@ -89,10 +90,10 @@ pub enum LeaderError {
 pub async fn lead(
     store: AnyStore,
     limits: Limits,
-    listener: UnixListener,
+    listener: impl Into<listen::Listener>,
 ) -> Result<Leader, LeaderError> {
     let lead = store.lead(Bid::IfVacant).await?;
-    let loaded = match load(&store).await {
+    let (loaded, kept) = match load(&store).await {
         Ok(loaded) => loaded,
         Err(error) => {
             // Another server, or this one when the log is mended, need not wait for a lease.
@@ -112,7 +113,9 @@ pub async fn lead(
     let (notices, noticed) = mpsc::unbounded_channel();
     let (to_fleet, published) = mpsc::unbounded_channel();
     let (own, events) = mpsc::channel(FLEET_EVENTS);
-    let server = Server::new(facts.clone());
+    let happened = Events::new(&gauges);
+    happened.restore(kept, loaded.complete_after);
+    let server = Server::new(facts.clone(), happened);
     let signs = Signs::default();
     server.publish(brain.view(), Vec::new());
 
@@ -139,6 +142,7 @@ pub async fn lead(
         absences: Absences::inherit(clock.now(), &server.view().world),
         sessions: BTreeMap::new(),
         keys: BTreeMap::new(),
+        names: Names::default(),
         next: 0,
         signs: signs.clone(),
     };
@@ -154,7 +158,7 @@ pub async fn lead(
     };
     spawn_brain(turn)?;
     tokio::spawn(fleet.run());
-    tokio::spawn(listen::listen(listener, cluster, own.clone()));
+    tokio::spawn(listen::listen(listener.into(), cluster, own.clone()));
     let ended = spawn_writer(end(writer, server.clone()))?;
     let agents = Agents { fleet: own, server: server.clone() };
     Ok(Leader { server, agents, gauges, signs, clock, cluster, epoch: lead.epoch, ended, store })
@@ -171,10 +175,32 @@ fn figures_of(loaded: &Loaded) -> Gauges {
     gauges
 }
 
-async fn load(store: &AnyStore) -> Result<Loaded, LeaderError> {
+async fn load(store: &AnyStore) -> Result<(Loaded, Vec<Published>), LeaderError> {
     let log = store.load().await?;
-    let loaded = tokio::task::spawn_blocking(move || load_world(&log)).await;
+    let loaded = tokio::task::spawn_blocking(move || read(&log)).await;
     Ok(loaded.expect("a replay does not panic")?)
+}
+
+/// Reads a log: what it means, and the events that it has kept.
+fn read(log: &Log) -> Result<(Loaded, Vec<Published>), LoadError> {
+    let mut loaded = load_world(log)?;
+    let mut runs: Vec<Vec<Happened>> = Vec::new();
+    for happened in std::mem::take(&mut loaded.events) {
+        let run =
+            runs.last_mut().filter(|run| run.last().is_some_and(|last| last.precedes(&happened)));
+        match run {
+            Some(run) => run.push(happened),
+            None => runs.push(vec![happened]),
+        }
+    }
+    let published = |run: Vec<Happened>| {
+        let Happened { id, at, .. } = run[0];
+        let events = run.into_iter().map(|happened| happened.event).collect();
+        let all = Published::with_world(id.commit, at, events, &loaded.world);
+        Published { first: id.index, ..all }
+    };
+    let kept = runs.into_iter().map(published).collect();
+    Ok((loaded, kept))
 }
 
 /// Whatever ends the writer ends the brain and the fleet. Of a server that was deposed the views remain.
@@ -235,8 +261,7 @@ fn spawn_brain(turn: Turn) -> std::io::Result<()> {
 // === impl Leader ===
 
 impl Leader {
-    /// Gives the leadership up, so that the next server need not wait until it is taken for dead. For the end of a process:
-    /// nothing may be asked of this one afterwards.
+    /// Tells other servers that this one ends, so that none need wait until it is taken for dead.
     pub async fn resign(&self) {
         self.store.resign().await;
     }

@@ -4,9 +4,11 @@
 //! - [`leader`]: from an opened log to a running server.
 //! - [`turn`]: the brain's thread; [`writer`]: the store's writer; [`fleet`]: the agents.
 //! - [`operator`]: the operator's socket in the data directory.
+//! - [`events`]: the newest events, for whoever follows.
 //! - [`clock`]: the only clock; [`gauges`]: figures that no row holds.
 
 pub mod clock;
+pub mod events;
 pub mod fleet;
 pub mod gauges;
 pub mod leader;

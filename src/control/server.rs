@@ -11,6 +11,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::control::events::Events;
 use crate::model::fact::{Answer, Caller, Change, Fact, Refusal, Ticket};
 use crate::model::view::View;
 use crate::store::log::Holder;
@@ -38,6 +39,7 @@ pub struct Server {
 
 struct Shared {
     view: ArcSwap<View>,
+    events: Events,
     inbox: mpsc::Sender<Fact>,
     next_ticket: AtomicU64,
     waiting: Mutex<BTreeMap<u64, oneshot::Sender<Answer>>>,
@@ -49,9 +51,10 @@ struct Shared {
 
 impl Server {
     /// A server whose facts go to `inbox`.
-    pub fn new(inbox: mpsc::Sender<Fact>) -> Server {
+    pub fn new(inbox: mpsc::Sender<Fact>, events: Events) -> Server {
         let shared = Shared {
             view: ArcSwap::default(),
+            events,
             inbox,
             next_ticket: AtomicU64::new(1),
             waiting: Mutex::new(BTreeMap::new()),
@@ -63,6 +66,11 @@ impl Server {
     /// The newest durable view.
     pub fn view(&self) -> Arc<View> {
         self.shared.view.load_full()
+    }
+
+    /// What happened, for whoever follows.
+    pub fn events(&self) -> &Events {
+        &self.shared.events
     }
 
     /// Asks for a change and waits until its answer is durable. The view that is read afterwards holds its effect.

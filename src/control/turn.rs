@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::control::clock::Clock;
+use crate::control::events;
 use crate::control::fleet::Published;
 use crate::control::gauges::Gauges;
 use crate::control::server::Server;
@@ -38,6 +39,8 @@ pub struct Told {
     pub answers: Vec<(Ticket, Answer)>,
     /// Instances whose wants may have changed, with the agents that they are or were on.
     pub changed: Vec<(AgentKey, InstanceKey)>,
+    /// What happened.
+    pub events: events::Published,
 }
 
 /// The brain's thread and what it talks to.
@@ -64,13 +67,14 @@ pub struct Turn {
 
 impl Told {
     /// What is told of a commit.
-    pub fn of(commit: &Commit) -> Told {
+    pub fn of(mut commit: Commit) -> Told {
         let place = |write: &crate::model::row::Write| match &write.row {
             Some(Row::Instance(row)) => row.place.as_ref().map(|place| (place.agent, row.key)),
             Some(_) | None => None,
         };
         let changed = commit.writes.iter().filter_map(place).collect();
-        Told { no: commit.no, answers: commit.answers.clone(), changed }
+        let events = events::Published::of(&mut commit);
+        Told { no: commit.no, answers: commit.answers, changed, events }
     }
 }
 
@@ -148,13 +152,15 @@ impl Turn {
         let Some(newest) = told.last().map(|told| told.no) else { return };
         let view = self.brain.durable(newest);
         let mut answers = Answers::default();
-        let mut changed = Vec::new();
+        let (mut changed, mut events) = (Vec::new(), Vec::new());
         for told in told {
             sort_answers(told.answers, &mut answers);
             changed.extend(told.changed);
+            events.push(told.events);
         }
         let Answers { clients, agents } = answers;
         self.server.publish(view, clients);
+        self.server.events().publish(events);
         if !agents.is_empty() || !changed.is_empty() {
             let view = self.server.view();
             // The fleet outlives the brain; without one there is nobody to tell.

@@ -111,7 +111,7 @@ impl Writer {
         self.gauges.commits.inc_by(commits.len() as u64);
         let swept_from = commits.iter().filter_map(|commit| commit.swept_from).max();
         let world = commits.last().map(|commit| commit.world.clone());
-        let told = commits.iter().map(Told::of).collect();
+        let told = commits.into_iter().map(Told::of).collect();
         self.notices.send(Notice::Durable(told)).map_err(|_| WriterEnd::Done)?;
         if let Some(began) = swept_from {
             self.move_head(began).await?;

@@ -17,6 +17,7 @@ use crate::model::fact::{Answer, Fact};
 use crate::model::have::{Have, Phase, TaskHave};
 use crate::model::id::{AgentId, AgentKey, InstanceKey, RunId};
 use crate::model::instance::{Goal, Instance, Task};
+use crate::model::path::AppPath;
 use crate::model::reason::Reason;
 use crate::model::time::Span;
 use crate::planted::planted;
@@ -180,7 +181,10 @@ fn unknown(draft: &mut Draft<'_>, have: &Have) {
         | Phase::Absent => None,
     });
     if let Some(condition) = ended {
-        draft.event(Event::UnknownTerminated { instance: have.instance, condition });
+        // Removed apps are remembered for long; of one that is forgotten too nobody knows the path any more.
+        let app = draft.world().apps.get(&have.key.app);
+        let path = app.map_or_else(AppPath::root, |app| app.path.clone());
+        draft.event(Event::UnknownTerminated { instance: have.instance, path, condition });
     }
 }
 

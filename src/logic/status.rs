@@ -3,6 +3,8 @@
 //! All changes of conditions go through here, so that each comes with its events, its effect on the backoff and on the
 //! app's last failure, exactly once (SM-3, SM-11).
 
+use std::net::IpAddr;
+
 use crate::logic::decide::backoff;
 use crate::logic::draft::Draft;
 use crate::model::app::Failure;
@@ -31,7 +33,9 @@ pub struct Change {
 ///
 /// `instance` is the row with its other changes already made; `changes` holds the tasks that changed condition.
 pub fn update(draft: &mut Draft<'_>, mut instance: Instance, changes: Vec<Change>) {
-    let before = draft.instance(instance.key).and_then(Instance::condition);
+    let before = draft.instance(instance.key);
+    let (before, health) =
+        (before.and_then(Instance::condition), before.and_then(Instance::health));
     let mut moved = Vec::new();
     for change in changes {
         if let Some(slot) = instance.tasks.iter_mut().find(|task| task.name == change.task.name) {
@@ -53,6 +57,9 @@ pub fn update(draft: &mut Draft<'_>, mut instance: Instance, changes: Vec<Change
     let after = instance.condition();
     if before != after {
         publish_instance(draft, &instance);
+    }
+    if health != instance.health() && instance.is_live() {
+        publish_health(draft, &instance);
     }
     if instance.is_live() || instance.tasks.is_empty() {
         draft.put_instance(instance);
@@ -126,6 +133,10 @@ pub fn stop(draft: &mut Draft<'_>, key: InstanceKey, why: StopWhy, then: Then) {
             message: String::new(),
         })
         .collect();
+    // A goal that changes is told too where the condition stays, as that of an unreachable instance does.
+    if changes.is_empty() {
+        publish_instance(draft, &instance);
+    }
     update(draft, instance, changes);
 }
 
@@ -166,6 +177,7 @@ fn publish_status(draft: &mut Draft<'_>, instance: &Instance, change: &Change) {
         (Some(place), true) => place.ports.iter().flatten().copied().collect(),
         (Some(_) | None, _) => Vec::new(),
     };
+    let ips = addresses_of(draft, instance, &change.task);
     let update = StatusUpdate {
         instance: instance.id,
         task: change.task.name.clone(),
@@ -175,13 +187,26 @@ fn publish_status(draft: &mut Draft<'_>, instance: &Instance, change: &Change) {
         condition: change.task.condition,
         message: cut(&change.message),
         agent: agent_of(draft, instance),
-        ips: change.task.ips.clone(),
+        ips,
         ports,
     };
     // Provisioned is ours alone; Mesos had no status for it.
     if change.task.condition != Condition::Provisioned {
         draft.event(Event::Status(update));
     }
+}
+
+/// The addresses of a task that runs; on the host's network these are the agent's.
+fn addresses_of(draft: &Draft<'_>, instance: &Instance, task: &Task) -> Vec<IpAddr> {
+    if !task.ips.is_empty() || task.condition != Condition::Running {
+        return task.ips.clone();
+    }
+    let row = draft.world().versions.get(&(instance.key.app, instance.version));
+    let place =
+        instance.place.as_ref().filter(|_| row.is_some_and(|row| row.spec.on_host_network()));
+    let agent = place.and_then(|place| draft.world().agents.get(&place.agent));
+    let address = agent.and_then(|agent| agent.inventory.address.as_deref());
+    address.and_then(|text| text.parse().ok()).into_iter().collect()
 }
 
 /// Tells that an instance's condition or goal changed.
@@ -192,6 +217,17 @@ pub fn publish_instance(draft: &mut Draft<'_>, instance: &Instance) {
         version: instance.version,
         condition: instance.condition(),
         agent: agent_of(draft, instance),
+    };
+    draft.event(event);
+}
+
+/// Tells that the health of an instance changed (HC-12).
+fn publish_health(draft: &mut Draft<'_>, instance: &Instance) {
+    let event = Event::HealthChanged {
+        instance: instance.id,
+        path: path_of(draft, instance),
+        version: instance.version,
+        healthy: instance.health(),
     };
     draft.event(event);
 }

@@ -71,13 +71,14 @@ impl fmt::Display for Constraint {
 // === impl Expression ===
 
 impl Expression {
-    /// Compiles it; nothing when it is none, or too big.
+    /// Compiles what was checked; nothing when it is none, or too big.
     pub fn compile(text: &str) -> Option<Expression> {
-        let compile =
-            |text: &str| regex::RegexBuilder::new(text).size_limit(MAX_EXPRESSION).build().ok();
-        // Alone too, or `a)|(b` would be one as soon as there are parentheses around it.
-        compile(text)?;
-        compile(&format!("^(?:{text})$")).map(Expression)
+        bounded(&format!("^(?:{text})$")).map(Expression)
+    }
+
+    /// Whether this is an expression. Alone too, or `a)|(b` would be one as soon as there are parentheses around it.
+    pub fn is_one(text: &str) -> bool {
+        bounded(text).is_some() && Expression::compile(text).is_some()
     }
 
     /// Whether it is the whole value.
@@ -117,6 +118,10 @@ impl Operator {
     }
 }
 
+fn bounded(text: &str) -> Option<regex::Regex> {
+    regex::RegexBuilder::new(text).size_limit(MAX_EXPRESSION).build().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,8 +137,9 @@ mod tests {
         assert_eq!(matches("a|b", "ab"), Some(false), "both alternatives are anchored");
         assert_eq!(matches("A", "a"), Some(false), "case counts");
         assert_eq!(matches("a", "a\n"), Some(false));
+        assert!(Expression::is_one("rack-[1-3]") && Expression::is_one(""));
         for bad in ["(", "a)|(b", "(?x) a # b", "(a{1000}){1000}"] {
-            assert!(Expression::compile(bad).is_none(), "{bad}");
+            assert!(!Expression::is_one(bad), "{bad}");
         }
     }
 

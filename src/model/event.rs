@@ -3,14 +3,30 @@
 //! An event's id is its commit and its place there, the same on every server. It holds what its text needs, since the
 //! rows it speaks of may be gone when somebody reads it.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::app::Action;
 use crate::model::condition::Condition;
-use crate::model::id::{AgentId, AppKey, DeploymentId, Incarnation, InstanceId, Version};
+use crate::model::id::{AgentId, AppKey, CommitNo, DeploymentId, Incarnation, InstanceId, Version};
 use crate::model::path::AppPath;
+
+/// The place of an event in the order of all: its commit, and which of that commit's events it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EventId {
+    /// The commit that made it so.
+    pub commit: CommitNo,
+    /// Which of that commit's events, from 0.
+    pub index: u32,
+}
+
+/// What is no id of an event: one is two numbers with a dot between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an event's id is <commit>.<index>")]
+pub struct NoEventId;
 
 /// Something that happened (contract 11.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,10 +39,13 @@ pub enum Event {
         uri: String,
         /// Which app.
         app: AppKey,
+        /// Its path.
+        path: AppPath,
         /// Its stored definition.
         version: Version,
-        /// Whether the definition is shown as submitted (POST) rather than as stored.
-        submitted: bool,
+        /// The service ports that were submitted, when the definition is shown as it was submitted (POST) rather than
+        /// as it is stored.
+        submitted: Option<Vec<u16>>,
     },
     /// `group_change_success`.
     GroupChanged {
@@ -92,6 +111,8 @@ pub enum Event {
     UnknownTerminated {
         /// Which instance.
         instance: InstanceId,
+        /// Its app; the root when that is not known any more.
+        path: AppPath,
         /// How it ended.
         condition: Condition,
     },
@@ -155,6 +176,62 @@ pub enum PlanAction {
     Stop,
 }
 
+// === impl EventId ===
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.commit, self.index)
+    }
+}
+
+impl FromStr for EventId {
+    type Err = NoEventId;
+
+    fn from_str(text: &str) -> Result<EventId, NoEventId> {
+        let (commit, index) = text.trim().split_once('.').ok_or(NoEventId)?;
+        // `+1` is a number for Rust and none of ours.
+        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(commit) || !digits(index) {
+            return Err(NoEventId);
+        }
+        let commit = CommitNo(commit.parse().map_err(|_| NoEventId)?);
+        Ok(EventId { commit, index: index.parse().map_err(|_| NoEventId)? })
+    }
+}
+
+// === impl Event ===
+
+impl Event {
+    /// Whether it is about this app or group, or about something within it.
+    pub fn concerns(&self, group: &AppPath) -> bool {
+        match self {
+            Event::ApiPost { path, .. }
+            | Event::AppTerminated { path }
+            | Event::Status(StatusUpdate { path, .. })
+            | Event::InstanceChanged { path, .. }
+            | Event::HealthChanged { path, .. }
+            | Event::UnknownTerminated { path, .. } => path.is_within(group),
+            // A change of an enclosing group may be one of the app.
+            Event::GroupChanged { group: changed, .. }
+            | Event::GroupChangeFailed { group: changed, .. } => {
+                changed.is_within(group) || group.is_within(changed)
+            }
+            Event::StepBegan(PlanStep { plan, .. })
+            | Event::StepDone(PlanStep { plan, .. })
+            | Event::DeploymentDone(plan)
+            | Event::DeploymentFailed { plan, .. } => plan.concerns(group),
+        }
+    }
+}
+
+// === impl Plan ===
+
+impl Plan {
+    fn concerns(&self, group: &AppPath) -> bool {
+        self.steps.iter().flatten().any(|(_, path)| path.is_within(group))
+    }
+}
+
 // === impl PlanAction ===
 
 impl PlanAction {
@@ -176,5 +253,39 @@ impl From<Action> for PlanAction {
             Action::Restart => PlanAction::Restart,
             Action::Stop => PlanAction::Stop,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_as_it_is_written_and_follows_the_order_of_commits() {
+        let id = EventId { commit: CommitNo(12), index: 3 };
+        assert_eq!(id.to_string(), "12.3");
+        assert_eq!("12.3".parse(), Ok(id));
+        for text in ["", "12", "12.", ".3", "a.b", "12.3.4", "-1.0", "+1.0", "1.4294967296"] {
+            assert_eq!(text.parse::<EventId>(), Err(NoEventId), "{text}");
+        }
+        assert!(id < EventId { commit: CommitNo(12), index: 10 });
+        assert!(id < EventId { commit: CommitNo(13), index: 0 });
+    }
+
+    #[test]
+    fn an_event_concerns_the_groups_around_its_app() {
+        let path = |text: &str| AppPath::parse(text).expect("a path");
+        let ended = Event::AppTerminated { path: path("/shop/web") };
+        for (group, concerned) in [
+            ("/", true),
+            ("/shop", true),
+            ("/shop/web", true),
+            ("/sho", false),
+            ("/shop/web/a", false),
+        ] {
+            assert_eq!(ended.concerns(&path(group)), concerned, "{group}");
+        }
+        let changed = Event::GroupChanged { group: path("/shop"), version: Version::default() };
+        assert!(changed.concerns(&path("/shop/web")) && !changed.concerns(&path("/ads")));
     }
 }

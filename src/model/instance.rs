@@ -199,6 +199,15 @@ impl Instance {
                 .all(|task| task.condition == Condition::Running && task.health != Some(false))
     }
 
+    /// What its health checks come to: alive when all are, nothing while one has no result (HC-12).
+    pub fn health(&self) -> Option<bool> {
+        let mut all = true;
+        for task in &self.tasks {
+            all &= task.health?;
+        }
+        Some(all).filter(|_| !self.tasks.is_empty())
+    }
+
     /// When it first ran in this life.
     pub fn started_at(&self) -> Option<Timestamp> {
         self.tasks.iter().filter_map(|task| task.started_at).min()

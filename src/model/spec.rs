@@ -327,6 +327,18 @@ impl Spec {
         }
     }
 
+    /// The places of the service ports: the mappings', else the definitions' (contract 15.1).
+    pub fn service_port_slots(&mut self) -> Vec<&mut u16> {
+        if self.port_mappings().is_empty() {
+            let ports = self.port_definitions.iter_mut().flatten();
+            return ports.map(|definition| &mut definition.port).collect();
+        }
+        let sandboxes =
+            self.containers.iter_mut().filter_map(|container| container.sandbox.as_mut());
+        let mappings = sandboxes.flat_map(|sandbox| sandbox.port_mappings.iter_mut().flatten());
+        mappings.map(|mapping| &mut mapping.service_port).collect()
+    }
+
     /// Whether it has persistent volumes, hence belongs to one agent.
     pub fn is_resident(&self) -> bool {
         self.containers

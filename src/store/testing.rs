@@ -175,7 +175,14 @@ pub fn every_event() -> Vec<Event> {
     let plan = Plan { id: deployment().id, version, steps };
     let step = PlanStep { plan: plan.clone(), step: 1 };
     vec![
-        Event::ApiPost { client, uri, app: AppKey(1), version, submitted: true },
+        Event::ApiPost {
+            client,
+            uri,
+            app: AppKey(1),
+            path: path.clone(),
+            version,
+            submitted: Some(vec![0, 10_001]),
+        },
         Event::GroupChanged { group: path.clone(), version },
         Event::GroupChangeFailed { group: path.clone(), version, reason: reason.clone() },
         Event::StepBegan(step.clone()),
@@ -202,8 +209,8 @@ pub fn every_event() -> Vec<Event> {
             condition: Some(Condition::Running),
             agent,
         },
-        Event::HealthChanged { instance, path, version, healthy: Some(false) },
-        Event::UnknownTerminated { instance, condition: Condition::Gone },
+        Event::HealthChanged { instance, path: path.clone(), version, healthy: Some(false) },
+        Event::UnknownTerminated { instance, path, condition: Condition::Gone },
     ]
 }
 

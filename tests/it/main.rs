@@ -10,17 +10,21 @@
 
 mod rig;
 
+mod cluster;
 mod docker_rig;
 #[path = "../../src/store/etcd/rig.rs"]
 mod etcd_rig;
 mod proc;
 mod registry;
 
+mod agents;
 mod changes;
 mod docker;
+mod doctor;
 mod engine;
 mod environment;
 mod etcd;
+mod events;
 mod failures;
 mod faults;
 mod first_curl;

@@ -49,7 +49,7 @@ impl Case<'_> {
 /// Every kind in an explanation.
 fn kinds(told: &Value) -> Vec<String> {
     let agents = told["agents"].as_array().cloned().unwrap_or_default();
-    let reasons = agents.iter().flat_map(|agent| agent["reasons"].as_array().cloned());
+    let reasons = agents.iter().filter_map(|agent| agent["reasons"].as_array().cloned());
     let kinds = reasons.flatten().map(|reason| reason["kind"].clone());
     let all = kinds.chain([told["lastEnd"]["kind"].clone()]);
     all.filter_map(|kind| kind.as_str().map(str::to_owned)).collect()

@@ -42,7 +42,8 @@ fn the_committed_document_is_the_generated_one() {
 #[tokio::test]
 async fn every_documented_operation_answers() {
     let rig = Rig::new();
-    for (path, method) in operations() {
+    // Events are asked for by a header, and their answer has no end: tests of their own.
+    for (path, method) in operations().into_iter().filter(|(path, _)| path != "/v2/events") {
         let asked = path
             .replace("deployments/{id}", "deployments/00000000-0000-0000-0000-000000000009")
             .replace("{id}", "a/b")
@@ -98,6 +99,7 @@ fn every_route_is_documented() {
         "/v2/tasks",
         "/v2/tasks/delete",
         "/v2/tasks/t/logs",
+        "/v2/events",
         "/v2/deployments",
         "/v2/deployments/d",
         "/v2/queue",

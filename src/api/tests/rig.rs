@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::api::seams::{ApiConfig, Backends, LogAnswer, LogError, LogRequest, LogSource};
 use crate::contract::app::read_app;
 use crate::contract::fault::Options;
+use crate::control::events::Events;
 use crate::control::fleet::signs::Signs;
 use crate::control::gauges::Gauges;
 use crate::control::server::Server;
@@ -79,14 +80,15 @@ impl Rig {
 
     pub fn with(configure: impl FnOnce(&mut ApiConfig)) -> Rig {
         let (inbox, facts) = mpsc::channel(16);
-        let server = Server::new(inbox);
+        let gauges = Gauges::default();
+        let server = Server::new(inbox, Events::new(&gauges));
         let mut config = ApiConfig::new("m1:8080");
         configure(&mut config);
         let signs = Signs::default();
         let backends = Backends {
             clock: Arc::new(|| Timestamp::from_millis(START + 60_000)),
             logs: Arc::new(FakeLogs),
-            gauges: Gauges::default(),
+            gauges,
             signs: signs.clone(),
         };
         let router = crate::api::router(server.clone(), config, backends);

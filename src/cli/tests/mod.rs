@@ -3,6 +3,6 @@
 mod agents;
 mod changes;
 mod reads;
-mod stand;
+pub(super) mod stand;
 mod stores;
 mod tree;

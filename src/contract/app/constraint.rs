@@ -51,7 +51,7 @@ fn value_error(operator: Operator, value: Option<&str>) -> Option<&'static str> 
             Some("LIKE and UNLIKE require a non-empty, regular expression value")
         }
         (Operator::Like | Operator::Unlike, Some(value)) => {
-            Expression::compile(value).is_none().then_some("is not a valid regular expression")
+            (!Expression::is_one(value)).then_some("is not a valid regular expression")
         }
         (Operator::Is, value) => (!value.is_none_or(is_text)).then_some(IS_TEXT),
     }

@@ -135,7 +135,7 @@ fn volume_constraint(row: &[String]) -> Result<(), String> {
     };
     match operator.as_str() {
         "LIKE" if field == "path" && row.len() == 3 => {
-            let fits = value.is_some_and(|value| Expression::compile(value).is_some());
+            let fits = value.is_some_and(|value| Expression::is_one(value));
             if fits { Ok(()) } else { Err("Invalid regular expression".into()) }
         }
         "LIKE" => Err(format!("Unsupported constraint {}", row.join(","))),

@@ -4,8 +4,10 @@
 //! end of sessions, and tells the brain which are lost. Rules are in `wire::link`; this brings them sockets and a clock.
 
 pub mod listen;
+pub mod names;
 pub mod session;
 pub mod signs;
+pub mod twin;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,7 +16,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::control::clock::Clock;
+use crate::control::fleet::names::Names;
 use crate::control::fleet::signs::Signs;
+use crate::control::fleet::twin::{Held, Newcomer};
 use crate::control::gauges::Gauges;
 use crate::control::server::Server;
 use crate::model::fact::{Answer, Fact, Ticket};
@@ -46,6 +50,15 @@ pub enum FleetEvent {
         agent: AgentId,
         /// Its run.
         run: RunId,
+        /// Where it dialled from, for people.
+        from: String,
+    },
+    /// The connection that an agent had does not answer: this one takes its place.
+    Replaces {
+        /// Which of its sessions is over.
+        number: u64,
+        /// The agent's new connection.
+        newcomer: Newcomer,
     },
     /// A session has ended.
     Ended {
@@ -107,6 +120,8 @@ pub struct Fleet {
     pub sessions: BTreeMap<AgentId, SessionHandle>,
     /// By the keys that the sessions learned.
     pub keys: BTreeMap<AgentKey, AgentId>,
+    /// Who has which hostname.
+    pub names: Names,
     /// Counts sessions.
     pub next: u64,
     /// When each agent was last heard, for people.
@@ -118,6 +133,9 @@ pub struct SessionHandle {
     number: u64,
     run: RunId,
     peer: Peer,
+    from: String,
+    /// Whether it was told of.
+    introduced: bool,
     events: mpsc::UnboundedSender<SessionEvent>,
 }
 
@@ -146,7 +164,18 @@ impl Fleet {
 
     fn happen(&mut self, event: FleetEvent) {
         match event {
-            FleetEvent::Connected { peer, agent, run } => self.open(peer, agent, run),
+            FleetEvent::Connected { peer, agent, run, from } => {
+                self.greet(Newcomer { peer, agent, run, from });
+            }
+            FleetEvent::Replaces { number, newcomer } => {
+                let held = self.sessions.get(&newcomer.agent);
+                if held.is_none_or(|session| session.number == number) {
+                    self.open(newcomer);
+                } else {
+                    // Yet another one was faster.
+                    self.greet(newcomer);
+                }
+            }
             FleetEvent::Ended { agent, number, liveness } => {
                 if self.sessions.get(&agent).is_some_and(|session| session.number == number) {
                     self.sessions.remove(&agent);
@@ -161,8 +190,21 @@ impl Fleet {
         }
     }
 
-    /// The newest connection of an agent counts; an older one of the same agent is hung up.
-    fn open(&mut self, peer: Peer, agent: AgentId, run: RunId) {
+    /// An agent that is connected already is asked on that connection whether it is still there; see [`twin`].
+    fn greet(&mut self, newcomer: Newcomer) {
+        let Some(held) = self.sessions.get(&newcomer.agent) else { return self.open(newcomer) };
+        let held = Held {
+            number: held.number,
+            run: held.run,
+            peer: held.peer.clone(),
+            from: held.from.clone(),
+        };
+        tokio::spawn(twin::settle(held, newcomer, self.own.clone()));
+    }
+
+    /// Opens a session; an older one of the same agent is hung up.
+    fn open(&mut self, newcomer: Newcomer) {
+        let Newcomer { peer, agent, run, from } = newcomer;
         self.next += 1;
         let (events, received) = mpsc::unbounded_channel();
         let session = session::Session {
@@ -187,18 +229,23 @@ impl Fleet {
         }
         self.absences.begins(agent);
         tokio::spawn(session.run());
-        self.sessions.insert(agent, SessionHandle { number: self.next, run, peer, events });
+        let handle =
+            SessionHandle { number: self.next, run, peer, from, introduced: false, events };
+        self.sessions.insert(agent, handle);
     }
 
     fn hand_out(&mut self, published: &Published) {
         let mut placed = placed(published);
         for (ticket, answer) in &published.answers {
             let Ticket::Agent(agent, run, seq) = ticket else { continue };
-            let session = self.sessions.get(agent).filter(|session| session.run == *run);
+            let session = self.sessions.get_mut(agent).filter(|session| session.run == *run);
             let Some(session) = session else { continue };
             let event = match answer {
                 Answer::Attached(key) => {
                     self.keys.insert(*key, *agent);
+                    if !std::mem::replace(&mut session.introduced, true) {
+                        self.names.came(&published.view.world, *key, &session.from);
+                    }
                     SessionEvent::Attached {
                         key: *key,
                         instances: placed.remove(key).unwrap_or_default(),

@@ -32,22 +32,26 @@ pub fn put(
         puts.iter().filter_map(|put| draft.world().any_app(&put.spec.path)).cloned().collect();
     let version = plan::new_version(draft, known.iter());
     let group = group_of(&puts);
+    let submitted = puts.first().map(|put| put.spec.service_ports());
     let mut taken = BTreeSet::new();
     let mut effects = Vec::with_capacity(puts.len());
     for put in puts {
         effects.push(effect(draft, put.spec, version, &mut taken)?);
     }
-    let announced: Option<(AppKey, Version)> =
-        effects.first().map(|effect| (effect.app.key, effect.app.version));
+    let announced: Option<(AppKey, AppPath, Version)> =
+        effects.first().map(|effect| (effect.app.key, effect.app.path.clone(), effect.app.version));
     let terms = Terms { version, force, reverts: None, group: &group };
     let answer = plan::carry_out(draft, effects, terms)?;
-    if let (Some((app, version)), Announce::Submitted | Announce::Stored) = (announced, announce) {
+    if let (Some((app, path, version)), Announce::Submitted | Announce::Stored) =
+        (announced, announce)
+    {
         draft.event(Event::ApiPost {
             client: who.address.clone(),
             uri: who.uri.clone(),
             app,
+            path,
             version,
-            submitted: announce == Announce::Submitted,
+            submitted: submitted.filter(|_| announce == Announce::Submitted),
         });
     }
     Ok(answer)

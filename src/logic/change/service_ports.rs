@@ -26,7 +26,7 @@ pub fn assign(
         had.into_iter().filter(|port| in_range(*port) && !named.contains(port)).collect::<Vec<_>>();
     kept.reverse();
     let mut lowest = range.first..=range.last;
-    for slot in service_port_slots(spec).into_iter().filter(|port| **port == 0) {
+    for slot in spec.service_port_slots().into_iter().filter(|port| **port == 0) {
         let free = |port: &u16| {
             !index.apps.has_service_port(*port) && !taken.contains(port) && !named.contains(port)
         };
@@ -35,15 +35,4 @@ pub fn assign(
         *slot = port;
     }
     Ok(())
-}
-
-/// The places of a definition's service ports: its mappings, else its definitions (contract 15.1).
-fn service_port_slots(spec: &mut Spec) -> Vec<&mut u16> {
-    if spec.port_mappings().is_empty() {
-        let ports = spec.port_definitions.iter_mut().flatten();
-        return ports.map(|definition| &mut definition.port).collect();
-    }
-    let sandboxes = spec.containers.iter_mut().filter_map(|container| container.sandbox.as_mut());
-    let mappings = sandboxes.flat_map(|sandbox| sandbox.port_mappings.iter_mut().flatten());
-    mappings.map(|mapping| &mut mapping.service_port).collect()
 }

@@ -78,7 +78,9 @@ impl<'a> Rules<'a> {
         if rules.iter().any(Rule::compares) {
             for instance in world.instances_of(app) {
                 if let Some(place) = counted(instance, row) {
-                    rules.iter_mut().for_each(|rule| rule.count_placed(world, place));
+                    for rule in &mut rules {
+                        rule.count_placed(world, place);
+                    }
                 }
             }
         }

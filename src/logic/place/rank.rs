@@ -137,7 +137,9 @@ impl Candidates {
                 break Some(place);
             }
         };
-        refused.into_iter().for_each(|cell| self.put_in_order(rules, cell));
+        for cell in refused {
+            self.put_in_order(rules, cell);
+        }
         place
     }
 

@@ -2,6 +2,7 @@
 
 mod deployments;
 mod drains;
+mod events;
 mod explains;
 mod launches;
 mod losses;

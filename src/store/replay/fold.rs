@@ -3,7 +3,7 @@
 use std::num::NonZero;
 use std::thread;
 
-use crate::model::id::CommitNo;
+use crate::model::event::EventId;
 use crate::model::row::{Key, Row};
 use crate::model::time::Timestamp;
 use crate::store::codec::{Item, Quarantined, Raw, What, items, row};
@@ -20,6 +20,8 @@ pub(super) struct Folded {
     pub rows: Vec<(Key, Row, usize)>,
     /// The newest events, oldest first.
     pub events: Vec<Happened>,
+    /// The newest event that is older than these.
+    pub cut: Option<EventId>,
     /// What could not be read.
     pub quarantined: Vec<Quarantined>,
 }
@@ -30,7 +32,7 @@ type RowAt<'a> = (Key, Option<&'a [u8]>);
 /// An event where it lies.
 #[derive(Clone, Copy)]
 struct EventAt<'a> {
-    commit: CommitNo,
+    id: EventId,
     time: Timestamp,
     bytes: &'a [u8],
 }
@@ -54,7 +56,7 @@ pub(super) fn fold(records: &[&Record]) -> Result<Folded, LoadError> {
         folded.rows.extend(rows);
         folded.quarantined.extend(quarantined);
     }
-    decode_events(&events, &mut folded);
+    newest_events(events, threads, &mut folded);
     Ok(folded)
 }
 
@@ -85,8 +87,9 @@ fn find<'a>(records: &[&'a Record]) -> Result<Found<'a>, LoadError> {
             match item.map_err(damaged)? {
                 Item::Row(key, row) => found.rows.push((key, row.map(|Raw(bytes)| bytes))),
                 Item::Event(Raw(bytes)) => {
-                    let (commit, time) = (record.commit, record.time);
-                    found.events.push(EventAt { commit, time, bytes });
+                    // Which of its commit's events it is comes out when all are together.
+                    let id = EventId { commit: record.commit, index: 0 };
+                    found.events.push(EventAt { id, time: record.time, bytes });
                 }
             }
         }
@@ -128,20 +131,30 @@ fn decode(rows: &[RowAt<'_>]) -> (Vec<(Key, Row, usize)>, Vec<Quarantined>) {
     (decoded, quarantined)
 }
 
-fn decode_events(events: &[EventAt<'_>], folded: &mut Folded) {
-    let kept = events.len().saturating_sub(EVENTS_KEPT);
-    let (mut commit, mut index) = (CommitNo::default(), 0);
-    for (place, at) in events.iter().enumerate() {
-        index = if at.commit == commit { index + 1 } else { 0 };
-        commit = at.commit;
-        if place < kept {
-            continue;
-        }
-        match row::decode_event(at.bytes) {
-            Ok(event) => folded.events.push(Happened { commit, index, at: at.time, event }),
-            Err(why) => {
-                folded.quarantined.push(Quarantined::new(What::Event(commit), at.bytes, &why));
-            }
+/// Numbers all events and reads the newest.
+fn newest_events(mut events: Vec<EventAt<'_>>, threads: usize, folded: &mut Folded) {
+    let mut before = None::<EventId>;
+    for at in &mut events {
+        let same = before.filter(|before| before.commit == at.id.commit);
+        at.id.index = same.map_or(0, |before| before.index + 1);
+        before = Some(at.id);
+    }
+    let (old, new) = events.split_at(events.len().saturating_sub(EVENTS_KEPT));
+    folded.cut = old.last().map(|at| at.id);
+    for (events, quarantined) in in_chunks(new, threads, decode_events) {
+        folded.events.extend(events);
+        folded.quarantined.extend(quarantined);
+    }
+}
+
+fn decode_events(events: &[EventAt<'_>]) -> (Vec<Happened>, Vec<Quarantined>) {
+    let mut decoded = Vec::with_capacity(events.len());
+    let mut quarantined = Vec::new();
+    for EventAt { id, time, bytes } in events {
+        match row::decode_event(bytes) {
+            Ok(event) => decoded.push(Happened { id: *id, at: *time, event }),
+            Err(why) => quarantined.push(Quarantined::new(What::Event(id.commit), bytes, &why)),
         }
     }
+    (decoded, quarantined)
 }

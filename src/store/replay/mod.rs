@@ -11,7 +11,7 @@ mod fold;
 #[cfg(test)]
 mod tests;
 
-use crate::model::event::Event;
+use crate::model::event::{Event, EventId};
 use crate::model::id::{ClusterId, CommitNo, Epoch, Position};
 use crate::model::row::Write;
 use crate::model::time::Timestamp;
@@ -21,8 +21,8 @@ use crate::store::ledger::Ledger;
 use crate::store::log::Log;
 use crate::store::record::Damage;
 
-/// How many of the newest events a replay keeps.
-pub const EVENTS_KEPT: usize = 4_096;
+/// How many of the newest events a replay keeps: as many as a consumer may go on from at least.
+pub const EVENTS_KEPT: usize = 100_000;
 
 /// What a log means.
 #[derive(Clone, Debug)]
@@ -39,6 +39,8 @@ pub struct Loaded {
     pub next: Position,
     /// The newest events, oldest first.
     pub events: Vec<Happened>,
+    /// Everything that happened after this event, of which there is one or not, is among them.
+    pub complete_after: EventId,
     /// What could not be read. While there is any the log must not be swept, or these rows are lost for good; an
     /// instance among them may still run.
     pub quarantined: Vec<Quarantined>,
@@ -51,10 +53,8 @@ pub struct Loaded {
 /// An event with its id: its commit and its place there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Happened {
-    /// The commit that made it so.
-    pub commit: CommitNo,
-    /// Which of that commit's events, from 0.
-    pub index: u32,
+    /// Which.
+    pub id: EventId,
     /// When.
     pub at: Timestamp,
     /// What.
@@ -140,6 +140,9 @@ pub enum LoadError {
 pub fn load_world(log: &Log) -> Result<Loaded, LoadError> {
     let chain = chain::link(log)?;
     let folded = fold::fold(&chain.records)?;
+    let before =
+        chain.begun.first().map_or(chain.no, |(first, _)| CommitNo(first.0.saturating_sub(1)));
+    let before = EventId { commit: before, index: u32::MAX };
     let mut ledger = Ledger::new(chain.next);
     for (commit, at) in chain.begun {
         ledger.began(commit, at);
@@ -162,6 +165,7 @@ pub fn load_world(log: &Log) -> Result<Loaded, LoadError> {
         epoch: chain.epoch,
         next: chain.next,
         events: folded.events,
+        complete_after: folded.cut.unwrap_or(before),
         quarantined: folded.quarantined,
         bytes: Bytes {
             log: log.records.iter().map(|record| record.bytes.len() as u64).sum(),
@@ -169,4 +173,13 @@ pub fn load_world(log: &Log) -> Result<Loaded, LoadError> {
         },
         ledger,
     })
+}
+
+// === impl Happened ===
+
+impl Happened {
+    /// Whether `next` follows right after it in the same commit.
+    pub fn precedes(&self, next: &Happened) -> bool {
+        self.id.commit == next.id.commit && self.id.index + 1 == next.id.index
+    }
 }

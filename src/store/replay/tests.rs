@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{EVENTS_KEPT, Happened, LoadError, load_world};
 use crate::model::commit::Commit;
-use crate::model::event::Event;
+use crate::model::event::{Event, EventId};
 use crate::model::id::{AppKey, ClusterId, CommitNo, Epoch, InstanceKey, Position};
 use crate::model::meta::Meta;
 use crate::model::row::{Key, Row, Write};
@@ -73,14 +73,19 @@ fn a_log_that_needs_several_threads_means_the_same() {
 #[test]
 fn the_newest_events_are_kept_with_their_ids() {
     let mut many = commit(2, 0);
-    many.events = (0..5_000).map(event).collect();
+    let count = u32::try_from(EVENTS_KEPT).expect("small") + 904;
+    many.events = (0..count).map(event).collect();
     let loaded = load_world(&log(&[(1, first_commit()), (1, many), (1, commit(3, 0))]));
-    let events = loaded.expect("a whole log").events;
+    let loaded = loaded.expect("a whole log");
+    let events = loaded.events;
     assert_eq!(events.len(), EVENTS_KEPT);
-    let (index, at) = (4_999, commit(2, 0).at);
-    let last_of_many = Happened { commit: CommitNo(2), index, at, event: event(4_999) };
+    let id = |commit, index| EventId { commit: CommitNo(commit), index };
+    let (last, at) = (count - 1, commit(2, 0).at);
+    let last_of_many = Happened { id: id(2, last), at, event: event(last) };
     assert_eq!(events[EVENTS_KEPT - 2], last_of_many);
-    assert_eq!((events[EVENTS_KEPT - 1].commit, events[EVENTS_KEPT - 1].index), (CommitNo(3), 0));
+    assert_eq!(events[EVENTS_KEPT - 1].id, id(3, 0));
+    assert_eq!(events[0].id, id(2, 905));
+    assert_eq!(loaded.complete_after, id(2, 904), "what is older is known to be missing");
     assert!(matches!(events[0].event, Event::AppTerminated { .. }));
 }
 

@@ -2,6 +2,7 @@
 
 mod container;
 mod durable;
+mod events;
 mod fleet;
 mod placement;
 mod process;
@@ -43,6 +44,8 @@ pub enum Figure {
     Tasks,
     /// The same 100,000 tasks with the log on etcd
     TasksEtcd,
+    /// Events to 1,000 consumers: how late, how many, and what those cost that do not read
+    Events,
     /// Placement alone on 10,000 agents
     Placement,
     /// `stayer dev` with nothing to do
@@ -83,6 +86,7 @@ impl Figure {
             Figure::AppsEtcd => fleet::apps_on_etcd(bench).await,
             Figure::Tasks => fleet::tasks(bench).await,
             Figure::TasksEtcd => fleet::tasks_on_etcd(bench).await,
+            Figure::Events => events::all(bench).await,
             Figure::Placement => placement::alone(bench),
             Figure::Idle => rest::idle(bench).await,
             Figure::Memory => rest::full(bench).await,

@@ -1,0 +1,171 @@
+//! Events as `/v2/events` tells them (contract 11): name, one line of JSON, and the frame round both.
+//!
+//! An event holds all its text needs but for a definition, which is looked up by whoever keeps events. Of what Marathon
+//! does not know, two notices tell a consumer that it has missed something; they are events too, so that any client can
+//! read them.
+
+mod frame;
+mod notice;
+mod plan;
+#[cfg(test)]
+mod tests;
+
+pub use frame::frame;
+pub use notice::{Notice, notice};
+pub use plan::Plans;
+
+use crate::contract::show::app;
+use crate::contract::show::text::{self, Numbers, Object};
+use crate::model::app::AppVersion;
+use crate::model::condition::Condition;
+use crate::model::event::{Event, StatusUpdate};
+use crate::model::id::AgentId;
+use crate::model::path::AppPath;
+use crate::model::time::Timestamp;
+
+/// The agent of something and that agent's host name.
+type Agent = Option<(AgentId, String)>;
+
+/// The name of an event (contract 11.2).
+pub const fn name(event: &Event) -> &'static str {
+    match event {
+        Event::ApiPost { .. } => "api_post_event",
+        Event::GroupChanged { .. } => "group_change_success",
+        Event::GroupChangeFailed { .. } => "group_change_failed",
+        Event::StepBegan(_) => "deployment_info",
+        Event::StepDone(_) => "deployment_step_success",
+        Event::DeploymentDone(_) => "deployment_success",
+        Event::DeploymentFailed { .. } => "deployment_failed",
+        Event::AppTerminated { .. } => "app_terminated_event",
+        Event::Status(_) => "status_update_event",
+        Event::InstanceChanged { .. } => "instance_changed_event",
+        Event::HealthChanged { .. } => "instance_health_changed_event",
+        Event::UnknownTerminated { .. } => "unknown_instance_terminated_event",
+    }
+}
+
+/// Writes the JSON of an event that happened at `at`, in one line. `definition` is the one that an `api_post_event` speaks
+/// of; of one that is gone the id is left.
+pub fn write(
+    out: &mut String,
+    event: &Event,
+    at: Timestamp,
+    definition: Option<&AppVersion>,
+    plans: Plans,
+) {
+    text::object_in(out, Numbers::Event, |object| {
+        members(object, event, definition, plans);
+        object.plain("eventType", name(event));
+        object.plain("timestamp", at);
+    });
+}
+
+fn members(out: &mut Object<'_>, event: &Event, definition: Option<&AppVersion>, plans: Plans) {
+    match event {
+        Event::ApiPost { client, uri, path, submitted, .. } => {
+            out.text("clientIp", client);
+            out.text("uri", uri);
+            out.raw("appDefinition", app_definition(path, definition, submitted.as_deref()));
+        }
+        Event::GroupChanged { group, version } => {
+            out.plain("groupId", group);
+            out.plain("version", version);
+        }
+        Event::GroupChangeFailed { group, version, reason } => {
+            out.plain("groupId", group);
+            out.plain("version", version);
+            out.text("reason", reason);
+        }
+        Event::StepBegan(step) | Event::StepDone(step) => {
+            out.object("plan", |object| plan::write(object, &step.plan, plans));
+            out.object("currentStep", |object| plan::actions(object, plan::current(step)));
+        }
+        Event::DeploymentDone(done) => {
+            out.plain("id", done.id);
+            out.object("plan", |object| plan::write(object, done, plans));
+        }
+        Event::DeploymentFailed { plan: failed, reason } => {
+            out.plain("id", failed.id);
+            out.object("plan", |object| plan::write(object, failed, plans));
+            out.text("reason", reason);
+        }
+        Event::AppTerminated { path } => out.plain("appId", path),
+        Event::Status(update) => status(out, update),
+        Event::InstanceChanged { instance, path, version, condition, agent } => {
+            out.plain("instanceId", instance.marathon(path));
+            out.plain("condition", condition.map_or("Scheduled", Condition::as_str));
+            out.plain("runSpecId", path);
+            place(out, agent);
+            out.plain("runSpecVersion", version);
+        }
+        Event::HealthChanged { instance, path, version, healthy } => {
+            out.plain("instanceId", instance.marathon(path));
+            out.plain("runSpecId", path);
+            match healthy {
+                Some(healthy) => out.raw("healthy", healthy),
+                None => out.null("healthy"),
+            }
+            out.plain("runSpecVersion", version);
+        }
+        Event::UnknownTerminated { instance, path, condition } => {
+            out.plain("instanceId", instance.marathon(path));
+            out.plain("runSpecId", path);
+            out.plain("condition", condition.as_str());
+        }
+    }
+}
+
+/// As it was submitted when `submitted` says which service ports it had then, else as it is stored.
+fn app_definition(
+    path: &AppPath,
+    definition: Option<&AppVersion>,
+    submitted: Option<&[u16]>,
+) -> String {
+    match (definition, submitted) {
+        (None, _) => text::object_text(|object| object.plain("id", path)),
+        (Some(row), None) => app::definition_in(row, Numbers::Event),
+        (Some(row), Some(ports)) => {
+            let mut spec = row.spec.clone();
+            for (slot, port) in spec.service_port_slots().into_iter().zip(ports) {
+                *slot = *port;
+            }
+            app::definition_submitted_in(&spec, row.version, Numbers::Event)
+        }
+    }
+}
+
+fn status(out: &mut Object<'_>, update: &StatusUpdate) {
+    let StatusUpdate { instance, task, incarnation, path, agent, .. } = update;
+    let (agent, host) = match agent {
+        Some((id, host)) => (Some(*id), host.as_str()),
+        None => (None, ""),
+    };
+    match agent {
+        Some(agent) => out.plain("slaveId", agent),
+        None => out.plain("slaveId", ""),
+    }
+    out.plain("taskId", instance.task(path, task, *incarnation));
+    out.plain("taskStatus", update.condition.task_state());
+    out.text("message", &update.message);
+    out.plain("appId", path);
+    out.text("host", host);
+    out.objects("ipAddresses", &update.ips, |object, address| {
+        object.plain("ipAddress", address);
+        object.plain("protocol", if address.is_ipv4() { "IPv4" } else { "IPv6" });
+    });
+    out.list("ports", &update.ports, text::write);
+    out.plain("version", update.version);
+}
+
+fn place(out: &mut Object<'_>, agent: &Agent) {
+    match agent {
+        Some((id, host)) => {
+            out.plain("agentId", id);
+            out.text("host", host);
+        }
+        None => {
+            out.null("agentId");
+            out.null("host");
+        }
+    }
+}
