@@ -24,7 +24,7 @@ use crate::wire::dial::Address;
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct AgentArgs {
-    /// What is done to agents; nothing to be one.
+    /// What to do to the agents of a server; without it an agent runs.
     #[command(subcommand)]
     pub verb: Option<AgentVerb>,
     /// Where servers take agents, HOST:PORT or unix:PATH, several with commas between them

@@ -1,5 +1,5 @@
-//! `stayer agent`: what runs tasks on one host, for the servers that it dials; with a verb, what people do to the agents of a
-//! server.
+//! `stayer agent`: what runs tasks on one host, for the servers that it dials. With a verb it is a client that looks after
+//! the agents of a server: [`verbs`].
 //!
 //! `stayer dev` is a server with this in the same process, so what an agent is told, what it says at its start and how its
 //! tasks are stopped is here and is used by both; the data directory holds `agent/` in either case, and one can take over
@@ -25,22 +25,14 @@ use crate::cli::server::make_dir;
 use crate::cli::{limits, signals};
 use crate::wire::message::{Dismissal, Leaving};
 
-/// Does what the verb says; without one, is an agent.
-///
-/// # Errors
-/// When there is no such agent, or the server does not answer well; without a verb those of an agent's start.
-pub async fn run(args: AgentArgs, console: &mut Console) -> Result<(), Failure> {
-    match args.verb {
-        Some(verb) => verbs::run(verb, console).await,
-        None => run_tasks(args, console).await,
-    }
-}
-
-/// Runs until it is told to end.
+/// Runs until it is told to end; with a verb, does that.
 ///
 /// # Errors
 /// When it cannot start; then nothing was changed. When a server says that it can never be taken.
-async fn run_tasks(args: AgentArgs, console: &mut Console) -> Result<(), Failure> {
+pub async fn run(args: AgentArgs, console: &mut Console) -> Result<(), Failure> {
+    if let Some(verb) = args.verb {
+        return verbs::run(verb, console).await;
+    }
     let mesos = match &args.mesos_config_dir {
         Some(dir) => mesos_dir(dir, console)?,
         None => MesosDir::default(),

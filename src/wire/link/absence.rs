@@ -122,13 +122,18 @@ impl Absence {
 
     /// Its loss, each time that is to be told.
     fn tell(&mut self, now: Timestamp) -> Option<Loss> {
-        let (why, again) = match self.lost {
-            None => (self.liveness.tick(now)?, false),
-            Some((why, next)) if now >= next => (why, true),
-            Some(_) => return None,
-        };
-        self.lost = Some((why, now + AGAIN));
-        planted!("loss-told-once", Some(why), Some(why).filter(|_| !again))
+        match self.lost {
+            None => {
+                let why = self.liveness.tick(now)?;
+                self.lost = Some((why, now + AGAIN));
+                Some(why)
+            }
+            Some((why, next)) if now >= next => {
+                self.lost = Some((why, now + AGAIN));
+                planted!("loss-told-once", Some(why), None)
+            }
+            Some(_) => None,
+        }
     }
 
     fn next_wake(&self) -> Timestamp {
