@@ -24,6 +24,7 @@ use crate::model::id::{AgentId, AgentKey, AppKey, ClusterId, Epoch};
 use crate::model::meta::Meta;
 use crate::model::world::World;
 use crate::store::any::AnyStore;
+use crate::store::codec::Quarantined;
 use crate::store::log::{Bid, LeadError, Log, Store, StoreError};
 use crate::store::replay::{Happened, LoadError, Loaded, load_world};
 use crate::wire::reverse::Peer;
@@ -100,10 +101,7 @@ pub async fn lead(
     let cluster = lead.head.cluster;
     let gauges = Gauges::default();
     gauges.log_bytes.set(i64::try_from(loaded.bytes.log).unwrap_or(i64::MAX));
-    gauges.quarantined.set(i64::try_from(loaded.quarantined.len()).unwrap_or(i64::MAX));
-    for row in &loaded.quarantined {
-        tracing::error!(what = ?row.what, why = %row.why, "a row cannot be read; it is kept, and what it speaks of is left alone");
-    }
+    report(&loaded.quarantined, &gauges);
     let clock = Clock::start(loaded.at);
     let brain =
         Brain::load(with_meta(loaded.world, cluster), lead.epoch, loaded.no, loaded.at, limits);
@@ -187,6 +185,13 @@ fn read(log: &Log) -> Result<(Loaded, Vec<Published>), LoadError> {
     };
     let kept = runs.into_iter().map(published).collect();
     Ok((loaded, kept))
+}
+
+fn report(quarantined: &[Quarantined], gauges: &Gauges) {
+    gauges.quarantined.set(i64::try_from(quarantined.len()).unwrap_or(i64::MAX));
+    for row in quarantined {
+        tracing::error!(what = ?row.what, why = %row.why, "a row cannot be read; it is kept, and what it speaks of is left alone");
+    }
 }
 
 /// Whatever ends the writer ends the brain and the fleet. Of a server that was deposed the views remain.
