@@ -38,6 +38,6 @@ FROM ${BASE} AS runtime
 COPY --from=build /out/ /
 ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 ENV STAYER_DATA_DIR=/var/lib/stayer
-EXPOSE 8080
+EXPOSE 8080 8081
 ENTRYPOINT ["stayer"]
 CMD ["dev"]

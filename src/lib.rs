@@ -44,8 +44,9 @@
 //! 6. A record holds at most 512 KiB; a bigger commit takes several and counts when its last is there.
 //! 7. The host is the agent's ledger: a sandbox and a container named by instance and incarnation. An existing one is
 //!    adopted, none is removed before its end is acknowledged.
-//! 8. Absence is never a licence to kill. A row leaves only when its agent has confirmed that nothing is left of it; what
-//!    no row knows is a stray, shown and left alone. An empty or unreadable log kills nothing.
+//! 8. Absence is never a licence to kill. A row leaves only when its agent has confirmed that nothing is left of it, or an
+//!    operator has forgotten that agent; what no row knows is a stray, shown and left alone. An empty or unreadable log
+//!    kills nothing.
 //! 9. An error from Docker, the store or the network means *unknown*, not *dead*. Every call has a deadline.
 //! 10. Everything has a bound: facts waiting, commits in flight, bytes per session. At the bound the sender waits or is
 //!     told 503; nothing is dropped.
@@ -62,6 +63,14 @@
 //! 6. A have is a fact, a row, a commit, and then acknowledged to the agent.
 //! 7. The rollout finds as many healthy as wanted; the part, the step and the deployment are done.
 //! 8. Nothing arrives? `next_wake` (backoff, overdue launch, unreachable window) turns the crank.
+//!
+//! ## Processes
+//!
+//! `stayer server` is `api`, `logic`, `store` and the leader's half of `wire`; `stayer agent` is `agent` and the other
+//! half. The agent dials and then serves on the connection that it dialled, so that no host has an open port. `stayer dev`
+//! is both in one process over a unix socket: the same code on the same directories, so either takes over from the other.
+//! An agent is its `agent.json`, not its host: several share a machine and an engine, and of two processes with one
+//! identity the one that is connected and answers is the agent (`control::fleet::twin`).
 //!
 //! ## Three machines, one simulator
 //!

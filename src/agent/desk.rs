@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, SetOnce, mpsc};
 
 use crate::agent::clock::Clock;
 use crate::agent::identity::{Home, Identity};
@@ -16,11 +16,14 @@ use crate::model::id::RunId;
 use crate::wire::link::MAX_BATCH;
 use crate::wire::link::agent::{AgentLink, NeedsPersist, Session};
 use crate::wire::logs::{LogRequest, NoLog};
-use crate::wire::message::{Hello, Refused};
+use crate::wire::message::{Dismissal, Hello, Leaving, Refused};
 use crate::wire::reverse::{Endpoints, LogSink, Opening};
 
 /// Between two looks at the time while there is no room to send.
 const ROOM: Duration = Duration::from_millis(100);
+
+/// The longest wait until a farewell has left.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Reads the logs of this host.
 pub trait LogReader: Send + Sync + 'static {
@@ -47,6 +50,12 @@ struct Shared {
     words: mpsc::Sender<Word>,
     /// There is something to say.
     news: Notify,
+    /// A session has ended.
+    ended: Notify,
+    /// The last dismissal, until a leader opens a session.
+    dismissal: Mutex<Option<Dismissal>>,
+    /// Set when this agent can never be taken.
+    turned_away: SetOnce<Dismissal>,
 }
 
 // === impl Desk ===
@@ -73,21 +82,68 @@ impl<L: LogReader> Desk<L> {
             clock,
             words,
             news: Notify::new(),
+            ended: Notify::new(),
+            dismissal: Mutex::new(None),
+            turned_away: SetOnce::new(),
         });
         tokio::spawn(take_news(shared.clone(), news));
         Desk { shared, logs }
     }
 
-    /// What the agent offers has changed.
-    pub fn offer(&self, inventory: Inventory) {
-        self.shared.link().offer(inventory);
+    /// Changes what the agent offers. Who finds an engine and who watches devices each change their own part.
+    pub fn change(&self, by: impl FnOnce(&mut Inventory)) {
+        {
+            let mut link = self.shared.link();
+            let mut inventory = link.inventory().clone();
+            by(&mut inventory);
+            link.offer(inventory);
+        }
         self.shared.news.notify_one();
+    }
+
+    /// Says farewell and waits until that has left; no session is opened after it.
+    pub async fn leave(&self, why: Leaving) {
+        let ended = self.shared.ended.notified();
+        let has_session = {
+            let mut link = self.shared.link();
+            link.leave(why);
+            link.session().is_some()
+        };
+        self.shared.news.notify_one();
+        if has_session {
+            // A leader that does not hear it finds out by the silence.
+            let _unheard = tokio::time::timeout(FAREWELL, ended).await;
+        }
+    }
+
+    /// Waits until a server says that this agent can never be taken.
+    pub async fn turned_away(&self) -> Dismissal {
+        self.shared.turned_away.wait().await.clone()
     }
 }
 
 impl<L: LogReader> Endpoints for Desk<L> {
     async fn hello(&self) -> Hello {
         self.shared.link().hello()
+    }
+
+    fn has_left(&self) -> bool {
+        self.shared.link().has_left()
+    }
+
+    /// What may be put right at the server is waited for. A twin has to be ended here or there.
+    async fn dismissed(&self, why: Dismissal) {
+        let last = self.shared.dismissal().replace(why.clone());
+        if last.as_ref() != Some(&why) {
+            tracing::warn!("a server turns this agent away: {why}");
+        }
+        match why {
+            Dismissal::Twin { .. } => {
+                // The first one counts.
+                let _set_before = self.shared.turned_away.set(why);
+            }
+            Dismissal::Cluster { .. } | Dismissal::Protocol { .. } => {}
+        }
     }
 
     async fn session(&self, opening: Opening) -> Result<(), Refused> {
@@ -97,8 +153,14 @@ impl<L: LogReader> Endpoints for Desk<L> {
         let session = self.shared.link().opened(self.shared.clock.now(), needs)?;
         drop(identity);
         // The shell is gone only when the agent ends.
-        let _over = self.shared.words.send(Word::Opened).await;
-        tokio::spawn(talk(self.shared.clone(), session, opening));
+        let _over = self.shared.words.send(Word::Opened(needs.cluster)).await;
+        self.shared.dismissal().take();
+        tracing::info!(cluster = %needs.cluster, epoch = %needs.epoch, "a leader has opened a session");
+        let shared = self.shared.clone();
+        tokio::spawn(async move {
+            talk(&shared, session, opening).await;
+            shared.ended.notify_waiters();
+        });
         Ok(())
     }
 
@@ -112,6 +174,10 @@ impl<L: LogReader> Endpoints for Desk<L> {
 impl Shared {
     fn link(&self) -> MutexGuard<'_, AgentLink> {
         self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn dismissal(&self) -> MutexGuard<'_, Option<Dismissal>> {
+        self.dismissal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An epoch that is accepted must not be forgotten (I10). A disk that fails refuses the session.
@@ -166,14 +232,14 @@ async fn take_news(shared: Arc<Shared>, mut news: mpsc::UnboundedReceiver<News>)
 
 /// One session, until either side ends it. Room to send is waited for beside everything else: two ends that each wait
 /// for the other to read first would wait for ever.
-async fn talk(shared: Arc<Shared>, session: Session, opening: Opening) {
+async fn talk(shared: &Shared, session: Session, opening: Opening) {
     let Opening { open: _, up, mut down, hang_up } = opening;
     let mut has_news = true;
     loop {
         if shared.pass_on().await.is_err() {
             return;
         }
-        let sleep = until_wake(&shared, has_news);
+        let sleep = until_wake(shared, has_news);
         tokio::select! {
             permit = up.reserve(), if has_news => {
                 let Ok(permit) = permit else { return shared.link().closed(session) };

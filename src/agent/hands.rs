@@ -123,18 +123,19 @@ impl<D: Runtime, P: Runtime> Hands<D, P> {
     }
 }
 
-/// Tells the mind when an engine goes away and when it is back. `ping` has a deadline of its own. Ends when nobody listens.
-pub async fn watch_engine<F>(ping: impl Fn() -> F, sights: mpsc::Sender<Sight>)
+/// Tells the mind when an engine goes away and when it is back, or there for the first time. `up` is whether the mind
+/// thinks that it answers; `ping` has a deadline of its own. Ends when nobody listens.
+pub async fn watch_engine<F>(ping: impl Fn() -> F, sights: mpsc::Sender<Sight>, up: bool)
 where
     F: Future<Output = Result<(), RuntimeError>>,
 {
-    let mut engine = Engine { up: true, wait: STEADY };
+    let mut engine = Engine { up, wait: STEADY };
     loop {
         tokio::time::sleep(engine.wait).await;
         let answer = ping().await;
         let Some(news) = engine.answered(answer.is_ok()) else { continue };
         match answer {
-            Ok(()) => tracing::info!("the engine answers again"),
+            Ok(()) => tracing::info!("the engine answers"),
             Err(error) => {
                 tracing::warn!(%error, "the engine does not answer; what runs is left alone");
             }

@@ -23,6 +23,8 @@ pub struct Resources {
     pub gpus: u32,
     /// Ports for dynamic use.
     pub ports: Option<Vec<PortRange>>,
+    /// The role that all of it is reserved for, as in `cpus(prod):4`.
+    pub role: Option<String>,
 }
 
 /// All that an operator says.
@@ -59,12 +61,12 @@ const PORTS: PortRange = PortRange { first: 31_000, last: 32_000 };
 /// When the host does not show what it has.
 pub fn inventory(offer: Offer, engine: Option<Engine>, data: &Path) -> io::Result<Inventory> {
     let Offer { hostname, address, attributes, role, resources, policy } = offer;
-    let Resources { cpus, mem, disk, gpus, ports } = resources;
+    let Resources { cpus, mem, disk, gpus, ports, role: reserved } = resources;
     Ok(Inventory {
         hostname: hostname.map_or_else(host_name, Ok)?,
         address,
         attributes,
-        role: role.unwrap_or_else(|| "*".to_owned()),
+        role: role.or(reserved).unwrap_or_else(|| "*".to_owned()),
         cpus: cpus.map_or_else(processors, Ok)?,
         mem: mem.map_or_else(memory, Ok)?,
         disk: disk.map_or_else(|| free_disk(data), Ok)?,
@@ -77,7 +79,8 @@ pub fn inventory(offer: Offer, engine: Option<Engine>, data: &Path) -> io::Resul
     })
 }
 
-/// Reads `cpus:4;mem:8192;disk:10240;gpus:2;ports:[31000-32000]`.
+/// Reads `cpus:4;mem:8192;disk:10240;gpus:2;ports:[31000-32000]`, each perhaps with the role it is reserved for, as in
+/// `cpus(prod):4`. An agent has one role.
 ///
 /// # Errors
 /// When a part is not in this form, or names what is not known.
@@ -85,6 +88,15 @@ pub fn parse_resources(text: &str) -> Result<Resources, BadText> {
     let mut found = Resources::default();
     for part in parts(text) {
         let (name, value) = pair(part)?;
+        let (name, role) = match name.strip_suffix(')').and_then(|name| name.split_once('(')) {
+            Some((name, role)) => (name, Some(role)),
+            None => (name, None),
+        };
+        if let Some(role) = role
+            && found.role.get_or_insert_with(|| role.to_owned()) != role
+        {
+            return Err(bad(part, "of another role than the rest: an agent has one role"));
+        }
         let amount = || micro(value).and_then(|micro| u64::try_from(micro).ok());
         let amount = || amount().ok_or_else(|| bad(part, "no amount"));
         match name {
@@ -97,6 +109,14 @@ pub fn parse_resources(text: &str) -> Result<Resources, BadText> {
         }
     }
     Ok(found)
+}
+
+/// Reads `31000-32000`, or several ranges with commas between them.
+///
+/// # Errors
+/// When it is not in this form.
+pub fn parse_ports(text: &str) -> Result<Vec<PortRange>, BadText> {
+    ports(&format!("[{text}]")).ok_or_else(|| bad(text, "no port range, as in 31000-32000"))
 }
 
 /// Reads `rack:rack-2;zone:a`. As in Mesos, `[…]` are ranges, `{…}` is a set, a number is a scalar, all else is text; the
@@ -238,6 +258,11 @@ mod tests {
         let ports = [PortRange { first: 80, last: 80 }, PortRange { first: 31_000, last: 32_000 }];
         assert_eq!(read.ports.as_deref(), Some(&ports[..]), "ascending and disjoint");
         assert_eq!(read.gpus, 2);
+        assert_eq!(parse_ports("31000-31500, 31501-32000").expect("ports"), ports[1..]);
+        assert!(parse_ports("31000").is_err() && parse_ports("2-1").is_err());
+        let read = parse_resources("cpus(prod):4;mem(prod):1024;disk:1").expect("resources");
+        assert_eq!((read.cpus, read.role.as_deref()), (Some(Cpus::whole(4)), Some("prod")));
+        assert!(parse_resources("cpus(prod):4;mem(test):1024").is_err());
         for text in [
             "cpus",
             "cpus:",

@@ -5,12 +5,14 @@
 //! - [`runtime`]: what is asked of a hand; [`docker`] and [`process`] are the hands, [`contained`] adds sandbox and record
 //!   to the first, [`hands`] holds both; [`fake`] plays a host for tests and benches.
 //! - [`fetch`], [`logs`], [`policy`], [`ports`]: what both hands need.
+//! - [`doctor`]: what is wrong on a host.
 //! - [`identity`], [`inventory`], [`clock`]: who the agent is, what it offers, what time it is.
 
 pub mod clock;
 pub mod contained;
 pub mod desk;
 pub mod docker;
+pub mod doctor;
 pub mod fake;
 pub mod fetch;
 pub mod hands;

@@ -65,7 +65,7 @@ fn in_use<T>(bound: io::Result<T>) -> bool {
 }
 
 /// The process that has a port, as far as this account may know.
-fn holder(port: u16) -> String {
+pub fn holder(port: u16) -> String {
     let sockets = sockets(port);
     let processes = procfs::process::all_processes().into_iter().flatten().flatten();
     for process in processes {
@@ -80,6 +80,13 @@ fn holder(port: u16) -> String {
         }
     }
     "a process of another account".to_owned()
+}
+
+/// The TCP ports of this host at which somebody waits.
+pub fn listening() -> BTreeSet<u16> {
+    let tcp = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flatten().flatten();
+    let waiting = tcp.filter(|entry| entry.state == procfs::net::TcpState::Listen);
+    waiting.map(|entry| entry.local_address.port()).collect()
 }
 
 /// The inodes of the sockets that wait at a port.

@@ -27,8 +27,8 @@ pub const WAITING: usize = 1_024;
 /// What comes from the leader.
 #[derive(Clone, Debug)]
 pub enum Word {
-    /// A session begins.
-    Opened,
+    /// A session begins, of this cluster.
+    Opened(ClusterId),
     /// A definition, as canonical JSON.
     Spec(SpecKey, Bytes),
     /// What instances shall be.
@@ -55,8 +55,8 @@ pub type EnvOf = Box<dyn Fn(&LaunchPlan) -> BTreeMap<String, String> + Send + Sy
 
 /// Who the agent is for its sandboxes.
 pub struct Launcher {
-    /// For labels.
-    pub cluster: ClusterId,
+    /// For labels; none before the first session.
+    pub cluster: Option<ClusterId>,
     /// For labels.
     pub agent: AgentId,
     /// Where sandboxes are made.
@@ -155,7 +155,10 @@ impl<D: Runtime, P: Runtime> Shell<D, P> {
 
     fn hear(&mut self, word: Word) {
         match word {
-            Word::Opened => self.mind.session_opened(),
+            Word::Opened(cluster) => {
+                self.launcher.cluster = Some(cluster);
+                self.mind.session_opened();
+            }
             Word::Spec(key, text) => match serde_json::from_slice::<Spec>(&text) {
                 Ok(spec) => self.mind.spec(key, Arc::new(spec)),
                 Err(error) => tracing::error!(?key, %error, "a definition cannot be read"),
@@ -291,7 +294,8 @@ impl Launcher {
         let env = (self.env)(&plan);
         let dir = self.sandboxes.join(plan.id.to_string());
         let LaunchPlan { id, key, spec_key, spec, place } = plan;
-        let (cluster, agent) = (self.cluster, self.agent);
+        let cluster = self.cluster.expect("nothing is launched before a session wants it");
+        let agent = self.agent;
         Launch { id, key, spec_key, spec, place, cluster, agent, env, dir }
     }
 }

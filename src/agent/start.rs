@@ -1,8 +1,9 @@
 //! An agent, put together: identity, hands, mind, desk and the dialling.
 //!
-//! `stayer dev` starts one beside its server; on a host of its own the same function is called with other addresses.
+//! `stayer dev` starts one beside its server, `stayer agent` one on a host of its own, with the addresses of its servers.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
@@ -27,15 +28,16 @@ use crate::agent::process::{ProcessConfig, ProcessRuntime};
 use crate::agent::shell::{Launcher, Shell};
 use crate::contract::env::{TaskEnv, task_env};
 use crate::model::agent::{Engine, Inventory};
-use crate::model::id::ClusterId;
+use crate::model::id::{AgentId, ClusterId};
 use crate::wire::dial::{Address, dial};
+use crate::wire::message::{Dismissal, Leaving};
 
 /// What an agent is told.
 pub struct AgentConfig {
     /// Its directory.
     pub dir: PathBuf,
-    /// The cluster it belongs to.
-    pub cluster: ClusterId,
+    /// The cluster it must belong to, where its starter knows it; else it learns that from the first leader.
+    pub cluster: Option<ClusterId>,
     /// The servers it dials.
     pub servers: Vec<Address>,
     /// What its operator says of it.
@@ -57,6 +59,7 @@ pub struct Agent {
     /// What plain processes can be held to.
     pub limits: cgroup::Limits,
     hands: Arc<AgentHands>,
+    desk: Arc<Desk<Journal>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -101,23 +104,22 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
     let AgentConfig { dir, cluster, servers, offer, fetch, search, keyring } = config;
     let host = |why| AgentError::Host { dir: dir.clone(), why };
     let (home, identity) = Home::open(&dir)?;
-    if let Some(theirs) = identity.cluster.filter(|theirs| *theirs != cluster) {
-        return Err(AgentError::Foreign { dir: dir.clone(), theirs, ours: cluster });
+    if let (Some(theirs), Some(ours)) = (identity.cluster, cluster)
+        && theirs != ours
+    {
+        return Err(AgentError::Foreign { dir: dir.clone(), theirs, ours });
     }
     let policy = offer.policy.clone();
     let found = find_engine(search.as_ref()).await;
     let engine = found.as_ref().map(|connection| connection.facts.clone()).map_err(Clone::clone);
-    let owner = Owner { cluster, agent: identity.id };
+    let owner = Owner { agent: identity.id };
     let was_used = contained::has_records(&dir).map_err(host)?;
-    let late = search.map(|search| LateDocker::new(search, owner, keyring, policy.clone()));
-    let docker = late.and_then(|late| engine_of(late, found, was_used)).map(Arc::new);
-    let process = ProcessConfig {
-        data: dir.clone(),
-        agent: identity.id,
-        fetch: fetch.clone(),
-        cgroups: PathBuf::from(cgroup::ROOT),
-    };
-    let process = ProcessRuntime::open(process).map_err(host)?;
+    let is_there = found.is_ok();
+    let docker = search.map(|search| {
+        let late = LateDocker::new(search, owner, keyring, policy.clone(), was_used);
+        Arc::new(late.with(found.ok()))
+    });
+    let process = processes(&dir, identity.id, fetch.clone()).map_err(host)?;
     let contained = match &docker {
         Some(docker) => {
             let fetcher = Fetcher::open(fetch).map_err(host)?;
@@ -126,13 +128,14 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
         None => None,
     };
     let facts = engine.as_ref().ok().map(|facts| facts.engine.clone());
-    let known = facts.or_else(|| docker.as_ref().map(|_| away()));
+    // Where its containers may run, one that does not answer is away and not none.
+    let known = facts.or_else(|| docker.as_ref().filter(|_| was_used).map(|_| away()));
     let inventory = inventory(offer, known, &dir).map_err(host)?;
     let clock = Clock::start();
     let hands = Hands { docker: contained, process: process.clone() };
     let bare = Arc::new(Hands { docker: docker.clone(), process: process.clone() });
     let launcher = Launcher {
-        cluster,
+        cluster: identity.cluster.or(cluster),
         agent: identity.id,
         sandboxes: dir.join("sandboxes"),
         env: environment(inventory.hostname.clone()),
@@ -154,11 +157,19 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
     let mut tasks = vec![tokio::spawn(shell.run())];
     tasks.push(tokio::spawn(async move { process.rotate_logs(LogLimits::default()).await }));
     if let Some(docker) = docker {
-        tasks.push(tokio::spawn(introduce(docker.clone(), desk.clone(), inventory.clone())));
-        tasks.push(tokio::spawn(watch_engine(move || ping(docker.clone()), ends.sights)));
+        if !is_there {
+            tasks.push(tokio::spawn(introduce(docker.clone(), desk.clone())));
+        }
+        let up = is_there || was_used;
+        tasks.push(tokio::spawn(watch_engine(move || ping(docker.clone()), ends.sights, up)));
     }
     tasks.extend(servers.into_iter().map(|server| tokio::spawn(dial(server, desk.clone()))));
-    Ok(Agent { inventory, engine, limits, hands: bare, tasks })
+    Ok(Agent { inventory, engine, limits, hands: bare, desk, tasks })
+}
+
+fn processes(dir: &Path, agent: AgentId, fetch: FetchConfig) -> io::Result<ProcessRuntime> {
+    let cgroups = PathBuf::from(cgroup::ROOT);
+    ProcessRuntime::open(ProcessConfig { data: dir.to_owned(), agent, fetch, cgroups })
 }
 
 async fn find_engine(search: Option<&Search>) -> Result<Connection, String> {
@@ -170,26 +181,15 @@ async fn find_engine(search: Option<&Search>) -> Result<Connection, String> {
     }
 }
 
-/// One that does not answer is away where its containers may run; it is looked for until it is back.
-fn engine_of(
-    late: LateDocker,
-    found: Result<Connection, String>,
-    was_used: bool,
-) -> Option<LateDocker> {
-    match found {
-        Ok(connection) => Some(late.with(connection)),
-        Err(_) => was_used.then_some(late),
-    }
-}
-
 fn away() -> Engine {
     Engine { name: "away".to_owned(), version: String::new(), api: String::new() }
 }
 
 /// Tells the leaders what the engine is, as soon as that is known.
-async fn introduce(docker: Arc<LateDocker>, desk: Arc<Desk<Journal>>, inventory: Inventory) {
-    let engine = Some(docker.facts().await.engine.clone());
-    desk.offer(Inventory { engine, ..inventory });
+async fn introduce(docker: Arc<LateDocker>, desk: Arc<Desk<Journal>>) {
+    let facts = docker.facts().await;
+    tracing::info!("the engine is {facts}");
+    desk.change(|inventory| inventory.engine = Some(facts.engine.clone()));
 }
 
 async fn ping(docker: Arc<LateDocker>) -> Result<(), crate::agent::runtime::RuntimeError> {
@@ -215,6 +215,16 @@ fn environment(hostname: String) -> crate::agent::shell::EnvOf {
 // === impl Agent ===
 
 impl Agent {
+    /// Says farewell to the leader, so that it knows what the silence means.
+    pub async fn leave(&self, why: Leaving) {
+        self.desk.leave(why).await;
+    }
+
+    /// Waits until a server says that this agent can never be taken.
+    pub async fn turned_away(&self) -> Dismissal {
+        self.desk.turned_away().await
+    }
+
     /// Stops the agent; what runs goes on.
     pub fn stop(&self) {
         for task in &self.tasks {

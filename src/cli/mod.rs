@@ -1,6 +1,6 @@
 //! How people type: one binary, its verbs and what they share.
 //!
-//! Every verb but `dev`, `store` and `replay` is a client of the public API and knows nothing that another client
+//! Every verb but `dev`, `server`, `agent`, `doctor`, `store` and `replay` is a client of the public API and knows nothing that another client
 //! could not know. The tree of verbs is here; each file beside this one is a verb or something that verbs share.
 
 use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -8,19 +8,24 @@ use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::cli::console::Console;
 use crate::cli::failure::{Exit, Failure};
 
+pub mod agent;
 pub mod app;
 pub mod bench;
 pub mod client;
 pub mod console;
 pub mod deployment;
 pub mod dev;
+pub mod doctor;
 pub mod events;
 pub mod explain;
 pub mod failure;
+pub mod limits;
 pub mod logging;
 pub mod logs;
 pub mod ps;
 pub mod replay;
+pub mod server;
+pub mod signals;
 pub mod store;
 pub mod table;
 pub mod talk;
@@ -62,6 +67,12 @@ pub struct Cli {
 pub enum Verb {
     /// Run a server and an agent in one process on this machine
     Dev(Box<dev::DevArgs>),
+    /// Run a server: the API, and what decides; agents on their hosts dial it
+    Server(Box<server::ServerArgs>),
+    /// Run an agent: what runs tasks on this host, for the servers that it dials; or look after those of a server
+    Agent(Box<agent::AgentArgs>),
+    /// Say what is wrong on this host, and what to do about it
+    Doctor(doctor::DoctorArgs),
     /// Create, show, change and remove apps
     App(app::AppArgs),
     /// List tasks
@@ -113,6 +124,9 @@ pub async fn run(cli: Cli, console: &mut Console) -> Exit {
 async fn dispatch(verb: Verb, console: &mut Console) -> Result<(), Failure> {
     match verb {
         Verb::Dev(args) => dev::run(*args, console).await,
+        Verb::Server(args) => server::run(*args, console).await,
+        Verb::Agent(args) => agent::run(*args, console).await,
+        Verb::Doctor(args) => doctor::run(args, console).await,
         Verb::App(args) => app::run(args, console).await,
         Verb::Ps(args) => ps::run(args, console).await,
         Verb::Logs(args) => logs::run(args, console).await,

@@ -64,7 +64,8 @@ pub trait Store: Send + Sync + 'static {
     /// says [`Lease::Kept`] for ever.
     fn lease(&self) -> watch::Receiver<Lease>;
 
-    /// Gives the leadership up, so that the next server need not wait. Nothing may be appended under it afterwards.
+    /// Tells other servers that this one ends, so that none need wait before it leads. Until one does, what is appended
+    /// still counts.
     fn resign(&self) -> impl Future<Output = ()> + Send;
 }
 

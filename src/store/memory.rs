@@ -274,9 +274,7 @@ impl Store for Memory {
         watch::Sender::new(Lease::Kept).subscribe()
     }
 
-    async fn resign(&self) {
-        self.with(|log| log.led = false);
-    }
+    async fn resign(&self) {}
 }
 
 fn no_answer() -> AppendError {

@@ -11,10 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::net::sockopt;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::wire::reverse::{Endpoints, serve};
+use crate::wire::reverse::{Endpoints, Served, serve};
+
+/// Where a server takes agents unless its address says otherwise.
+pub const AGENTS_PORT: u16 = 8081;
 
 /// The longest wait for a connection.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -25,7 +27,8 @@ const STEADY: Duration = Duration::from_secs(5);
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Where a server takes agents' connections: `unix:PATH` or `HOST:PORT`.
+/// Where a server takes agents' connections: `unix:PATH` or `HOST:PORT`; written also as `http://HOST:PORT`, and without
+/// the port for [`AGENTS_PORT`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// A socket on this host.
@@ -36,8 +39,18 @@ pub enum Address {
 
 /// The text is no address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is neither unix:PATH nor HOST:PORT")]
-pub struct NoAddress(String);
+#[error("{text:?} {why}")]
+pub struct NoAddress {
+    text: String,
+    why: &'static str,
+}
+
+/// Says how dialling goes: what is new at once, the same again ever more seldom.
+#[derive(Debug, Default)]
+struct Voice {
+    last: String,
+    times: u64,
+}
 
 /// Waits that double, each anywhere between half and all of it: agents that lost one server do not come back as one.
 #[derive(Debug)]
@@ -47,23 +60,24 @@ struct Backoff {
     waits: u64,
 }
 
-/// Keeps one connection to the server at `address` and answers on it. Ends only when it is dropped.
+/// Keeps one connection to the server at `address` and answers on it. Ends when the agent has left, or it is dropped.
 pub async fn dial<E: Endpoints>(address: Address, endpoints: Arc<E>) {
-    let mut backoff = Backoff::new();
+    let (mut backoff, mut voice) = (Backoff::new(), Voice::default());
     loop {
         let mut attempt = pin!(connect_and_serve(&address, endpoints.clone()));
         let outcome = tokio::select! {
             outcome = &mut attempt => outcome,
             () = tokio::time::sleep(STEADY) => {
                 backoff.reset();
+                voice = Voice::default();
                 attempt.await
             }
         };
-        let wait = backoff.wait();
-        match outcome {
-            Ok(()) => tracing::info!(%address, ?wait, "the server closed the connection"),
-            Err(error) => tracing::info!(%address, ?wait, %error, "no connection to the server"),
+        if endpoints.has_left() {
+            return;
         }
+        let wait = backoff.wait();
+        voice.say(&address, &outcome);
         tokio::time::sleep(wait).await;
     }
 }
@@ -71,27 +85,18 @@ pub async fn dial<E: Endpoints>(address: Address, endpoints: Arc<E>) {
 async fn connect_and_serve<E: Endpoints>(
     address: &Address,
     endpoints: Arc<E>,
-) -> Result<(), io::Error> {
+) -> io::Result<Served> {
     match address {
         Address::Unix(path) => {
             let stream = in_time(UnixStream::connect(path)).await?;
-            answer(stream, endpoints).await
+            Ok(serve(stream, endpoints).await)
         }
         Address::Tcp(name) => {
             let stream = in_time(TcpStream::connect(name)).await?;
-            stream.set_nodelay(true)?;
-            keep_alive(&stream)?;
-            answer(stream, endpoints).await
+            tune(&stream)?;
+            Ok(serve(stream, endpoints).await)
         }
     }
-}
-
-async fn answer<S, E>(stream: S, endpoints: Arc<E>) -> Result<(), io::Error>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    E: Endpoints,
-{
-    serve(stream, endpoints).await.map_err(io::Error::other)
 }
 
 async fn in_time<T>(connect: impl Future<Output = io::Result<T>>) -> io::Result<T> {
@@ -99,9 +104,14 @@ async fn in_time<T>(connect: impl Future<Output = io::Result<T>>) -> io::Result<
     tokio::time::timeout(CONNECT_DEADLINE, connect).await.map_err(late)?
 }
 
-/// Lets the kernel find a server that is gone without a word. A session would be missed by its beats; a connection to a
-/// server that does not lead has none, and must work when that server comes to lead.
-fn keep_alive(stream: &TcpStream) -> io::Result<()> {
+/// Sends frames as they come, and lets the kernel find another side that is gone without a word. A session would be
+/// missed by its beats; a connection to a server that does not lead has none, and must work when that server comes to
+/// lead.
+///
+/// # Errors
+/// When the kernel refuses, as for a connection that is gone.
+pub fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
     sockopt::set_socket_keepalive(stream, true)?;
     sockopt::set_tcp_keepidle(stream, Duration::from_secs(5))?;
     sockopt::set_tcp_keepintvl(stream, Duration::from_secs(2))?;
@@ -111,18 +121,46 @@ fn keep_alive(stream: &TcpStream) -> io::Result<()> {
 
 // === impl Address ===
 
+impl Address {
+    /// Whether the way there stays on this host, as far as the name says it.
+    pub fn is_local(&self) -> bool {
+        let Address::Tcp(name) = self else { return true };
+        let host = name.rsplit_once(':').map_or(name.as_str(), |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+    }
+}
+
 impl FromStr for Address {
     type Err = NoAddress;
 
     fn from_str(text: &str) -> Result<Address, NoAddress> {
-        if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
-            return Ok(Address::Unix(PathBuf::from(path)));
+        let no = |why| NoAddress { text: text.to_owned(), why };
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = Some(path).filter(|path| !path.is_empty());
+            return path.map(|path| Address::Unix(path.into())).ok_or_else(|| no("names no path"));
         }
-        match text.rsplit_once(':') {
-            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
-                Ok(Address::Tcp(text.to_owned()))
-            }
-            Some(_) | None => Err(NoAddress(text.to_owned())),
+        if text.starts_with("https://") {
+            return Err(no(
+                "asks for TLS, which agents and servers do not speak with each other yet",
+            ));
+        }
+        let plain = text.strip_prefix("http://").unwrap_or(text);
+        let plain = plain.strip_suffix('/').unwrap_or(plain);
+        // The colons of an IPv6 address stand in brackets.
+        let after = plain.rfind(']').map_or(0, |end| end + 1);
+        let (host, port) = match plain[after..].find(':') {
+            Some(colon) => plain.split_at(after + colon),
+            None => (plain, ""),
+        };
+        let odd = |c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '@');
+        if host.is_empty() || host.contains(odd) {
+            return Err(no("is neither unix:PATH nor HOST:PORT"));
+        }
+        match port.strip_prefix(':').map(str::parse::<u16>) {
+            None => Ok(Address::Tcp(format!("{host}:{AGENTS_PORT}"))),
+            Some(Ok(port)) => Ok(Address::Tcp(format!("{host}:{port}"))),
+            Some(Err(_)) => Err(no("is neither unix:PATH nor HOST:PORT")),
         }
     }
 }
@@ -133,6 +171,39 @@ impl std::fmt::Display for Address {
             Address::Unix(path) => write!(f, "unix:{}", path.display()),
             Address::Tcp(name) => f.write_str(name),
         }
+    }
+}
+
+// === impl Voice ===
+
+impl Voice {
+    fn say(&mut self, address: &Address, outcome: &io::Result<Served>) {
+        let text = told(address, outcome);
+        if self.last != text {
+            *self = Voice { last: text, times: 0 };
+        }
+        self.times += 1;
+        match self.times {
+            1 => tracing::warn!("{}; it is dialled again, and tasks go on", self.last),
+            times if times.is_power_of_two() => {
+                tracing::warn!("{}, {times} times by now", self.last);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn told(address: &Address, outcome: &io::Result<Served>) -> String {
+    match outcome {
+        Err(error) => format!("no server answers at {address}: {error}"),
+        Ok(Served { asked: false, .. }) => format!(
+            "what answers at {address} takes no agents; a server takes them where its --agents-listen says, port \
+             {AGENTS_PORT} unless told"
+        ),
+        Ok(Served { broke: Some(error), .. }) => {
+            format!("the connection to the server at {address} broke: {error}")
+        }
+        Ok(Served { broke: None, .. }) => format!("the server at {address} closed the connection"),
     }
 }
 
@@ -166,9 +237,46 @@ mod tests {
             let address: Address = text.parse().expect(text);
             assert_eq!(address.to_string(), text);
         }
-        for text in ["", "unix:", "host", "host:", ":8081", "host:99999", "/run/stayer.sock"] {
+        let short = [
+            ("stayer.example", "stayer.example:8081"),
+            ("http://10.0.0.1:9000/", "10.0.0.1:9000"),
+            ("http://stayer.example", "stayer.example:8081"),
+            ("[::1]", "[::1]:8081"),
+        ];
+        for (text, local) in
+            [("unix:/a", true), ("[::1]:1", true), ("localhost", true), ("h", false)]
+        {
+            assert_eq!(text.parse::<Address>().expect(text).is_local(), local, "{text}");
+        }
+        for (text, whole) in short {
+            assert_eq!(text.parse::<Address>().expect(text).to_string(), whole);
+        }
+        let none = [
+            "",
+            "unix:",
+            "host:",
+            ":8081",
+            "host:99999",
+            "/run/stayer.sock",
+            "https://h:1",
+            "h:1/x",
+        ];
+        for text in none {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_same_trouble_is_told_ever_more_seldom() {
+        let address = Address::Tcp("127.0.0.1:8081".to_owned());
+        let mut voice = Voice::default();
+        for times in 1..=3 {
+            voice.say(&address, &Err(io::ErrorKind::ConnectionRefused.into()));
+            assert_eq!(voice.times, times);
+        }
+        voice.say(&address, &Ok(Served { asked: false, broke: None }));
+        assert_eq!(voice.times, 1, "what is new is told at once");
+        assert!(voice.last.contains("--agents-listen"), "{}", voice.last);
     }
 
     #[test]

@@ -59,6 +59,32 @@ pub enum Refused {
     Unable(String),
 }
 
+/// Why a server takes no agent, at `POST /v1/dismissal`; it hangs up after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Dismissal {
+    /// Another run with the same identity is connected, and answers when it is asked.
+    #[error(
+        "another process with the identity of this agent is connected from {from} and answers: was its data directory \
+         copied? Two would run the same tasks"
+    )]
+    Twin {
+        /// Where the other one dialled from.
+        from: String,
+    },
+    /// The server leads another cluster than the one that the agent belongs to.
+    #[error("the server is cluster {ours} and this agent belongs to another")]
+    Cluster {
+        /// The server's.
+        ours: ClusterId,
+    },
+    /// It speaks none of the agent's protocols.
+    #[error("the server speaks protocols {} to {}; upgrade whichever is older", .ours.start(), .ours.end())]
+    Protocol {
+        /// The server's.
+        ours: RangeInclusive<u16>,
+    },
+}
+
 /// From leader to agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Down {

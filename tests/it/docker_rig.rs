@@ -136,6 +136,13 @@ impl Engine {
         Wires { name, engine: self.clone() }
     }
 
+    /// Removes every container with this label, if the engine is there.
+    pub fn remove_labelled(&self, label: &str) {
+        if self.attempt(&["version"]).status.success() {
+            self.remove(&self.labelled(label));
+        }
+    }
+
     fn remove(&self, containers: &[String]) {
         if containers.is_empty() {
             return;
@@ -224,9 +231,7 @@ impl DerefMut for Docked {
 impl Drop for Docked {
     fn drop(&mut self) {
         drop(self.stayer.take());
-        if self.engine.attempt(&["version"]).status.success() {
-            self.engine.remove(&self.containers());
-        }
+        self.engine.remove_labelled(&format!("stayer.agent={}", self.agent));
     }
 }
 

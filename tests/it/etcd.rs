@@ -1,12 +1,14 @@
 //! A server whose log is in etcd, and what becomes of it when etcd is away, frozen, somebody else's or wrong.
 
 use std::path::Path;
+use std::time::Duration;
 
 use etcd_client::{Client, DeleteOptions, GetOptions};
 use serde_json::{Value, json};
 
+use crate::cluster::Cluster;
 use crate::etcd_rig::EtcdServer;
-use crate::rig::{Ended, Stayer, command, ids, run, sleeper};
+use crate::rig::{Ended, PATIENCE, Slice, Stayer, command, ids, run, sleeper};
 
 fn store(etcd: &EtcdServer) -> String {
     format!("etcd://{}/it", etcd.endpoint())
@@ -140,6 +142,47 @@ async fn a_second_server_on_the_same_store_refuses_and_says_who_leads() {
     first.get("/v2/info").await.expect(200);
     first.launch(&sleeper("/goes-on", json!({}))).await;
     first.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_on_another_host_goes_on_where_a_dead_one_ended() {
+    let etcd = EtcdServer::start(&[]);
+    let store = store(&etcd);
+    let mut cluster = Cluster::with(&["--store", &store]).await;
+    let other_door = format!("127.0.0.1:{}", cluster.ports.port(Slice::SIZE - 2));
+    let both = format!("{},{other_door}", cluster.agents());
+    cluster.agent("a1").server(&both).start().await;
+    cluster.launch(&sleeper("/stays", json!({}))).await;
+    let tasks = cluster.running("/stays", 1).await;
+    let process = cluster.process(&tasks[0], "sleep").await;
+
+    cluster.kill();
+    let mut operator = client(&etcd).await;
+    // Nobody can tell a dead server from a slow one before its lease has ended.
+    let mut servers = async || {
+        let all = Some(GetOptions::new().with_prefix());
+        operator.get("/stayer/it/servers/", all).await.expect("it answers").kvs().len()
+    };
+    let freed = async {
+        while servers().await > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, freed).await.expect("a lease ends");
+    let dir = tempfile::tempdir().expect("a directory");
+    let args = ["--store", &store, "--agents-listen", &other_door];
+    let other = Stayer::server(dir, &args).await;
+    assert_eq!(ids(&other.running("/stays", 1).await), ids(&tasks));
+    other.launch(&sleeper("/new", json!({}))).await;
+    other.running("/new", 1).await;
+    assert_eq!(other.process(&tasks[0], "sleep").await.pid, process.pid);
+
+    let first = run(command()
+        .args(["server", "--listen", "127.0.0.1:0", "--agents-listen", "127.0.0.1:0"])
+        .args(["--store", &store, "--data-dir"])
+        .arg(cluster.dir()));
+    assert!(first.err.contains(&format!("the server at {} (epoch ", other.url)), "{}", first.err);
+    other.clear().await;
 }
 
 #[tokio::test]

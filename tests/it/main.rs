@@ -10,14 +10,17 @@
 
 mod rig;
 
+mod cluster;
 mod docker_rig;
 #[path = "../../src/store/etcd/rig.rs"]
 mod etcd_rig;
 mod proc;
 mod registry;
 
+mod agents;
 mod changes;
 mod docker;
+mod doctor;
 mod engine;
 mod environment;
 mod etcd;

@@ -1,4 +1,4 @@
-//! A running `stayer dev` and how to talk to it.
+//! A running `stayer dev`, or `stayer server`, and how to talk to it.
 //!
 //! Each server has a data directory and a slice of host ports of its own, so that tests run beside each other, in this and
 //! in other processes. Whatever a test does, what it started is gone when its [`Stayer`] is dropped.
@@ -37,6 +37,7 @@ pub struct Stayer {
     /// Its host ports.
     pub ports: Slice,
     child: Child,
+    verb: &'static str,
     args: Vec<String>,
     envs: Vec<(String, String)>,
     client: Client,
@@ -160,12 +161,27 @@ impl Stayer {
 
     /// A server over a data directory.
     pub async fn in_dir(data: TempDir, args: Vec<String>, envs: Vec<(String, String)>) -> Stayer {
+        Stayer::of_verb("dev", data, args, envs).await
+    }
+
+    /// A server without an agent in its process; agents dial [`Stayer::agents`].
+    pub async fn server(data: TempDir, args: &[&str]) -> Stayer {
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        Stayer::of_verb("server", data, args, Vec::new()).await
+    }
+
+    async fn of_verb(
+        verb: &'static str,
+        data: TempDir,
+        args: Vec<String>,
+        envs: Vec<(String, String)>,
+    ) -> Stayer {
         // Before anything is started that a panic would leave behind.
         stayer::cli::client::install_tls();
         let client = Client::builder().timeout(PATIENCE).build().expect("a client");
         let ports = Slice::claim();
-        let Started { child, banner, url } = spawn(data.path(), &ports, &args, &envs);
-        let stayer = Stayer { url, data, banner, ports, child, args, envs, client };
+        let Started { child, banner, url } = spawn(verb, data.path(), &ports, &args, &envs);
+        let stayer = Stayer { url, data, banner, ports, child, verb, args, envs, client };
         stayer.until("the server answers", Stayer::answers).await;
         stayer
     }
@@ -192,9 +208,25 @@ impl Stayer {
     /// Starts the server again on the same data.
     pub async fn restart(&mut self) {
         let Started { child, banner, url } =
-            spawn(self.data.path(), &self.ports, &self.args, &self.envs);
+            spawn(self.verb, self.data.path(), &self.ports, &self.args, &self.envs);
         (self.child, self.banner, self.url) = (child, banner, url);
         self.until("the server answers", Stayer::answers).await;
+    }
+
+    /// Starts again on the same data, as `server` or as `dev`.
+    pub async fn become_verb(&mut self, verb: &'static str) {
+        self.verb = verb;
+        // What only the agent takes.
+        self.args.retain(|arg| arg != "--no-engine" || verb == "dev");
+        if verb == "dev" && self.args.is_empty() {
+            self.args.push("--no-engine".to_owned());
+        }
+        self.restart().await;
+    }
+
+    /// Where agents dial a server that has none in its process.
+    pub fn agents(&self) -> String {
+        agents(&self.ports)
     }
 
     async fn answers(&self) -> bool {
@@ -349,7 +381,7 @@ impl Stayer {
     }
 
     /// Removes every app and waits until nothing of them is left.
-    async fn clear(&self) {
+    pub async fn clear(&self) {
         let apps = self.get("/v2/apps").await;
         if apps.status != 200 {
             return;
@@ -453,20 +485,43 @@ fn stderr_of(data: &Path) -> PathBuf {
     data.join("stderr")
 }
 
-/// Starts the binary and reads what it says until it names its address.
-fn spawn(data: &Path, ports: &Slice, args: &[String], envs: &[(String, String)]) -> Started {
-    let path = stderr_of(data);
-    let stderr = File::options().create(true).append(true).open(&path).expect("a file");
+fn agents(ports: &Slice) -> String {
+    format!("127.0.0.1:{}", ports.port(Slice::SIZE - 1))
+}
+
+/// Starts a server and reads where it answers.
+fn spawn(
+    verb: &str,
+    data: &Path,
+    ports: &Slice,
+    args: &[String],
+    envs: &[(String, String)],
+) -> Started {
     let mut command = command();
-    command.args(["dev", "--data-dir"]).arg(data);
+    command.args([verb, "--data-dir"]).arg(data);
     let given = |flag: &str| args.iter().any(|arg| arg.starts_with(flag));
     if !given("--listen") {
         command.args(["--listen", "127.0.0.1:0"]);
     }
-    if !given("--resources") {
-        command.arg("--resources").arg(ports.resources());
+    match verb {
+        "dev" if !given("--resources") => {
+            command.arg("--resources").arg(ports.resources());
+        }
+        "server" if !given("--agents-listen") => {
+            command.arg("--agents-listen").arg(agents(ports));
+        }
+        _ => {}
     }
     command.args(args).envs(envs.iter().map(|(name, value)| (name, value)));
+    let (child, banner) = begin(&mut command, &stderr_of(data));
+    let after = banner.split("http://").nth(1).expect("an address");
+    let address: String = after.chars().take_while(|c| !c.is_whitespace() && *c != '/').collect();
+    Started { child, banner, url: format!("http://{address}") }
+}
+
+/// Starts a process of ours and reads its banner; what it writes on standard error is added to a file.
+pub fn begin(command: &mut Command, path: &Path) -> (Child, String) {
+    let stderr = File::options().create(true).append(true).open(path).expect("a file");
     let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("it starts");
     let stdout = child.stdout.take().expect("piped");
     let (lines, received) = mpsc::channel();
@@ -477,19 +532,17 @@ fn spawn(data: &Path, ports: &Slice, args: &[String], envs: &[(String, String)])
         }
     });
     let mut banner = String::new();
-    // Its last line names the address a second time.
-    loop {
+    // Its last line follows an empty one.
+    let (mut is_after_gap, mut is_last) = (false, false);
+    while !is_last {
         let line = received.recv_timeout(PATIENCE).unwrap_or_else(|_| {
             let _ended = child.kill();
-            let said = std::fs::read_to_string(&path).unwrap_or_default();
+            let said = std::fs::read_to_string(path).unwrap_or_default();
             panic!("no banner, but: {banner}\n{said}")
         });
         writeln!(banner, "{line}").expect("it is a String");
-        if line.starts_with("Try it:") {
-            break;
-        }
+        is_last = is_after_gap;
+        is_after_gap = line.is_empty();
     }
-    let after = banner.split("http://").nth(1).expect("an address");
-    let address: String = after.chars().take_while(|c| !c.is_whitespace() && *c != '/').collect();
-    Started { child, banner, url: format!("http://{address}") }
+    (child, banner)
 }

@@ -173,7 +173,7 @@ fn addresses(networks: BTreeMap<String, Endpoint>) -> Vec<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::id::{AgentId, ClusterId};
+    use crate::model::id::AgentId;
     use serde_json::json;
 
     fn state(value: &serde_json::Value) -> FoundState {
@@ -181,8 +181,7 @@ mod tests {
     }
 
     fn read(inspection: serde_json::Value) -> FoundState {
-        let owner =
-            Owner { cluster: ClusterId(uuid::Uuid::nil()), agent: AgentId(uuid::Uuid::nil()) };
+        let owner = Owner { agent: AgentId(uuid::Uuid::nil()) };
         seen(serde_json::from_value(inspection).expect("an inspection"), owner).state
     }
 

@@ -6,9 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::agent::runtime::{Launch, SandboxId};
 use crate::model::have::SpecKey;
-use crate::model::id::{
-    APP_TASK, AgentId, AppKey, ClusterId, Incarnation, InstanceId, InstanceKey, Version,
-};
+use crate::model::id::{APP_TASK, AgentId, AppKey, Incarnation, InstanceId, InstanceKey, Version};
 use crate::model::time::Timestamp;
 
 /// The cluster that a container belongs to.
@@ -23,12 +21,11 @@ const VERSION: &str = "stayer.version";
 const APP: &str = "stayer.app";
 const TASK_ID: &str = "MESOS_TASK_ID";
 
-/// Whose containers an agent looks after.
+/// Whose containers an agent looks after. Several agents may share one engine; each belongs to one cluster for ever, so
+/// that its id says that too, also while it has not met its cluster yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// The cluster.
-    pub cluster: ClusterId,
-    /// The agent: several may share one engine.
+    /// The agent.
     pub agent: AgentId,
 }
 
@@ -62,9 +59,7 @@ pub fn write(launch: &Launch) -> BTreeMap<String, String> {
 
 /// Which life a container is, if its labels say that it is `owner`'s.
 pub fn read<'a>(owner: Owner, label: impl Fn(&str) -> Option<&'a str>) -> Option<Identity> {
-    let is_ours =
-        label(CLUSTER)? == owner.cluster.to_string() && label(AGENT)? == owner.agent.to_string();
-    if !is_ours {
+    if label(AGENT)? != owner.agent.to_string() {
         return None;
     }
     let app = AppKey(label(APP_KEY)?.parse().ok()?);

@@ -1,7 +1,8 @@
 //! An engine that may be away when its agent starts, and is found by whoever asks it first afterwards.
 //!
 //! Where containers of an agent were made, an engine that does not answer is away, not none: what is asked of it has an
-//! unknown outcome until it is found, and nothing is concluded (house.md, invariant 9).
+//! unknown outcome until it is found, and nothing is concluded (house.md, invariant 9). Where none were made, there is
+//! nothing to list until one is installed or started.
 
 use tokio::sync::SetOnce;
 
@@ -17,6 +18,7 @@ use crate::agent::runtime::{
 use crate::model::agent::Policy;
 use crate::model::end::End;
 use crate::model::policy::violations;
+use crate::model::reason::Reason;
 use crate::model::time::Timestamp;
 
 /// The engine of a host, found now or later.
@@ -26,6 +28,8 @@ pub struct LateDocker {
     owner: Owner,
     keyring: Keyring,
     policy: Policy,
+    /// Whether containers of this agent may exist.
+    was_used: bool,
     found: SetOnce<DockerRuntime>,
 }
 
@@ -33,14 +37,20 @@ pub struct LateDocker {
 
 impl LateDocker {
     /// One that is looked for when it is asked.
-    pub fn new(search: Search, owner: Owner, keyring: Keyring, policy: Policy) -> LateDocker {
-        LateDocker { search, owner, keyring, policy, found: SetOnce::new() }
+    pub fn new(
+        search: Search,
+        owner: Owner,
+        keyring: Keyring,
+        policy: Policy,
+        was_used: bool,
+    ) -> LateDocker {
+        LateDocker { search, owner, keyring, policy, was_used, found: SetOnce::new() }
     }
 
-    /// The same, with what was found.
+    /// The same, with what was found, if anything was.
     #[must_use]
-    pub fn with(self, connection: Connection) -> LateDocker {
-        let found = SetOnce::new_with(Some(self.runtime(connection)));
+    pub fn with(self, connection: Option<Connection>) -> LateDocker {
+        let found = SetOnce::new_with(connection.map(|connection| self.runtime(connection)));
         LateDocker { found, ..self }
     }
 
@@ -63,7 +73,13 @@ impl LateDocker {
         tail: Option<u32>,
         follow: bool,
     ) -> Result<Logs, RuntimeError> {
-        self.engine().await?.logs(id, stream, tail, follow).await
+        match self.engine().await {
+            Ok(engine) => engine.logs(id, stream, tail, follow).await,
+            Err(RuntimeError::Unknown(detail)) if !self.was_used => {
+                Err(RuntimeError::Refused(Reason::NoEngine { detail }))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// What the engine is, once it is found.
@@ -91,7 +107,11 @@ impl LateDocker {
 
 impl Runtime for LateDocker {
     async fn list(&self) -> Result<Vec<Found>, RuntimeError> {
-        self.engine().await?.list().await
+        match self.engine().await {
+            Ok(engine) => engine.list().await,
+            Err(_) if !self.was_used => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
     async fn prepare(&self, launch: &Launch, progress: &Progress) -> Result<(), RuntimeError> {

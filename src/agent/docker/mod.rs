@@ -260,10 +260,7 @@ impl fmt::Debug for DockerRuntime {
 
 impl Runtime for DockerRuntime {
     async fn list(&self) -> Result<Vec<Found>, RuntimeError> {
-        let marks = [
-            format!("{}={}", labels::CLUSTER, self.owner.cluster),
-            format!("{}={}", labels::AGENT, self.owner.agent),
-        ];
+        let marks = [format!("{}={}", labels::AGENT, self.owner.agent)];
         let filters = serde_json::json!({ "label": marks }).to_string();
         let path = format!("/containers/json?all=1&filters={}", raw::escaped(&filters));
         let listed: Vec<Listed> =

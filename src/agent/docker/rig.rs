@@ -135,7 +135,8 @@ pub fn launch(owner: Owner, spec: Spec, ports: Vec<Option<u16>>) -> Launch {
             disk,
             fields: Vec::new(),
         },
-        cluster: owner.cluster,
+        // By the cluster all that a test makes is found again, also for another agent.
+        cluster: ClusterId(owner.agent.0),
         agent: owner.agent,
         env: BTreeMap::from([("GREETING".to_owned(), "hello".to_owned())]),
         dir: std::env::temp_dir().join(format!("stayer-docker-test-{id}")),
@@ -144,7 +145,7 @@ pub fn launch(owner: Owner, spec: Spec, ports: Vec<Option<u16>>) -> Launch {
 
 /// An owner that nobody else is.
 pub fn owner() -> Owner {
-    Owner { cluster: ClusterId(uuid()), agent: AgentId(uuid()) }
+    Owner { agent: AgentId(uuid()) }
 }
 
 /// A UUID that no other test has: the process, then a counter.
@@ -203,7 +204,7 @@ impl Rig {
 
     /// Removes what the test left.
     pub async fn clear(self) {
-        let marks = vec![format!("{}={}", labels::CLUSTER, self.owner.cluster)];
+        let marks = vec![format!("{}={}", labels::CLUSTER, self.owner.agent)];
         let filters = [("label".to_owned(), marks)].into();
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
         for container in self.engine.list_containers(Some(options)).await.expect("a list") {
@@ -221,7 +222,7 @@ impl Drop for Rig {
             let _ = std::fs::remove_dir_all(dir);
         }
         if std::thread::panicking() {
-            let mark = format!("label={}={}", labels::CLUSTER, self.owner.cluster);
+            let mark = format!("label={}={}", labels::CLUSTER, self.owner.agent);
             let list = format!("docker ps -aq --filter {mark} | xargs -r docker rm -fv");
             let _ = std::process::Command::new("sh").args(["-c", &list]).output();
         }

@@ -20,7 +20,7 @@ fn agent(host: FakeHost) -> Agent {
     let (docker, process) = FakeRuntime::both(host, clock);
     let hands = Hands { docker: Some(docker.clone()), process };
     let launcher = Launcher {
-        cluster: ClusterId(uuid::Uuid::nil()),
+        cluster: Some(ClusterId(uuid::Uuid::nil())),
         agent: AgentId(uuid::Uuid::nil()),
         sandboxes: PathBuf::from("/nowhere"),
         env: Box::new(|_| BTreeMap::new()),
@@ -64,7 +64,7 @@ async fn a_want_runs_and_a_stop_ends_it() {
     for app in [1, 2] {
         let mut agent = agent(FakeHost::default());
         let life = id(key(app, 0), 1);
-        agent.say(Word::Opened).await;
+        agent.say(Word::Opened(ClusterId(uuid::Uuid::nil()))).await;
         agent.say(Word::Wants(vec![run(key(app, 0), 1, 1)])).await;
         agent.say(Word::Synced).await;
         agent.until(life, |phase| matches!(phase, Phase::Running { .. })).await;

@@ -22,7 +22,6 @@ use crate::cli::console::Console;
 use crate::cli::failure::Failure;
 use crate::contract::env::{TaskEnv, task_env};
 use crate::model::agent::{Engine, Inventory, PortRange};
-use crate::model::id::ClusterId;
 use crate::model::unit::{Cpus, Disk, Mem};
 use crate::wire::dial::{Address, dial};
 use crate::wire::logs::{LogRequest, NoLog};
@@ -76,7 +75,7 @@ fn agent(number: u32, server: Address, dir: &Path) -> Result<(), Failure> {
     let (docker, process) = FakeRuntime::both(FakeHost::default(), clock);
     let hostname = format!("simulated-{number}");
     let launcher = Launcher {
-        cluster: identity.cluster.unwrap_or(ClusterId(uuid::Uuid::nil())),
+        cluster: identity.cluster,
         agent: identity.id,
         sandboxes: dir.join("sandboxes"),
         env: environment(hostname.clone()),

@@ -4,7 +4,10 @@
 //! end of sessions, and tells the brain which are lost. Rules are in `wire::link`; this brings them sockets and a clock.
 
 pub mod listen;
+pub mod names;
 pub mod session;
+pub mod signs;
+pub mod twin;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,11 +16,15 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::control::clock::Clock;
+use crate::control::fleet::names::Names;
+use crate::control::fleet::signs::Signs;
+use crate::control::fleet::twin::{Held, Newcomer};
 use crate::control::gauges::Gauges;
 use crate::control::server::Server;
 use crate::model::fact::{Answer, Fact, Ticket};
 use crate::model::id::{AgentId, AgentKey, ClusterId, Epoch, InstanceKey, RunId, Seq};
 use crate::model::view::View;
+use crate::wire::link::absence::Absences;
 use crate::wire::link::liveness::Liveness;
 use crate::wire::reverse::Peer;
 
@@ -43,6 +50,15 @@ pub enum FleetEvent {
         agent: AgentId,
         /// Its run.
         run: RunId,
+        /// Where it dialled from, for people.
+        from: String,
+    },
+    /// The connection that an agent had does not answer: this one takes its place.
+    Replaces {
+        /// Which of its sessions is over.
+        number: u64,
+        /// The agent's new connection.
+        newcomer: Newcomer,
     },
     /// A session has ended.
     Ended {
@@ -99,13 +115,17 @@ pub struct Fleet {
     /// Figures.
     pub gauges: Gauges,
     /// Agents without a session.
-    pub absent: BTreeMap<AgentId, Liveness>,
+    pub absences: Absences,
     /// Agents with one.
     pub sessions: BTreeMap<AgentId, SessionHandle>,
     /// By the keys that the sessions learned.
     pub keys: BTreeMap<AgentKey, AgentId>,
+    /// Who has which hostname.
+    pub names: Names,
     /// Counts sessions.
     pub next: u64,
+    /// When each agent was last heard, for people.
+    pub signs: Signs,
 }
 
 /// A running session.
@@ -113,6 +133,9 @@ pub struct SessionHandle {
     number: u64,
     run: RunId,
     peer: Peer,
+    from: String,
+    /// Whether it was told of.
+    introduced: bool,
     events: mpsc::UnboundedSender<SessionEvent>,
 }
 
@@ -121,7 +144,6 @@ pub struct SessionHandle {
 impl Fleet {
     /// Works until the brain's thread is gone.
     pub async fn run(mut self) {
-        self.inherit();
         loop {
             let sleep = self.until_wake();
             tokio::select! {
@@ -135,27 +157,29 @@ impl Fleet {
                 },
                 () = tokio::time::sleep(sleep) => {}
             }
-            self.tick().await;
+            self.tick();
             self.gauges.sessions.set(i64::try_from(self.sessions.len()).unwrap_or(i64::MAX));
-        }
-    }
-
-    /// A new leader gives everybody time to be heard.
-    fn inherit(&mut self) {
-        let now = self.clock.now();
-        let view = self.server.view();
-        for (_, agent) in view.world.agents.iter().filter(|(_, agent)| agent.is_heard()) {
-            self.absent.insert(agent.id, Liveness::inherited(now));
         }
     }
 
     fn happen(&mut self, event: FleetEvent) {
         match event {
-            FleetEvent::Connected { peer, agent, run } => self.open(peer, agent, run),
+            FleetEvent::Connected { peer, agent, run, from } => {
+                self.greet(Newcomer { peer, agent, run, from });
+            }
+            FleetEvent::Replaces { number, newcomer } => {
+                let held = self.sessions.get(&newcomer.agent);
+                if held.is_none_or(|session| session.number == number) {
+                    self.open(newcomer);
+                } else {
+                    // Yet another one was faster.
+                    self.greet(newcomer);
+                }
+            }
             FleetEvent::Ended { agent, number, liveness } => {
                 if self.sessions.get(&agent).is_some_and(|session| session.number == number) {
                     self.sessions.remove(&agent);
-                    self.absent.insert(agent, liveness);
+                    self.absences.ended(agent, liveness);
                 }
             }
             FleetEvent::Find { agent, reply } => {
@@ -166,8 +190,21 @@ impl Fleet {
         }
     }
 
-    /// The newest connection of an agent counts; an older one of the same agent is hung up.
-    fn open(&mut self, peer: Peer, agent: AgentId, run: RunId) {
+    /// An agent that is connected already is asked on that connection whether it is still there; see [`twin`].
+    fn greet(&mut self, newcomer: Newcomer) {
+        let Some(held) = self.sessions.get(&newcomer.agent) else { return self.open(newcomer) };
+        let held = Held {
+            number: held.number,
+            run: held.run,
+            peer: held.peer.clone(),
+            from: held.from.clone(),
+        };
+        tokio::spawn(twin::settle(held, newcomer, self.own.clone()));
+    }
+
+    /// Opens a session; an older one of the same agent is hung up.
+    fn open(&mut self, newcomer: Newcomer) {
+        let Newcomer { peer, agent, run, from } = newcomer;
         self.next += 1;
         let (events, received) = mpsc::unbounded_channel();
         let session = session::Session {
@@ -185,27 +222,30 @@ impl Fleet {
             peer: peer.clone(),
             events: received,
             fleet: self.own.clone(),
+            sign: self.signs.of(agent),
         };
         if let Some(old) = self.sessions.remove(&agent) {
             old.peer.hang_up();
         }
-        self.absent.remove(&agent);
+        self.absences.begins(agent);
         tokio::spawn(session.run());
-        self.sessions.insert(agent, SessionHandle { number: self.next, run, peer, events });
+        let handle =
+            SessionHandle { number: self.next, run, peer, from, introduced: false, events };
+        self.sessions.insert(agent, handle);
     }
 
     fn hand_out(&mut self, published: &Published) {
         let mut placed = placed(published);
         for (ticket, answer) in &published.answers {
             let Ticket::Agent(agent, run, seq) = ticket else { continue };
-            if matches!(answer, Answer::Attached(_)) && !self.sessions.contains_key(agent) {
-                self.measure(*agent);
-            }
-            let session = self.sessions.get(agent).filter(|session| session.run == *run);
+            let session = self.sessions.get_mut(agent).filter(|session| session.run == *run);
             let Some(session) = session else { continue };
             let event = match answer {
                 Answer::Attached(key) => {
                     self.keys.insert(*key, *agent);
+                    if !std::mem::replace(&mut session.introduced, true) {
+                        self.names.came(&published.view.world, *key, &session.from);
+                    }
                     SessionEvent::Attached {
                         key: *key,
                         instances: placed.remove(key).unwrap_or_default(),
@@ -216,6 +256,7 @@ impl Fleet {
                 | Answer::Killed { .. }
                 | Answer::Cancelled
                 | Answer::DelayReset
+                | Answer::Done
                 | Answer::Refused(_) => SessionEvent::Answered(*run, *seq),
             };
             // A session that has just ended says so by itself.
@@ -233,36 +274,26 @@ impl Fleet {
         }
     }
 
-    /// An agent whose attachment became durable after the end of its session is heard by its row and by nobody else: its
-    /// loss may have come when no key could name it.
-    fn measure(&mut self, agent: AgentId) {
+    /// Tells losses. A full inbox is no reason to wait here, where sessions are opened and wants handed out.
+    fn tick(&mut self) {
         let now = self.clock.now();
-        self.absent.entry(agent).or_insert_with(|| Liveness::of_agent(now));
-    }
-
-    async fn tick(&mut self) {
-        let now = self.clock.now();
-        let view = self.server.view();
-        let mut lost = Vec::new();
-        for (agent, liveness) in &mut self.absent {
-            if let Some(why) = liveness.tick(now) {
-                lost.push((*agent, why));
-            }
+        if now < self.absences.next_wake() {
+            return;
         }
-        for (agent, why) in lost {
-            self.absent.remove(&agent);
-            if let Some(key) = view.world.agent_ids.get(&agent) {
-                let fact = Fact::Lost { agent: *key, why };
-                // Without a brain there is nobody to tell.
-                let _over = self.facts.send(fact).await;
+        let view = self.server.view();
+        let has_session = |agent| self.sessions.contains_key(&agent);
+        for fact in self.absences.tick(now, &view.world, has_session) {
+            let Fact::Lost { agent, .. } = fact else { continue };
+            if self.facts.try_send(fact).is_err()
+                && let Some(row) = view.world.agents.get(&agent)
+            {
+                self.absences.untold(now, row.id);
             }
         }
     }
 
     fn until_wake(&self) -> Duration {
-        let now = self.clock.now();
-        let wake = self.absent.values().filter_map(Liveness::next_wake).min();
-        wake.map_or(Duration::from_mins(1), |wake| wake.since(now).into())
+        self.absences.next_wake().since(self.clock.now()).into()
     }
 }
 
@@ -276,6 +307,7 @@ fn placed(published: &Published) -> BTreeMap<AgentKey, BTreeSet<InstanceKey>> {
         | Answer::Killed { .. }
         | Answer::Cancelled
         | Answer::DelayReset
+        | Answer::Done
         | Answer::Refused(_) => None,
     });
     let mut placed: BTreeMap<AgentKey, BTreeSet<InstanceKey>> = attached.collect();
@@ -289,47 +321,4 @@ fn placed(published: &Published) -> BTreeMap<AgentKey, BTreeSet<InstanceKey>> {
         }
     }
     placed
-}
-
-#[cfg(test)]
-mod tests {
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::model::time::Timestamp;
-
-    fn fleet() -> Fleet {
-        let (facts, _) = mpsc::channel(8);
-        let (own, events) = mpsc::channel(8);
-        let (_, published) = mpsc::unbounded_channel();
-        Fleet {
-            server: Server::new(
-                facts.clone(),
-                crate::control::events::Events::new(&Gauges::default()),
-            ),
-            facts,
-            clock: Clock::start(Timestamp::default()),
-            cluster: ClusterId(Uuid::nil()),
-            epoch: Epoch(1),
-            published,
-            events,
-            own,
-            gauges: Gauges::default(),
-            absent: BTreeMap::new(),
-            sessions: BTreeMap::new(),
-            keys: BTreeMap::new(),
-            next: 0,
-        }
-    }
-
-    #[test]
-    fn an_agent_that_was_gone_before_its_attachment_was_durable_is_measured() {
-        // Its row says that it is heard; its loss, if that came before, could name no key and was told to nobody.
-        let mut fleet = fleet();
-        let (agent, run) = (AgentId(Uuid::from_u128(1)), RunId(Uuid::from_u128(2)));
-        let attached = (Ticket::Agent(agent, run, Seq(0)), Answer::Attached(AgentKey(1)));
-        let (answers, changed) = (vec![attached], Vec::new());
-        fleet.hand_out(&Published { view: Arc::default(), answers, changed });
-        assert!(fleet.absent.contains_key(&agent));
-    }
 }

@@ -168,9 +168,7 @@ impl Store for Embedded {
         watch::Sender::new(Lease::Kept).subscribe()
     }
 
-    async fn resign(&self) {
-        self.shared.held().led = false;
-    }
+    async fn resign(&self) {}
 }
 
 // === impl Shared ===

@@ -219,7 +219,12 @@ impl AgentLink {
         }
     }
 
-    /// What the agent offers and allows has changed.
+    /// What the agent offers and allows, as it was last told.
+    pub fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    /// What the agent offers and allows has changed: the leader is told in the open session, and in every later one.
     pub fn offer(&mut self, inventory: Inventory) {
         if self.inventory != inventory {
             self.inventory = inventory;
@@ -239,6 +244,11 @@ impl AgentLink {
     /// The process is about to end. Said once, then no session is open or opened.
     pub fn leave(&mut self, why: Leaving) {
         self.leaving = Some(why);
+    }
+
+    /// Whether the process is about to end.
+    pub fn has_left(&self) -> bool {
+        self.leaving.is_some()
     }
 
     /// The next frame to send, of at most about `budget` bytes. Ask again until there is none, whenever there is room.
@@ -291,6 +301,7 @@ impl AgentLink {
         {
             return;
         }
+        self.haves.wanted((want.instance, want.incarnation));
         self.newest.insert(want.instance, (want.rev, want.incarnation));
         self.wants.insert(want.instance, want);
     }

@@ -1,8 +1,8 @@
 //! HTTP/2 the other way round: the agent dials and then serves, so that no host has an open port and the leader drives
 //! every agent through endpoints.
 //!
-//! `GET /v1/hello` tells who the agent is, `POST /v1/session` carries frames both ways for as long as the session
-//! lasts, `GET /v1/instances/{life}/logs` streams a log beside it. HTTP/2's own keep-alive is off: beats do it. What is
+//! `GET /v1/hello` tells who the agent is, `POST /v1/dismissal` tells it why it is not taken, `POST /v1/session` carries
+//! frames both ways for as long as the session lasts, `GET /v1/instances/{life}/logs` streams a log beside it. HTTP/2's own keep-alive is off: beats do it. What is
 //! not read is not sent (flow control), and readers of logs cannot use up the window of the session: the connection's
 //! window holds that of every stream there may be.
 //!
@@ -18,7 +18,7 @@ mod tests;
 
 pub use frames::{FrameReceiver, FrameSender, Permit, SenderGone, StreamError};
 pub use peer::{ByteStream, CallError, Peer, accept};
-pub use serve::{Endpoints, LogSink, Opening, serve};
+pub use serve::{Endpoints, LogSink, Opening, Served, serve};
 
 use std::time::Duration;
 

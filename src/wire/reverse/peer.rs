@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::wire::frame::FrameError;
 use crate::wire::logs::{LogRequest, NoLog};
-use crate::wire::message::{Down, Hello, Open, Refused, Up};
+use crate::wire::message::{Dismissal, Down, Hello, Open, Refused, Up};
 use crate::wire::reverse::frames::{Body, FrameReceiver, FrameSender, frames, whole};
 use crate::wire::reverse::tasks::Tasks;
 use crate::wire::reverse::{CONNECTION_WINDOW, DEADLINE, MAX_LOGS, SEND_BUFFER, STREAM_WINDOW};
@@ -116,6 +116,15 @@ impl Peer {
         }
         let body = read(response).await?;
         postcard::from_bytes(&body).map_err(|_| CallError::Strange(status))
+    }
+
+    /// Tells the agent why it is not taken, then hangs up. An agent too old to understand it only meets the end.
+    pub async fn dismiss(&self, why: &Dismissal) {
+        let told = postcard::to_allocvec(why).expect("a dismissal is small and plain");
+        if let Err(error) = self.call(Method::POST, "/v1/dismissal", whole(told)).await {
+            tracing::debug!(%error, "an agent that is not taken was not told why");
+        }
+        self.hang_up();
     }
 
     /// Opens a session: what the agent says comes out of the receiver until either side ends it.

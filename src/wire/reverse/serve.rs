@@ -2,8 +2,11 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -14,10 +17,16 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::wire::logs::{LogRequest, NoLog};
-use crate::wire::message::{Down, Hello, Open, Refused, Up};
+use crate::wire::message::{Dismissal, Down, Hello, Open, Refused, Up};
 use crate::wire::reverse::frames::{Body, FrameReceiver, FrameSender, frames, pieces, whole};
 use crate::wire::reverse::tasks::Tasks;
 use crate::wire::reverse::{CONNECTION_WINDOW, DEADLINE, MAX_STREAMS, SEND_BUFFER, STREAM_WINDOW};
+
+/// A server asks who dialled at once; what asks nothing for so long is none.
+const GREETING: Duration = Duration::from_secs(30);
+
+/// The longest dismissal that is read.
+const MAX_DISMISSAL: usize = 4 * 1024;
 
 /// Takes the bytes of a log; dropping it ends the log. Waits while nobody reads.
 pub type LogSink = mpsc::Sender<Bytes>;
@@ -33,6 +42,12 @@ pub type LogSink = mpsc::Sender<Bytes>;
 pub trait Endpoints: Send + Sync + 'static {
     /// Who the agent is.
     fn hello(&self) -> impl Future<Output = Hello> + Send;
+
+    /// Whether the agent has said farewell: then nothing is dialled any more.
+    fn has_left(&self) -> bool;
+
+    /// A server takes the agent no further; it hangs up.
+    fn dismissed(&self, why: Dismissal) -> impl Future<Output = ()> + Send;
 
     /// A leader opens a session.
     fn session(&self, opening: Opening) -> impl Future<Output = Result<(), Refused>> + Send;
@@ -58,19 +73,27 @@ pub struct Opening {
     pub hang_up: CancellationToken,
 }
 
+/// How a connection that was dialled has ended.
+#[derive(Debug)]
+pub struct Served {
+    /// Whether anything was asked on it; what never asks is no server's port for agents.
+    pub asked: bool,
+    /// Why it broke, if it did.
+    pub broke: Option<hyper::Error>,
+}
+
 /// Answers on a connection that was dialled, until it ends.
-///
-/// # Errors
-/// When it breaks.
-pub async fn serve<S, E>(stream: S, endpoints: Arc<E>) -> Result<(), hyper::Error>
+pub async fn serve<S, E>(stream: S, endpoints: Arc<E>) -> Served
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     E: Endpoints,
 {
     let hang_up = CancellationToken::new();
     let _ends_tasks = hang_up.clone().drop_guard();
+    let asked = AtomicBool::new(false);
     let service = service_fn(|request| {
         let (endpoints, hang_up) = (endpoints.clone(), hang_up.clone());
+        asked.store(true, Ordering::Relaxed);
         async move { Ok::<_, Infallible>(answer(request, endpoints.as_ref(), hang_up).await) }
     });
     let connection = http2::Builder::new(Tasks { hang_up: hang_up.clone() })
@@ -79,7 +102,18 @@ where
         .max_concurrent_streams(MAX_STREAMS)
         .max_send_buf_size(SEND_BUFFER)
         .serve_connection(TokioIo::new(stream), service);
-    hang_up.run_until_cancelled(connection).await.unwrap_or(Ok(()))
+    let ended = hang_up.run_until_cancelled(connection);
+    let silent = async {
+        tokio::time::sleep(GREETING).await;
+        if asked.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    };
+    let broke = tokio::select! {
+        ended = ended => ended.and_then(Result::err),
+        () = silent => None,
+    };
+    Served { asked: asked.load(Ordering::Relaxed), broke }
 }
 
 async fn answer<E: Endpoints>(
@@ -91,6 +125,9 @@ async fn answer<E: Endpoints>(
     if *request.method() == Method::GET && path == "/v1/hello" {
         return encoded(StatusCode::OK, &endpoints.hello().await);
     }
+    if *request.method() == Method::POST && path == "/v1/dismissal" {
+        return dismissal(request, endpoints).await;
+    }
     if *request.method() == Method::POST && path == "/v1/session" {
         return session(request, endpoints, hang_up).await;
     }
@@ -98,6 +135,18 @@ async fn answer<E: Endpoints>(
     match log.filter(|_| *request.method() == Method::GET) {
         Some(log) => logs(log, endpoints).await,
         None => response(StatusCode::NOT_FOUND, whole("no such endpoint")),
+    }
+}
+
+async fn dismissal<E: Endpoints>(request: Request<Incoming>, endpoints: &E) -> Response<Body> {
+    let body = Limited::new(request.into_body(), MAX_DISMISSAL).collect();
+    let told = tokio::time::timeout(DEADLINE, body).await.ok().and_then(Result::ok);
+    match told.and_then(|body| postcard::from_bytes(&body.to_bytes()).ok()) {
+        Some(why) => {
+            endpoints.dismissed(why).await;
+            response(StatusCode::NO_CONTENT, whole(Bytes::new()))
+        }
+        None => response(StatusCode::BAD_REQUEST, whole("this dismissal is not understood")),
     }
 }
 

@@ -19,12 +19,13 @@ use crate::model::id::{
 use crate::wire::dial::{Address, dial};
 use crate::wire::frame::MAX_SPEC;
 use crate::wire::logs::{LogRequest, NoLog, Output};
-use crate::wire::message::{Down, Hello, Open, PROTOCOLS, Refused, Up};
+use crate::wire::message::{Dismissal, Down, Hello, Open, PROTOCOLS, Refused, Up};
 
 const CLUSTER: ClusterId = ClusterId(uuid::Uuid::from_u128(2));
 
 /// An agent that is a mirror: what the leader says goes to `heard`, and a beat comes back for each frame.
 struct Mirror {
+    dismissed: mpsc::UnboundedSender<Dismissal>,
     heard: mpsc::UnboundedSender<Down>,
     ended: mpsc::UnboundedSender<CancellationToken>,
     /// Pieces of the endless log that were written.
@@ -33,6 +34,7 @@ struct Mirror {
 
 /// What a test holds of a mirror.
 struct Seen {
+    dismissed: mpsc::UnboundedReceiver<Dismissal>,
     heard: mpsc::UnboundedReceiver<Down>,
     ended: mpsc::UnboundedReceiver<CancellationToken>,
     written: Arc<AtomicUsize>,
@@ -41,9 +43,11 @@ struct Seen {
 fn mirror() -> (Arc<Mirror>, Seen) {
     let (heard, heard_by) = mpsc::unbounded_channel();
     let (ended, ended_by) = mpsc::unbounded_channel();
+    let (dismissed, dismissed_by) = mpsc::unbounded_channel();
     let written = Arc::new(AtomicUsize::new(0));
-    let mirror = Mirror { heard, ended, written: written.clone() };
-    (Arc::new(mirror), Seen { heard: heard_by, ended: ended_by, written })
+    let mirror = Mirror { dismissed, heard, ended, written: written.clone() };
+    let seen = Seen { dismissed: dismissed_by, heard: heard_by, ended: ended_by, written };
+    (Arc::new(mirror), seen)
 }
 
 impl Endpoints for Mirror {
@@ -55,6 +59,14 @@ impl Endpoints for Mirror {
             run: RunId(uuid::Uuid::from_u128(3)),
             epoch: Epoch(5),
         }
+    }
+
+    fn has_left(&self) -> bool {
+        false
+    }
+
+    async fn dismissed(&self, why: Dismissal) {
+        let _test_is_over = self.dismissed.send(why);
     }
 
     async fn session(&self, opening: Opening) -> Result<(), Refused> {
@@ -208,6 +220,30 @@ async fn either_side_can_hang_up() {
     drop(down);
     seen.ended.recv().await.expect("an end").cancel();
     peer.gone().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_is_not_taken_is_told_why() {
+    let (peer, mut seen) = connected().await;
+    let why = Dismissal::Twin { from: "10.0.0.7:4242".to_owned() };
+    peer.dismiss(&why).await;
+    assert_eq!(seen.dismissed.recv().await, Some(why));
+    peer.gone().await;
+}
+
+#[tokio::test]
+async fn what_asks_nothing_is_no_server() {
+    for asks in [true, false] {
+        let (near, far) = UnixStream::pair().expect("a pair of sockets");
+        let (mirror, _seen) = mirror();
+        let serving = tokio::spawn(serve(far, mirror));
+        if asks {
+            accept(near).await.expect("a connection").hello().await.expect("an answer");
+        } else {
+            drop(near);
+        }
+        assert_eq!(serving.await.expect("no panic").asked, asks);
+    }
 }
 
 #[tokio::test]

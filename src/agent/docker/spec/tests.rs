@@ -140,7 +140,7 @@ fn names_and_marks_come_back_as_the_life_they_name() {
     let launch = launch(owner(), spec("redis"), Vec::new());
     assert_eq!(super::container_name(launch.id), format!("stayer-{}", launch.id));
     let given = body_of(&launch).labels.expect("labels");
-    let us = crate::agent::docker::labels::Owner { cluster: launch.cluster, agent: launch.agent };
+    let us = crate::agent::docker::labels::Owner { agent: launch.agent };
     let read =
         |us| crate::agent::docker::labels::read(us, |name| given.get(name).map(String::as_str));
     let identity = read(us).expect("ours");
@@ -148,7 +148,7 @@ fn names_and_marks_come_back_as_the_life_they_name() {
         (identity.id, identity.key, identity.spec_key),
         (launch.id, launch.key, launch.spec_key)
     );
-    assert_eq!(read(owner()), None, "another cluster's");
+    assert_eq!(read(owner()), None, "another agent's");
     assert_eq!(given["MESOS_TASK_ID"], format!("test_app.instance-{}._app.1", launch.id.instance));
     // No parameter changes a mark.
     let forged =

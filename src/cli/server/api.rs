@@ -14,8 +14,8 @@ use crate::api;
 use crate::api::seams::{
     ApiConfig, Backends, LogAnswer, LogBytes, LogError, LogRequest, LogSource,
 };
-use crate::cli::dev::DevArgs;
 use crate::cli::failure::Failure;
+use crate::cli::server::ApiArgs;
 use crate::control::fleet::listen;
 use crate::control::leader::{Agents, Leader};
 use crate::control::operator;
@@ -27,7 +27,7 @@ use crate::wire::reverse::{CallError, Peer};
 /// # Errors
 /// When the operator's socket cannot be made.
 pub fn start(
-    args: &DevArgs,
+    args: &ApiArgs,
     leader: &Leader,
     listener: TcpListener,
     address: SocketAddr,
@@ -48,6 +48,7 @@ pub fn start(
         clock: Arc::new(move || clock.now()),
         logs: Arc::new(FleetLogs(leader.agents.clone())),
         gauges: leader.gauges.clone(),
+        signs: leader.signs.clone(),
     };
     let router = api::router(leader.server.clone(), config, backends);
     let api = api::serve::serve(listener, router, shutdown.clone().cancelled_owned());
