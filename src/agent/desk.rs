@@ -78,9 +78,14 @@ impl<L: LogReader> Desk<L> {
         Desk { shared, logs }
     }
 
-    /// What the agent offers has changed.
-    pub fn offer(&self, inventory: Inventory) {
-        self.shared.link().offer(inventory);
+    /// Changes what the agent offers. Who finds an engine and who watches devices each change their own part.
+    pub fn change(&self, by: impl FnOnce(&mut Inventory)) {
+        {
+            let mut link = self.shared.link();
+            let mut inventory = link.inventory().clone();
+            by(&mut inventory);
+            link.offer(inventory);
+        }
         self.shared.news.notify_one();
     }
 }

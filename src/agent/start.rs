@@ -154,7 +154,7 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
     let mut tasks = vec![tokio::spawn(shell.run())];
     tasks.push(tokio::spawn(async move { process.rotate_logs(LogLimits::default()).await }));
     if let Some(docker) = docker {
-        tasks.push(tokio::spawn(introduce(docker.clone(), desk.clone(), inventory.clone())));
+        tasks.push(tokio::spawn(introduce(docker.clone(), desk.clone())));
         tasks.push(tokio::spawn(watch_engine(move || ping(docker.clone()), ends.sights)));
     }
     tasks.extend(servers.into_iter().map(|server| tokio::spawn(dial(server, desk.clone()))));
@@ -187,9 +187,9 @@ fn away() -> Engine {
 }
 
 /// Tells the leaders what the engine is, as soon as that is known.
-async fn introduce(docker: Arc<LateDocker>, desk: Arc<Desk<Journal>>, inventory: Inventory) {
-    let engine = Some(docker.facts().await.engine.clone());
-    desk.offer(Inventory { engine, ..inventory });
+async fn introduce(docker: Arc<LateDocker>, desk: Arc<Desk<Journal>>) {
+    let engine = docker.facts().await.engine.clone();
+    desk.change(|inventory| inventory.engine = Some(engine));
 }
 
 async fn ping(docker: Arc<LateDocker>) -> Result<(), crate::agent::runtime::RuntimeError> {

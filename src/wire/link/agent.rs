@@ -219,7 +219,12 @@ impl AgentLink {
         }
     }
 
-    /// What the agent offers and allows has changed.
+    /// What the agent offers and allows, as it was last told.
+    pub fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    /// What the agent offers and allows has changed: the leader is told in the open session, and in every later one.
     pub fn offer(&mut self, inventory: Inventory) {
         if self.inventory != inventory {
             self.inventory = inventory;
