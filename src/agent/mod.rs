@@ -5,6 +5,7 @@
 //! - [`runtime`]: what is asked of a hand; [`docker`] and [`process`] are the hands, [`contained`] adds sandbox and record
 //!   to the first, [`hands`] holds both; [`fake`] plays a host for tests and benches.
 //! - [`fetch`], [`logs`], [`policy`], [`ports`]: what both hands need.
+//! - [`gpu`]: the GPUs of the host, what the driver says of them and what a task sees of them.
 //! - [`identity`], [`inventory`], [`clock`]: who the agent is, what it offers, what time it is.
 
 pub mod clock;
@@ -13,6 +14,7 @@ pub mod desk;
 pub mod docker;
 pub mod fake;
 pub mod fetch;
+pub mod gpu;
 pub mod hands;
 pub mod identity;
 pub mod inventory;

@@ -16,6 +16,8 @@ use crate::agent::docker::connect::{self, Connection, EngineFacts, Search};
 use crate::agent::docker::labels::Owner;
 use crate::agent::docker::late::LateDocker;
 use crate::agent::fetch::{FetchConfig, Fetcher};
+use crate::agent::gpu::watch::{Offered, Watcher};
+use crate::agent::gpu::{GpuConfig, Shelf};
 use crate::agent::hands::{Hands, watch_engine};
 use crate::agent::identity::{Home, HomeError, new_run};
 use crate::agent::inventory::{Offer, inventory};
@@ -46,6 +48,8 @@ pub struct AgentConfig {
     pub search: Option<Search>,
     /// Where registry credentials are.
     pub keyring: Keyring,
+    /// The driver's library, if it is not where the system finds it.
+    pub nvml: Option<PathBuf>,
 }
 
 /// A running agent.
@@ -98,7 +102,7 @@ pub enum AgentError {
 /// # Errors
 /// When its directory is another agent's, or belongs to another cluster, or the host refuses.
 pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
-    let AgentConfig { dir, cluster, servers, offer, fetch, search, keyring } = config;
+    let AgentConfig { dir, cluster, servers, offer, fetch, search, keyring, nvml } = config;
     let host = |why| AgentError::Host { dir: dir.clone(), why };
     let (home, identity) = Home::open(&dir)?;
     if let Some(theirs) = identity.cluster.filter(|theirs| *theirs != cluster) {
@@ -109,7 +113,8 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
     let engine = found.as_ref().map(|connection| connection.facts.clone()).map_err(Clone::clone);
     let owner = Owner { cluster, agent: identity.id };
     let was_used = contained::has_records(&dir).map_err(host)?;
-    let late = search.map(|search| LateDocker::new(search, owner, keyring, policy.clone()));
+    let shelf = Shelf::default();
+    let late = search.map(|it| LateDocker::new(it, owner, keyring, policy.clone(), shelf.clone()));
     let docker = late.and_then(|late| engine_of(late, found, was_used)).map(Arc::new);
     let process = ProcessConfig {
         data: dir.clone(),
@@ -127,7 +132,10 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
     };
     let facts = engine.as_ref().ok().map(|facts| facts.engine.clone());
     let known = facts.or_else(|| docker.as_ref().map(|_| away()));
-    let inventory = inventory(offer, known, &dir).map_err(host)?;
+    let gpus = GpuConfig { library: nvml, most: offer.resources.gpus };
+    let (watcher, offered) = Watcher::start(gpus, shelf).await.map_err(host)?;
+    let mut inventory = inventory(offer, known, &dir).map_err(host)?;
+    bring_in(&mut inventory, offered.clone());
     let clock = Clock::start();
     let hands = Hands { docker: contained, process: process.clone() };
     let bare = Arc::new(Hands { docker: docker.clone(), process: process.clone() });
@@ -157,6 +165,11 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
         tasks.push(tokio::spawn(introduce(docker.clone(), desk.clone())));
         tasks.push(tokio::spawn(watch_engine(move || ping(docker.clone()), ends.sights)));
     }
+    if let Some(watcher) = watcher {
+        let desk = desk.clone();
+        let tell = move |offered| desk.change(|inventory| bring_in(inventory, offered));
+        tasks.push(tokio::spawn(watcher.run(offered, tell)));
+    }
     tasks.extend(servers.into_iter().map(|server| tokio::spawn(dial(server, desk.clone()))));
     Ok(Agent { inventory, engine, limits, hands: bare, tasks })
 }
@@ -184,6 +197,12 @@ fn engine_of(
 
 fn away() -> Engine {
     Engine { name: "away".to_owned(), version: String::new(), api: String::new() }
+}
+
+fn bring_in(inventory: &mut Inventory, offered: Offered) {
+    let Offered { driver, devices } = offered;
+    inventory.gpu_driver = driver;
+    inventory.devices = devices;
 }
 
 /// Tells the leaders what the engine is, as soon as that is known.

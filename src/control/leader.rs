@@ -18,6 +18,7 @@ use crate::control::turn::Turn;
 use crate::control::writer::{Writer, WriterEnd};
 use crate::logic::brain::{Brain, MAX_PENDING};
 use crate::logic::draft::Limits;
+use crate::model::agent::GpuScheduling;
 use crate::model::fact::Fact;
 use crate::model::id::{AgentId, AgentKey, AppKey, ClusterId, Epoch};
 use crate::model::meta::Meta;
@@ -167,6 +168,7 @@ fn with_meta(mut world: World, cluster: ClusterId) -> World {
         next_app: app.unwrap_or(AppKey(1)),
         next_agent: agent.unwrap_or(AgentKey(1)),
         next_id: 0,
+        gpu_scheduling: GpuScheduling::default(),
     });
     world
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::agent::GpuScheduling;
 use crate::model::id::{AgentKey, AppKey, ClusterId};
 
 /// Counters and identity of a cluster.
@@ -15,4 +16,7 @@ pub struct Meta {
     pub next_agent: AgentKey,
     /// The counter of the next id; see [`time_uuid`](crate::model::id::time_uuid).
     pub next_id: u64,
+    /// For whom agents with devices are kept. Here, since what decides and what explains both see rows alone; the flag of
+    /// the server that leads counts.
+    pub gpu_scheduling: GpuScheduling,
 }

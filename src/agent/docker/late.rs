@@ -11,6 +11,7 @@ use crate::agent::docker::call::Deadlines;
 use crate::agent::docker::connect::{self, Connection, EngineFacts, Search};
 use crate::agent::docker::labels::Owner;
 use crate::agent::docker::logs::Logs;
+use crate::agent::gpu::Shelf;
 use crate::agent::runtime::{
     Found, Launch, LogStream, Progress, Running, Runtime, RuntimeError, SandboxId,
 };
@@ -26,6 +27,7 @@ pub struct LateDocker {
     owner: Owner,
     keyring: Keyring,
     policy: Policy,
+    shelf: Shelf,
     found: SetOnce<DockerRuntime>,
 }
 
@@ -33,8 +35,14 @@ pub struct LateDocker {
 
 impl LateDocker {
     /// One that is looked for when it is asked.
-    pub fn new(search: Search, owner: Owner, keyring: Keyring, policy: Policy) -> LateDocker {
-        LateDocker { search, owner, keyring, policy, found: SetOnce::new() }
+    pub fn new(
+        search: Search,
+        owner: Owner,
+        keyring: Keyring,
+        policy: Policy,
+        shelf: Shelf,
+    ) -> LateDocker {
+        LateDocker { search, owner, keyring, policy, shelf, found: SetOnce::new() }
     }
 
     /// The same, with what was found.
@@ -85,7 +93,8 @@ impl LateDocker {
     fn runtime(&self, connection: Connection) -> DockerRuntime {
         let policy = self.policy.clone();
         let check = move |spec: &_| violations(&policy, spec);
-        DockerRuntime::new(connection, self.owner, self.keyring.clone(), check)
+        let keyring = self.keyring.clone();
+        DockerRuntime::new(connection, self.owner, keyring, self.shelf.clone(), check)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::agent::inventory::{Offer, parse_attributes, parse_resources};
 use crate::agent::start::AgentConfig;
 use crate::cli::DEFAULT_DATA_DIR;
 use crate::cli::failure::Failure;
-use crate::model::agent::Policy;
+use crate::model::agent::{GpuScheduling, Policy};
 use crate::model::id::ClusterId;
 use crate::wire::dial::Address;
 
@@ -52,6 +52,12 @@ pub struct DevArgs {
         hide_default_value = true
     )]
     pub resources: String,
+    /// The NVIDIA driver's library, if it is not where the system finds libnvidia-ml.so.1
+    #[arg(long, env = "STAYER_NVML_LIBRARY", value_name = "PATH")]
+    pub nvml_library: Option<PathBuf>,
+    /// Whether a host with GPUs is kept for apps that ask for GPUs (restricted) or takes any app (unrestricted); `dev` alone has unrestricted by default, since its host is the only one
+    #[arg(long, env = "STAYER_GPU_SCHEDULING", value_name = "HOW", default_value_t = GpuScheduling::Unrestricted)]
+    pub gpu_scheduling: GpuScheduling,
     /// Attributes of this host, in Mesos' form, for example 'rack:rack-2;zone:a' [default: none]
     #[arg(
         long,
@@ -151,6 +157,7 @@ impl DevArgs {
             fetch,
             search: self.search(account),
             keyring: Keyring { config, helpers: None },
+            nvml: self.nvml_library.clone(),
         })
     }
 

@@ -47,8 +47,11 @@ pub async fn run(args: DevArgs, console: &mut Console) -> Result<(), Failure> {
     let listener = listen::bind(&agents).map_err(|error| {
         Failure::Failed(format!("{} cannot be made: {error}", agents.display()))
     })?;
-    let limits =
-        Limits { max_running_deployments: args.max_running_deployments, ..Limits::default() };
+    let limits = Limits {
+        max_running_deployments: args.max_running_deployments,
+        gpu_scheduling: args.gpu_scheduling,
+        ..Limits::default()
+    };
     let mut leader = leader::lead(AnyStore::Embedded(store), limits, listener)
         .await
         .map_err(|error| Failure::Failed(error.to_string()))?;

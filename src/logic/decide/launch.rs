@@ -69,7 +69,7 @@ fn launch_class(
     }
     let ids: Vec<InstanceId> =
         instances.iter().filter_map(|key| draft.instance(*key)).map(|row| row.id).collect();
-    let need = Need::of(&row.spec);
+    let need = Need::of(&row.spec, draft.world().gpu_scheduling());
     let placed = place(draft.world(), draft.index(), key, &need, &ids, only, draft.now());
     note(draft, key, Some(&placed).filter(|placed| only.is_none() || !placed.places.is_empty()));
     draft.count_placements(u32::try_from(placed.places.len()).unwrap_or(u32::MAX));

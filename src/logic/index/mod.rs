@@ -14,6 +14,7 @@ use crate::logic::index::apps::AppUses;
 use crate::logic::index::plans::Plans;
 use crate::logic::index::pool::Pool;
 use crate::logic::index::timers::Timers;
+use crate::model::instance::Place;
 use crate::model::row::{Key, Row};
 use crate::model::world::{Broken, World};
 
@@ -63,6 +64,7 @@ impl Index {
                 if let Some(place) = &instance.place {
                     self.agents.release(instance.key, place);
                     self.pool.release(place);
+                    self.count_devices(world, place);
                 }
             }
             Row::App(app) => {
@@ -81,6 +83,7 @@ impl Index {
                 if let Some(place) = &instance.place {
                     self.agents.hold(instance.key, place);
                     self.pool.hold(place);
+                    self.count_devices(world, place);
                 }
             }
             Row::App(app) => {
@@ -89,6 +92,12 @@ impl Index {
             }
             Row::Agent(agent) => self.pool.add(agent, self.agents.of(agent.key)),
             Row::Meta(_) | Row::AppVersion(_) | Row::Deployment(_) => {}
+        }
+    }
+
+    fn count_devices(&mut self, world: &World, place: &Place) {
+        if let Some(agent) = world.agents.get(&place.agent).filter(|_| !place.devices.is_empty()) {
+            self.pool.count_devices(agent, self.agents.of(place.agent));
         }
     }
 

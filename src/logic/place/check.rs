@@ -8,12 +8,14 @@ use std::collections::BTreeSet;
 use crate::logic::index::Index;
 use crate::logic::index::agents::AgentUse;
 use crate::logic::index::pool::Free;
+use crate::logic::place::devices::{self, Obstacle};
 use crate::logic::place::need::{Need, PortNeed};
 use crate::logic::place::ports;
-use crate::model::agent::{Agent, AgentState};
+use crate::model::agent::{Agent, AgentState, Device};
 use crate::model::id::{APP_TASK, InstanceKey};
+use crate::model::pin::Wanted;
 use crate::model::policy;
-use crate::model::reason::{Funnel, Reason};
+use crate::model::reason::{Funnel, PinTrouble, Reason};
 use crate::model::time::Timestamp;
 use crate::model::world::World;
 
@@ -52,6 +54,16 @@ pub fn refusal_of(
     }
     if !index.pool.fits(slot, &need.amounts) {
         return Some(scarce(index.pool.free(slot), need));
+    }
+    if let Some(pin) = &need.pin {
+        let none = BTreeSet::new();
+        let used = index.agents.of(agent.key);
+        if devices::choose(agent, used, &none, need.amounts.gpus, Some(pin)).is_none() {
+            return Some(Funnel::InsufficientGpus);
+        }
+    }
+    if need.off_gpus && !agent.inventory.devices.is_empty() {
+        return Some(Funnel::DeclinedScarceResources);
     }
     if !need.ports.is_empty() && !ports::fit(agent, index.agents.of(agent.key), &need.ports, now) {
         return Some(Funnel::InsufficientPorts);
@@ -154,15 +166,75 @@ fn amounts(
         reasons.push(Reason::Disk { wanted: wanted.disk, free: free.disk, total: offers.disk });
     }
     if free.gpus < wanted.gpus {
-        let holding = used.into_iter().flat_map(|used| &used.devices).map(|(_, key)| *key);
-        let holders: BTreeSet<InstanceKey> = holding.collect();
-        reasons.push(Reason::Gpus {
-            wanted: wanted.gpus,
-            free: free.gpus,
-            total: u32::try_from(offers.devices.len()).unwrap_or(u32::MAX),
-            holders: holders.into_iter().map(|key| holder(world, key)).collect(),
-        });
+        reasons.push(too_few_gpus(world, need, agent, used, free));
+    } else if let Some(pin) = &need.pin {
+        let none = BTreeSet::new();
+        for (wanted, found) in devices::named(agent, used, &none, pin) {
+            let Err(obstacle) = found else { continue };
+            let trouble = pin_trouble(world, agent, wanted, obstacle);
+            reasons.push(Reason::GpuPin { wanted: wanted.to_string(), trouble });
+        }
     }
+    if need.off_gpus && !offers.devices.is_empty() {
+        reasons.push(Reason::GpuHost { devices: count(offers.devices.len()) });
+    }
+}
+
+fn too_few_gpus(
+    world: &World,
+    need: &Need<'_>,
+    agent: &Agent,
+    used: Option<&AgentUse>,
+    free: Free,
+) -> Reason {
+    let devices = &agent.inventory.devices;
+    let holding = used.into_iter().flat_map(|used| &used.devices).map(|(_, key)| *key);
+    let holders: BTreeSet<InstanceKey> = holding.collect();
+    let sick = devices.iter().filter_map(|device| {
+        device.trouble.as_ref().map(|trouble| format!("{}: {trouble}", device.id.0))
+    });
+    let driver = agent.inventory.gpu_driver.as_ref().and_then(|driver| driver.trouble.clone());
+    Reason::Gpus {
+        wanted: need.amounts.gpus,
+        free: free.gpus,
+        total: count(devices.len()),
+        holders: holders.into_iter().map(|key| holder(world, key)).collect(),
+        unhealthy: sick.chain(driver.filter(|_| devices.is_empty())).collect(),
+    }
+}
+
+fn pin_trouble(
+    world: &World,
+    agent: &Agent,
+    wanted: &Wanted,
+    obstacle: Obstacle<'_>,
+) -> PinTrouble {
+    let name = |device: &Device| device.id.0.to_string();
+    match obstacle {
+        Obstacle::Absent => {
+            PinTrouble::Absent { devices: agent.inventory.devices.iter().map(name).collect() }
+        }
+        Obstacle::Ambiguous => {
+            let devices = devices::matching(agent, wanted).into_iter().map(name).collect();
+            PinTrouble::Ambiguous { devices }
+        }
+        Obstacle::Twice(device) => PinTrouble::Twice { device: name(device) },
+        Obstacle::Held(device, key) => {
+            PinTrouble::Held { device: name(device), holder: holder(world, key) }
+        }
+        Obstacle::Given(device) => {
+            let holder = "an instance that is about to start".to_owned();
+            PinTrouble::Held { device: name(device), holder }
+        }
+        Obstacle::Unhealthy(device) => PinTrouble::Unhealthy {
+            device: name(device),
+            trouble: device.trouble.clone().unwrap_or_default(),
+        },
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn port_reasons(

@@ -9,7 +9,7 @@ use crate::logic::place::need::Need;
 use crate::logic::place::ports;
 use crate::model::app::{App, Backoff};
 use crate::model::id::AgentKey;
-use crate::model::reason::Reason;
+use crate::model::reason::{PinTrouble, Reason};
 use crate::model::time::Timestamp;
 use crate::model::world::World;
 
@@ -51,7 +51,7 @@ pub fn explain(world: &World, app: &App, now: Timestamp) -> Explanation {
 /// Why `app` does not run, for one who asks about several: `index` is that of `world`.
 pub fn explain_with(world: &World, index: &Index, app: &App, now: Timestamp) -> Explanation {
     let Some(row) = world.current(app) else { return Explanation::default() };
-    let need = Need::of(&row.spec);
+    let need = Need::of(&row.spec, world.gpu_scheduling());
     let agents: Vec<AgentAnswer> = world
         .agents
         .iter()
@@ -119,6 +119,18 @@ fn fix_one(reason: &Reason) -> Option<String> {
         Reason::NoEngine { .. } => "once a container engine answers there".to_owned(),
         Reason::AgentLost => "once the agent is heard again".to_owned(),
         Reason::AgentDraining => "once its draining is taken back".to_owned(),
+        Reason::GpuHost { .. } => {
+            "with the label GPU_SCHEDULING_BEHAVIOR=unrestricted, or if the server ran with \
+             --gpu-scheduling unrestricted"
+                .to_owned()
+        }
+        Reason::GpuPin { trouble: PinTrouble::Held { device, holder }, .. } => {
+            format!("once {holder} lets go of {device}")
+        }
+        Reason::GpuPin { wanted, trouble: PinTrouble::Ambiguous { devices } } => {
+            format!("if NV_GPU named one of {} in full instead of {wanted}", devices.join(", "))
+        }
+        Reason::GpuPin { wanted, .. } => format!("without {wanted} in NV_GPU"),
         Reason::Role { has, .. } => format!("if acceptedResourceRoles named {has}"),
         Reason::Constraint { .. }
         | Reason::Image { .. }
@@ -126,6 +138,8 @@ fn fix_one(reason: &Reason) -> Option<String> {
         | Reason::Start { .. }
         | Reason::Vanished { .. }
         | Reason::Overdue { .. }
+        | Reason::GpuEngine { .. }
+        | Reason::GpuMissing { .. }
         | Reason::Other { .. } => return None,
     })
 }

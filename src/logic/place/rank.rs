@@ -92,8 +92,9 @@ impl Candidates {
             let taken = self.taken.entry(score.slot).or_default();
             let agent = world.agents.get(&index.pool.agents()[score.slot])?;
             let used = index.agents.of(agent.key);
-            let chosen = ports::choose(agent, used, &taken.ports, &need.ports, instance, now)
-                .zip(devices::choose(agent, used, &taken.devices, need.amounts.gpus));
+            let chosen = ports::choose(agent, used, &taken.ports, &need.ports, instance, now).zip(
+                devices::choose(agent, used, &taken.devices, need.amounts.gpus, need.pin.as_ref()),
+            );
             let Some((ports, devices)) = chosen else { continue };
             taken.instances += 1;
             taken.ports.extend(ports.iter().flatten());

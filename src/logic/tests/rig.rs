@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::logic::brain::Brain;
 use crate::logic::decide::rollout::SETTLE;
 use crate::logic::draft::Limits;
-use crate::model::agent::{Engine, Inventory, PortRange};
+use crate::model::agent::{Engine, GpuScheduling, Inventory, PortRange};
 use crate::model::end::End;
 use crate::model::event::Event;
 use crate::model::fact::{Announce, Answer, Caller, Change, Expect, Fact, Put, Ticket};
@@ -106,6 +106,7 @@ impl Rig {
                 next_app: crate::model::id::AppKey(1),
                 next_agent: AgentKey(1),
                 next_id: 0,
+                gpu_scheduling: GpuScheduling::default(),
             }),
             ..World::default()
         };
@@ -156,6 +157,15 @@ impl Rig {
         });
         self.settle();
         *self.brain.world().agent_ids.get(&agent).expect("attached")
+    }
+
+    /// An agent says anew what it offers, in the session that is open.
+    pub fn change_agent(&mut self, key: AgentKey, by: impl FnOnce(&mut Inventory)) {
+        let row = self.brain.world().agents.get(&key).expect("attached").clone();
+        let (agent, run, mut inventory) = (row.id, row.run, row.inventory);
+        by(&mut inventory);
+        let ticket = Ticket::Agent(agent, run, Seq(0));
+        self.tell(Fact::Attached { ticket, agent, run, inventory });
     }
 
     /// Takes steps until nothing changes at this moment; every step is checked.

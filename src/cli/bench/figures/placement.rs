@@ -59,7 +59,9 @@ fn rate(world: &World, mut index: Index, specs: &[Spec], each: u32) -> Result<f6
     let mut placed = 0;
     for (number, spec) in (1..).zip(specs) {
         let app = AppKey(number);
-        let places = place(world, &index, app, &Need::of(spec), &ids, None, now).places;
+        let places =
+            place(world, &index, app, &Need::of(spec, world.gpu_scheduling()), &ids, None, now)
+                .places;
         for (no, place) in (0..).zip(&places) {
             index.agents.hold(InstanceKey { app, no }, place);
             index.pool.hold(place);
