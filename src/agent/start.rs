@@ -165,11 +165,7 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
         tasks.push(tokio::spawn(introduce(docker.clone(), desk.clone())));
         tasks.push(tokio::spawn(watch_engine(move || ping(docker.clone()), ends.sights)));
     }
-    if let Some(watcher) = watcher {
-        let desk = desk.clone();
-        let tell = move |offered| desk.change(|inventory| bring_in(inventory, offered));
-        tasks.push(tokio::spawn(watcher.run(offered, tell)));
-    }
+    tasks.extend(watcher.map(|watcher| watch_gpus(watcher, offered, desk.clone())));
     tasks.extend(servers.into_iter().map(|server| tokio::spawn(dial(server, desk.clone()))));
     Ok(Agent { inventory, engine, limits, hands: bare, tasks })
 }
@@ -197,6 +193,12 @@ fn engine_of(
 
 fn away() -> Engine {
     Engine { name: "away".to_owned(), version: String::new(), api: String::new() }
+}
+
+/// Tells the leaders what the driver shows, whenever that changes.
+fn watch_gpus(watcher: Watcher, first: Offered, desk: Arc<Desk<Journal>>) -> JoinHandle<()> {
+    let tell = move |offered| desk.change(|inventory| bring_in(inventory, offered));
+    tokio::spawn(watcher.run(first, tell))
 }
 
 fn bring_in(inventory: &mut Inventory, offered: Offered) {

@@ -11,6 +11,7 @@
 mod rig;
 
 mod docker_rig;
+mod nvml;
 mod proc;
 mod registry;
 
@@ -21,6 +22,8 @@ mod environment;
 mod failures;
 mod faults;
 mod first_curl;
+mod gpu_real;
+mod gpus;
 mod image;
 mod kills;
 mod launch_sh;

@@ -9,12 +9,12 @@
 //!
 //! Which it is, is asked before each of these launches: a toolkit may be installed while the agent runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use bollard::models::{DeviceMapping, DeviceRequest};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::Value;
 use tokio::net::UnixStream;
 
 use crate::agent::docker::call::{CallError, Caller};
@@ -67,7 +67,7 @@ enum Way {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct Info {
-    runtimes: Option<BTreeMap<String, IgnoredAny>>,
+    runtimes: Value,
     discovered_devices: Option<Vec<Discovered>>,
 }
 
@@ -120,7 +120,7 @@ async fn offers(caller: &Caller, facts: &EngineFacts) -> Result<Offers, CallErro
     Ok(Offers {
         discovered: discovered.into_iter().filter_map(|device| device.id).collect(),
         hook: finds_hook(caller.socket()).await.then_some(driver),
-        runtime: info.runtimes.is_some_and(|runtimes| runtimes.contains_key(RUNTIME)),
+        runtime: info.runtimes.get(RUNTIME).is_some(),
         is_podman: facts.engine.name == "Podman",
         is_rootless: facts.is_rootless(),
     })

@@ -37,7 +37,7 @@ pub fn check(shelf: &Shelf, allocated: &[DeviceId], pid: i32) -> Result<(), Reas
 fn device_numbers(pid: i32) -> Option<BTreeSet<u32>> {
     let dev = PathBuf::from(format!("/proc/{pid}/root/dev"));
     let entries = std::fs::read_dir(dev).ok()?;
-    let names = entries.filter_map(|entry| Some(entry.ok()?.file_name().into_string().ok()?));
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     Some(names.filter_map(|name| name.strip_prefix("nvidia")?.parse().ok()).collect())
 }
 

@@ -62,7 +62,7 @@ pub fn named<'a>(
 ) -> impl Iterator<Item = (&'a Wanted, Result<&'a Device, Obstacle<'a>>)> {
     let mut before = BTreeSet::new();
     pin.wanted().map(move |wanted| {
-        let found = one(matching(agent, wanted)).and_then(|device| {
+        let found = one(&matching(agent, wanted)).and_then(|device| {
             if !before.insert(&device.id) {
                 Err(Obstacle::Twice(device))
             } else if !device.is_healthy() {
@@ -100,10 +100,10 @@ fn free_devices<'a>(
     agent.inventory.devices.iter().filter(move |device| device.is_healthy() && !is_held(device))
 }
 
-fn one(found: Vec<&Device>) -> Result<&Device, Obstacle<'_>> {
-    match found.as_slice() {
+fn one<'a>(found: &[&'a Device]) -> Result<&'a Device, Obstacle<'a>> {
+    match found {
         [] => Err(Obstacle::Absent),
-        [device] => Ok(device),
+        [device] => Ok(*device),
         _ => Err(Obstacle::Ambiguous),
     }
 }
