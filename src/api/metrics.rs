@@ -1,8 +1,6 @@
 //! What is counted: requests here, the log and the brain through [`Gauges`]; what lies in the view is looked up when
 //! somebody asks. How it is written down is not here.
 
-use std::collections::BTreeMap;
-
 use prometheus::proto::MetricFamily;
 use prometheus::{HistogramOpts, HistogramVec, IntGauge, IntGaugeVec, Opts, Registry};
 
@@ -12,24 +10,6 @@ use crate::model::time::Timestamp;
 use crate::model::view::View;
 
 const VALID: &str = "names are valid and each is registered once";
-
-/// All conditions, so that a series is there before its first instance.
-const CONDITIONS: [Condition; 14] = [
-    Condition::Provisioned,
-    Condition::Staging,
-    Condition::Starting,
-    Condition::Running,
-    Condition::Killing,
-    Condition::Unreachable,
-    Condition::UnreachableInactive,
-    Condition::Finished,
-    Condition::Killed,
-    Condition::Failed,
-    Condition::Error,
-    Condition::Gone,
-    Condition::Dropped,
-    Condition::Unknown,
-];
 
 /// Everything that is counted.
 #[derive(Debug)]
@@ -93,20 +73,23 @@ impl Metrics {
         let heard = world.agents.iter().filter(|(_, agent)| agent.is_heard()).count();
         self.agents.set(number(heard));
         self.deployments.set(number(world.deployments.len()));
-        let mut conditions: BTreeMap<&str, i64> =
-            CONDITIONS.iter().map(|condition| (condition.as_str(), 0)).collect();
+        // Every series is there before its first instance.
+        let mut conditions = [0; Condition::ALL.len()];
+        let mut scheduled = 0;
         let (mut waiting, mut waiting_apps, mut last) = (0, 0, None);
         for (key, instance) in world.instances.iter() {
-            let condition = instance.condition().map_or("Scheduled", Condition::as_str);
-            *conditions.entry(condition).or_default() += 1;
+            match instance.condition() {
+                Some(condition) => conditions[condition as usize] += 1,
+                None => scheduled += 1,
+            }
             if instance.is_scheduled() {
                 waiting += 1;
                 waiting_apps += i64::from(last != Some(key.app));
                 last = Some(key.app);
             }
         }
-        self.instances.reset();
-        for (condition, count) in conditions {
+        let named = Condition::ALL.iter().map(|condition| condition.as_str()).zip(conditions);
+        for (condition, count) in named.chain([("Scheduled", scheduled)]) {
             self.instances.with_label_values(&[condition]).set(count);
         }
         self.queue_instances.set(waiting);

@@ -80,13 +80,14 @@ fn settle(draft: &mut Draft<'_>, mut instance: Instance) {
 
 /// Asks an instance to end. What it holds stays held until its agent has confirmed the end.
 pub fn stop(draft: &mut Draft<'_>, key: InstanceKey, why: StopWhy, then: Then) {
-    let Some(mut instance) = draft.instance(key).cloned() else { return };
+    let Some(instance) = draft.instance(key) else { return };
     if let Goal::Stop { then: standing, .. } = instance.goal {
         // What is to leave is never called back (SM-6); what was to be relaunched may still be told to leave.
         if standing != Then::Relaunch || then == Then::Relaunch {
             return;
         }
     }
+    let mut instance = instance.clone();
     if !instance.is_live() {
         match then {
             Then::Relaunch => {}

@@ -39,6 +39,24 @@ pub enum Condition {
 // === impl Condition ===
 
 impl Condition {
+    /// All of them, in their order.
+    pub const ALL: [Condition; 14] = [
+        Condition::Provisioned,
+        Condition::Staging,
+        Condition::Starting,
+        Condition::Running,
+        Condition::Killing,
+        Condition::Unreachable,
+        Condition::UnreachableInactive,
+        Condition::Finished,
+        Condition::Killed,
+        Condition::Failed,
+        Condition::Error,
+        Condition::Gone,
+        Condition::Dropped,
+        Condition::Unknown,
+    ];
+
     /// The task has ended for good.
     pub const fn is_terminal(self) -> bool {
         match self {

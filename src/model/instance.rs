@@ -145,6 +145,18 @@ impl Instance {
         matches!(self.goal, Goal::Run | Goal::Stop { then: Then::Relaunch, .. })
     }
 
+    /// Whether it is wanted and not given up: what is counted against the number that is asked for.
+    pub fn is_counted(&self) -> bool {
+        self.is_wanted() && self.condition() != Some(Condition::UnreachableInactive)
+    }
+
+    /// Whether it ends, is not known to have ended, and its agent is heard.
+    pub fn is_leaving(&self) -> bool {
+        !self.is_wanted()
+            && self.is_live()
+            && !self.condition().is_some_and(Condition::is_unreachable)
+    }
+
     /// Whether something of it may exist on its agent: it holds its place until its end is confirmed.
     pub fn is_live(&self) -> bool {
         self.condition().is_some_and(|condition| !condition.is_terminal())

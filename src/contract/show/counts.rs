@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn each_condition_counts_where_hc_11_says() {
         let staged = [Condition::Provisioned, Condition::Staging];
-        for condition in Rig::CONDITIONS {
+        for condition in Condition::ALL {
             let mut rig = Rig::new();
             rig.instance(1, condition);
             let expected = if staged.contains(&condition) {

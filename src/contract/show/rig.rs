@@ -101,24 +101,6 @@ pub(crate) fn stored(spec: Spec) -> AppVersion {
 // === impl Rig ===
 
 impl Rig {
-    /// All conditions that a task can have.
-    pub(crate) const CONDITIONS: [Condition; 14] = [
-        Condition::Provisioned,
-        Condition::Staging,
-        Condition::Starting,
-        Condition::Running,
-        Condition::Killing,
-        Condition::Unreachable,
-        Condition::UnreachableInactive,
-        Condition::Finished,
-        Condition::Killed,
-        Condition::Failed,
-        Condition::Error,
-        Condition::Gone,
-        Condition::Dropped,
-        Condition::Unknown,
-    ];
-
     const APP: AppKey = AppKey(1);
     const AGENT: AgentKey = AgentKey(1);
 

@@ -1,7 +1,9 @@
 //! One app: what time alone changes, then its count and configuration, then its launches, then its deployment's part.
 
-use crate::logic::decide::rollout::{self, Situation};
-use crate::logic::decide::{backoff, launch};
+use std::sync::Arc;
+
+use crate::logic::decide::rollout::{self, Moves, Situation};
+use crate::logic::decide::{backoff, kill_order, launch};
 use crate::logic::draft::Draft;
 use crate::logic::index::timers::LAUNCH_OVERDUE;
 use crate::logic::status::{self, Change};
@@ -24,7 +26,7 @@ enum Target {
     /// This definition.
     Definition {
         /// The definition.
-        row: Box<AppVersion>,
+        row: Arc<AppVersion>,
         /// Whether instances of other configurations are replaced.
         rolling: bool,
     },
@@ -44,13 +46,13 @@ pub fn decide(draft: &mut Draft<'_>, key: AppKey) {
 }
 
 /// The app. A part whose deployment could not be read when the log was is nobody's: it counts as cancelled.
-fn drop_orphaned_part(draft: &mut Draft<'_>, key: AppKey) -> Option<App> {
-    let mut app = draft.world().apps.get(&key).cloned()?;
+fn drop_orphaned_part(draft: &mut Draft<'_>, key: AppKey) -> Option<Arc<App>> {
+    let app = draft.world().apps.share(&key)?;
     let known = |part: &Part| draft.world().deployments.get(&part.deployment).is_some();
     let orphaned = !app.part.as_ref().is_none_or(known);
     if planted!("lock-leaks-on-cancel", orphaned, false) {
-        app.part = None;
-        draft.put_app(app.clone());
+        draft.put_app(App { part: None, ..app.as_ref().clone() });
+        return draft.world().apps.share(&key);
     }
     Some(app)
 }
@@ -59,8 +61,8 @@ fn drop_orphaned_part(draft: &mut Draft<'_>, key: AppKey) -> Option<App> {
 fn target(world: &World, app: &App) -> Target {
     let definition = |version: Option<Version>, rolling: bool| {
         let Some(version) = version else { return Target::Nothing };
-        match world.versions.get(&(app.key, version)) {
-            Some(row) => Target::Definition { row: Box::new(row.clone()), rolling },
+        match world.versions.share(&(app.key, version)) {
+            Some(row) => Target::Definition { row, rolling },
             None => Target::Unknown,
         }
     };
@@ -90,18 +92,7 @@ fn reach(draft: &mut Draft<'_>, key: AppKey, target: &Target) -> Reached {
         Target::Unknown => return Reached::default(),
         Target::Definition { row, rolling } => (row, *rolling),
     };
-    let instances: Vec<&Instance> = draft.world().instances_of(key).collect();
-    let situation = Situation {
-        wanted: row.spec.instances,
-        config: row.config,
-        rolling,
-        upgrade: row.spec.upgrade,
-        resident: row.spec.is_resident(),
-        kill_selection: row.spec.kill_selection,
-        now: draft.now(),
-        instances: &instances,
-    };
-    let moves = rollout::moves(&situation);
+    let moves = if rolling { roll(draft, key, row) } else { scale(draft, key, row) };
     let why = if rolling { StopWhy::Upgrade } else { StopWhy::Surplus };
     for instance in moves.stop {
         status::stop(draft, instance, why, Then::Leave);
@@ -113,17 +104,40 @@ fn reach(draft: &mut Draft<'_>, key: AppKey, target: &Target) -> Reached {
     Reached { done: moves.done, look_again: moves.look_again }
 }
 
+fn scale(draft: &Draft<'_>, key: AppKey, row: &AppVersion) -> Moves {
+    let world = draft.world();
+    rollout::scale(row.spec.instances, draft.index().apps.census(key), |many| {
+        let mut counted: Vec<&Instance> =
+            world.instances_of(key).filter(|one| one.is_counted()).collect();
+        kill_order::sort(&mut counted, row.spec.kill_selection, false);
+        counted.iter().take(many).map(|one| one.key).collect()
+    })
+}
+
+fn roll(draft: &Draft<'_>, key: AppKey, row: &AppVersion) -> Moves {
+    let instances: Vec<&Instance> = draft.world().instances_of(key).collect();
+    rollout::roll(&Situation {
+        wanted: row.spec.instances,
+        config: row.config,
+        upgrade: row.spec.upgrade,
+        resident: row.spec.is_resident(),
+        kill_selection: row.spec.kill_selection,
+        now: draft.now(),
+        instances: &instances,
+    })
+}
+
+/// Whether nothing of the app is left. One on a lost agent counts as gone (behaviour 2.2); its row stays until that agent
+/// has confirmed it.
 fn stop_all(draft: &mut Draft<'_>, key: AppKey) -> bool {
-    let instances: Vec<InstanceKey> =
-        draft.world().instances_of(key).map(|instance| instance.key).collect();
-    for instance in instances {
-        status::stop(draft, instance, StopWhy::Removed, Then::Leave);
+    if draft.index().apps.census(key).wanted > 0 {
+        let wanted = draft.world().instances_of(key).filter(|one| one.is_wanted());
+        for instance in wanted.map(|one| one.key).collect::<Vec<InstanceKey>>() {
+            status::stop(draft, instance, StopWhy::Removed, Then::Leave);
+        }
     }
-    // One on a lost agent counts as gone (behaviour 2.2); its row stays until that agent has confirmed it.
-    draft
-        .world()
-        .instances_of(key)
-        .all(|instance| instance.condition().is_some_and(Condition::is_unreachable))
+    let census = draft.index().apps.census(key);
+    census.wanted == 0 && census.leaving == 0
 }
 
 /// New instances that wait for their places.
@@ -172,17 +186,7 @@ fn follow_part(draft: &mut Draft<'_>, key: AppKey, reached: Reached) {
 
 /// What time alone changes: launches that take too long, agents that are away for too long.
 fn follow_time(draft: &mut Draft<'_>, key: AppKey) {
-    let due: Vec<InstanceKey> = draft
-        .world()
-        .instances_of(key)
-        .filter(|instance| {
-            instance
-                .tasks
-                .iter()
-                .any(|task| task.condition != Condition::Running && !task.condition.is_terminal())
-        })
-        .map(|instance| instance.key)
-        .collect();
+    let due: Vec<InstanceKey> = draft.index().apps.due(key, draft.now()).collect();
     for instance in due {
         follow_absence(draft, instance);
         follow_launch(draft, instance);

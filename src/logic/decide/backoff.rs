@@ -16,23 +16,27 @@ const MAX_BACKOFFS: usize = 2;
 /// Follows a task that really changed its condition (BO-4).
 pub fn follow(draft: &mut Draft<'_>, instance: &Instance, condition: Condition) {
     let Some(app) = draft.world().apps.get(&instance.key.app) else { return };
-    let Some(row) = draft.world().versions.get(&(app.key, instance.version)) else { return };
-    let (spec, mut app) = (row.spec.backoff, app.clone());
     let now = draft.now();
     match condition {
         condition if condition.grows_backoff() && instance.goal == Goal::Run => {
-            grow(&mut app, instance.config, spec, now);
+            let Some(row) = draft.world().versions.get(&(app.key, instance.version)) else {
+                return;
+            };
+            let mut app = app.clone();
+            grow(&mut app, instance.config, row.spec.backoff, now);
+            draft.put_app(app);
         }
         Condition::Provisioned | Condition::Staging | Condition::Starting | Condition::Running => {
-            for backoff in
-                app.backoffs.iter_mut().filter(|backoff| backoff.config == instance.config)
-            {
-                backoff.since = now;
+            let touched = |backoff: &Backoff| backoff.config == instance.config;
+            if !app.backoffs.iter().any(touched) {
+                return;
             }
+            let mut app = app.clone();
+            app.backoffs.iter_mut().filter(|one| touched(one)).for_each(|one| one.since = now);
+            draft.put_app(app);
         }
-        _ => return,
+        _ => {}
     }
-    draft.put_app(app);
 }
 
 /// The first moment at which a launch of a configuration is allowed.

@@ -126,7 +126,7 @@ fn forget_removed(draft: &mut Draft<'_>) {
 
 fn is_forgettable(draft: &Draft<'_>, key: AppKey) -> bool {
     let free = draft.world().apps.get(&key).is_some_and(|app| app.part.is_none());
-    free && draft.index().apps.instances(key) == 0
+    free && draft.index().apps.census(key).rows == 0
 }
 
 fn version_keys(world: &World, key: AppKey) -> Vec<Key> {

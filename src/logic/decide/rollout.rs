@@ -5,6 +5,7 @@
 //! ended only while enough healthy ones remain (RU-8, BETTER).
 
 use crate::logic::decide::kill_order;
+use crate::logic::index::census::Census;
 use crate::model::condition::Condition;
 use crate::model::id::{InstanceKey, Version};
 use crate::model::instance::Instance;
@@ -17,14 +18,12 @@ use crate::planted::planted;
 /// at once; without this, each of them would cost an old instance before it is known to have failed.
 pub const SETTLE: Span = Span::millis(300);
 
-/// What is wanted and what is there.
+/// What is wanted and what is there while those of other configurations are replaced.
 pub struct Situation<'a> {
     /// How many are wanted.
     pub wanted: u32,
     /// Of which configuration.
     pub config: Version,
-    /// Whether those of other configurations are replaced; else they count as they are.
-    pub rolling: bool,
     /// How many may be missing or too many meanwhile.
     pub upgrade: UpgradeStrategy,
     /// Whether the app is bound to its places.
@@ -59,11 +58,6 @@ pub struct Capacity {
     pub ceiling: u32,
 }
 
-/// What to do now.
-pub fn moves(situation: &Situation<'_>) -> Moves {
-    if situation.rolling { roll(situation) } else { scale(situation) }
-}
-
 // === impl Capacity ===
 
 impl Capacity {
@@ -83,31 +77,31 @@ impl Capacity {
     }
 }
 
-fn scale(situation: &Situation<'_>) -> Moves {
-    let mut counted: Vec<&Instance> =
-        situation.instances.iter().copied().filter(|one| counts(one)).collect();
-    planted!("overscale-on-failing-tasks", (), {
-        counted.retain(|one| one.is_live() || one.tasks.is_empty());
-    });
-    let there = count(counted.len());
-    let surplus = there.saturating_sub(situation.wanted);
-    if surplus > 0 {
-        kill_order::sort(&mut counted, situation.kill_selection, false);
-    }
-    let stop: Vec<InstanceKey> = counted.iter().take(surplus as usize).map(|one| one.key).collect();
-    let healthy = count(situation.instances.iter().filter(|one| one.is_healthy()).count());
-    let start = situation.wanted.saturating_sub(there);
-    let done =
-        stop.is_empty() && start == 0 && healthy >= situation.wanted && leaving(situation) == 0;
+/// What to do now where configurations count alike. Who is surplus is asked only where there are any: an app at rest costs
+/// the same whatever it has.
+pub fn scale(
+    wanted: u32,
+    census: Census,
+    surplus: impl FnOnce(usize) -> Vec<InstanceKey>,
+) -> Moves {
+    let there = planted!("overscale-on-failing-tasks", census.counted, census.healthy);
+    let stop = match there.saturating_sub(wanted) {
+        0 => Vec::new(),
+        many => surplus(many as usize),
+    };
+    let start = wanted.saturating_sub(there);
+    let done = stop.is_empty() && start == 0 && census.healthy >= wanted && census.leaving == 0;
     Moves { start, stop, done, look_again: None }
 }
 
-fn roll(situation: &Situation<'_>) -> Moves {
-    let counted = || situation.instances.iter().copied().filter(|one| counts(one));
+/// What to do now where those of other configurations are replaced.
+pub fn roll(situation: &Situation<'_>) -> Moves {
+    let counted = || situation.instances.iter().copied().filter(|one| one.is_counted());
     let (mut new, mut old): (Vec<&Instance>, Vec<&Instance>) =
         counted().partition(|one| kill_order::is_of(one, situation.config));
     let healthy = count(counted().filter(|one| one.is_healthy()).count());
     let capacity = Capacity::of(situation.upgrade, situation.wanted, healthy, situation.resident);
+    let leaving = count(situation.instances.iter().filter(|one| one.is_leaving()).count());
     let fresh = count(new.len());
     kill_order::sort(&mut old, situation.kill_selection, true);
     kill_order::sort(&mut new, situation.kill_selection, false);
@@ -122,17 +116,17 @@ fn roll(situation: &Situation<'_>) -> Moves {
         .map(|one| one.key)
         .collect();
     // What was given up on a lost agent must not come back with it as if it were still wanted.
-    let given_up = situation.instances.iter().filter(|one| one.is_wanted() && !counts(one));
+    let given_up = situation.instances.iter().filter(|one| one.is_wanted() && !one.is_counted());
     stop.extend(
         given_up.filter(|one| !kill_order::is_of(one, situation.config)).map(|one| one.key),
     );
     let old_living = count(old.iter().filter(|one| one.is_live()).count());
     // One that waits to be launched again keeps its turn only as far as there is room for it.
     let waiting = || new.iter().filter(|one| !one.is_live());
-    let living = old_living + fresh - count(waiting().count()) + leaving(situation);
+    let living = old_living + fresh - count(waiting().count()) + leaving;
     let turns = capacity.ceiling.saturating_sub(living) as usize;
     stop.extend(waiting().skip(turns).map(|one| one.key));
-    let room = capacity.ceiling.saturating_sub(old_living + fresh + leaving(situation));
+    let room = capacity.ceiling.saturating_sub(old_living + fresh + leaving);
     let room = planted!("ceiling-ignored", room, u32::MAX);
     let start = situation.wanted.saturating_sub(fresh).min(room);
     let healthy_new = count(new.iter().filter(|one| one.is_healthy()).count());
@@ -140,7 +134,7 @@ fn roll(situation: &Situation<'_>) -> Moves {
         && old.is_empty()
         && start == 0
         && healthy_new >= situation.wanted
-        && leaving(situation) == 0;
+        && leaving == 0;
     let look_again =
         new.iter().copied().filter(settling).map(settles_at).min().filter(|_| !old.is_empty());
     Moves { start, stop, done, look_again }
@@ -162,19 +156,6 @@ fn may_stop(instance: &Instance, spare: &mut u32) -> bool {
     }
     *spare = spare.saturating_sub(1);
     true
-}
-
-/// Wanted and not given up: what is counted against the number that is asked for.
-fn counts(instance: &Instance) -> bool {
-    instance.is_wanted() && instance.condition() != Some(Condition::UnreachableInactive)
-}
-
-/// How many end and are not known to have ended, on agents that are heard.
-fn leaving(situation: &Situation<'_>) -> u32 {
-    let leaves = |one: &&&Instance| {
-        !one.is_wanted() && one.is_live() && !one.condition().is_some_and(Condition::is_unreachable)
-    };
-    count(situation.instances.iter().filter(leaves).count())
 }
 
 fn count(number: usize) -> u32 {

@@ -1,10 +1,13 @@
-//! What waits to be launched, which service ports are taken, and which apps are removed.
+//! How the instances of each app stand, what waits to be launched, which service ports are taken, and which apps are
+//! removed.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::logic::index::census::Census;
+use crate::logic::index::timers::instance_due;
 use crate::model::app::App;
-use crate::model::id::AppKey;
+use crate::model::id::{AppKey, InstanceKey};
 use crate::model::instance::Instance;
 use crate::model::time::Timestamp;
 use crate::model::world::World;
@@ -30,7 +33,8 @@ struct Waiting {
 struct AppUse {
     priority: i16,
     scheduled: BTreeSet<(Timestamp, u32)>,
-    instances: u32,
+    due: BTreeSet<(Timestamp, u32)>,
+    census: Census,
 }
 
 // === impl AppUses ===
@@ -56,9 +60,15 @@ impl AppUses {
         self.uses.get(&app).into_iter().flat_map(|used| used.scheduled.iter().map(|(_, no)| *no))
     }
 
-    /// How many instance rows an app has.
-    pub fn instances(&self, app: AppKey) -> u32 {
-        self.uses.get(&app).map_or(0, |used| used.instances)
+    /// How an app's instances stand.
+    pub fn census(&self, app: AppKey) -> Census {
+        self.uses.get(&app).map(|used| used.census).unwrap_or_default()
+    }
+
+    /// The instances of an app about which time alone has something to change until `now`.
+    pub fn due(&self, app: AppKey, now: Timestamp) -> impl Iterator<Item = InstanceKey> + '_ {
+        let due = self.uses.get(&app).into_iter().flat_map(|used| &used.due);
+        due.take_while(move |(at, _)| *at <= now).map(move |(_, no)| InstanceKey { app, no: *no })
     }
 
     /// Whether any app names this service port.
@@ -72,23 +82,29 @@ impl AppUses {
     }
 
     /// Follows an instance that leaves or changes.
-    pub fn remove_instance(&mut self, instance: &Instance) {
+    pub fn remove_instance(&mut self, world: &World, instance: &Instance) {
         let app = instance.key.app;
         self.serve_not(app);
         if let Some(used) = self.uses.get_mut(&app) {
-            used.instances -= 1;
+            used.census.remove(instance);
             used.scheduled.remove(&(instance.since, instance.key.no));
+            if let Some(at) = instance_due(world, instance) {
+                used.due.remove(&(at, instance.key.no));
+            }
         }
         self.serve(app);
         self.drop_empty(app);
     }
 
     /// Follows an instance that comes or has changed.
-    pub fn add_instance(&mut self, instance: &Instance) {
+    pub fn add_instance(&mut self, world: &World, instance: &Instance) {
         let app = instance.key.app;
         self.serve_not(app);
         let used = self.uses.entry(app).or_default();
-        used.instances += 1;
+        used.census.add(instance);
+        if let Some(at) = instance_due(world, instance) {
+            used.due.insert((at, instance.key.no));
+        }
         if instance.is_scheduled() {
             used.scheduled.insert((instance.since, instance.key.no));
         }

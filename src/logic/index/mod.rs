@@ -5,6 +5,7 @@
 
 pub mod agents;
 pub mod apps;
+pub mod census;
 pub mod plans;
 pub mod pool;
 pub mod timers;
@@ -25,7 +26,7 @@ pub struct Index {
     pub agents: AgentUses,
     /// What is free on each agent, by column.
     pub pool: Pool,
-    /// What waits, which service ports are taken, which apps are removed.
+    /// How apps stand, what of them waits, which service ports are taken, which apps are removed.
     pub apps: AppUses,
     /// Which apps each deployment changes.
     pub plans: Plans,
@@ -60,7 +61,7 @@ impl Index {
     fn take_out(&mut self, world: &World, row: &Row) {
         match row {
             Row::Instance(instance) => {
-                self.apps.remove_instance(instance);
+                self.apps.remove_instance(world, instance);
                 if let Some(place) = &instance.place {
                     self.agents.release(instance.key, place);
                     self.pool.release(place);
@@ -79,7 +80,7 @@ impl Index {
     fn bring_in(&mut self, world: &World, row: &Row) {
         match row {
             Row::Instance(instance) => {
-                self.apps.add_instance(instance);
+                self.apps.add_instance(world, instance);
                 if let Some(place) = &instance.place {
                     self.agents.hold(instance.key, place);
                     self.pool.hold(place);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::condition::Condition;
-use crate::model::instance::{Goal, Instance};
+use crate::model::instance::{Goal, Instance, Task};
 use crate::model::row::{Key, Row};
 use crate::model::spec::UnreachableStrategy;
 use crate::model::time::{Span, Timestamp};
@@ -74,8 +74,12 @@ fn each_due(world: &World, row: &Row, mut due: impl FnMut(Timestamp)) {
     }
 }
 
-fn instance_due(world: &World, instance: &Instance) -> Option<Timestamp> {
-    let task = instance.tasks.first()?;
+/// When time alone changes something about an instance.
+pub(super) fn instance_due(world: &World, instance: &Instance) -> Option<Timestamp> {
+    instance.tasks.iter().filter_map(|task| task_due(world, instance, task)).min()
+}
+
+fn task_due(world: &World, instance: &Instance, task: &Task) -> Option<Timestamp> {
     match task.condition {
         Condition::Provisioned | Condition::Staging | Condition::Starting
             if instance.goal == Goal::Run =>

@@ -28,7 +28,7 @@ fn the_task_of_19_2() {
 #[test]
 fn times_and_ports_show_while_a_task_is_active_alone() {
     // SD-9, contract 8.1 and 8.3.
-    for condition in Rig::CONDITIONS {
+    for condition in Condition::ALL {
         let mut rig = Rig::new();
         rig.instance(1, condition);
         let task = &tasks(&rig)[0];
@@ -156,7 +156,7 @@ fn a_status_must_be_the_very_condition() {
         let instance = rig.world.instances_of(rig.app().key).next().expect("an instance");
         Query::parse(text).task_filter().takes(instance)
     };
-    for condition in Rig::CONDITIONS {
+    for condition in Condition::ALL {
         let running = condition == Condition::Running;
         let staging = condition == Condition::Staging;
         assert!(taken(&mut rig, "", condition));
