@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use stayer::logic::brain::{Brain, MAX_PENDING};
 use stayer::logic::draft::Limits;
+use stayer::model::agent::GpuScheduling;
 use stayer::model::commit::Commit;
 use stayer::model::fact::{Answer, Fact, Ticket};
 use stayer::model::id::{AgentKey, AppKey, ClusterId, InstanceKey, Position};
@@ -157,7 +158,12 @@ impl Sim {
         let wall = Timestamp::from_millis(self.now.as_millis() + self.server.wall);
         let began = wall.max(loaded.at + Span::millis(1));
         let world = with_meta(loaded.world, lead.head.cluster);
-        let brain = Brain::load(world, lead.epoch, loaded.no, loaded.at, Limits::default());
+        let scheduling = self.plan.gpus.map(|gpus| gpus.scheduling);
+        let limits = Limits {
+            gpu_scheduling: scheduling.unwrap_or(GpuScheduling::Unrestricted),
+            ..Limits::default()
+        };
+        let brain = Brain::load(world, lead.epoch, loaded.no, loaded.at, limits);
         let view = brain.view();
         let seen = view.clone();
         let fleet = Fleet::inherit(began, &view);
@@ -457,7 +463,13 @@ fn changed_in(commit: &Commit) -> Vec<(AgentKey, InstanceKey)> {
 
 /// As `control::leader` has it.
 fn with_meta(mut world: World, cluster: ClusterId) -> World {
-    let fresh = Meta { cluster, next_app: AppKey(1), next_agent: AgentKey(1), next_id: 0 };
+    let fresh = Meta {
+        cluster,
+        next_app: AppKey(1),
+        next_agent: AgentKey(1),
+        next_id: 0,
+        gpu_scheduling: GpuScheduling::default(),
+    };
     world.meta.get_or_insert(fresh);
     world
 }

@@ -18,6 +18,7 @@ use crate::model::policy;
 use crate::model::reason::{Funnel, PinTrouble, Reason};
 use crate::model::time::Timestamp;
 use crate::model::world::World;
+use crate::planted::planted;
 
 /// The strongest reason against one more instance on the agent in this slot of the pool, if there is any.
 pub fn refusal(
@@ -62,7 +63,8 @@ pub fn refusal_of(
             return Some(Funnel::InsufficientGpus);
         }
     }
-    if need.off_gpus && !agent.inventory.devices.is_empty() {
+    let off_gpus = planted!("kept-host-given-away", need.off_gpus, false);
+    if off_gpus && !agent.inventory.devices.is_empty() {
         return Some(Funnel::DeclinedScarceResources);
     }
     if !need.ports.is_empty() && !ports::fit(agent, index.agents.of(agent.key), &need.ports, now) {

@@ -7,6 +7,7 @@ use crate::logic::index::agents::AgentUse;
 use crate::model::agent::{Agent, Device, DeviceId};
 use crate::model::id::InstanceKey;
 use crate::model::pin::{Pin, Wanted};
+use crate::planted::planted;
 
 /// What stands between an app and a device that it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +98,10 @@ fn free_devices<'a>(
 ) -> impl Iterator<Item = &'a Device> {
     let is_held =
         move |device: &Device| used.is_some_and(|used| used.device_holder(&device.id).is_some());
-    agent.inventory.devices.iter().filter(move |device| device.is_healthy() && !is_held(device))
+    agent.inventory.devices.iter().filter(move |device| {
+        planted!("sick-device-given", device.is_healthy(), true)
+            && planted!("device-given-twice", !is_held(device), true)
+    })
 }
 
 fn one<'a>(found: &[&'a Device]) -> Result<&'a Device, Obstacle<'a>> {
