@@ -187,6 +187,15 @@ impl PortRange {
     }
 }
 
+// === impl DeviceId ===
+
+impl DeviceId {
+    /// Whether it is a name that NVIDIA's driver gives; all others were made up on a host without GPUs.
+    pub fn is_real(&self) -> bool {
+        self.0.starts_with("GPU-") || self.0.starts_with("MIG-")
+    }
+}
+
 // === impl Device ===
 
 impl Device {

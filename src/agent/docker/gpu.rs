@@ -21,7 +21,7 @@ use crate::agent::docker::call::{CallError, Caller};
 use crate::agent::docker::connect::EngineFacts;
 use crate::agent::docker::version::ApiVersion;
 use crate::agent::gpu::Shelf;
-use crate::agent::gpu::visible::{VOID, is_real, visible};
+use crate::agent::gpu::visible::{VOID, visible};
 use crate::agent::runtime::{Launch, RuntimeError};
 use crate::model::agent::DeviceId;
 use crate::model::reason::Reason;
@@ -103,7 +103,7 @@ pub async fn given(
     launch: &Launch,
 ) -> Result<Given, RuntimeError> {
     let devices = &launch.place.devices;
-    if !devices.iter().any(is_real) {
+    if !devices.iter().any(DeviceId::is_real) {
         return Ok(Given::unreal(devices));
     }
     let asked = launch.env.get(CAPABILITIES).map(String::as_str);

@@ -43,10 +43,11 @@ use crate::agent::docker::labels::Owner;
 use crate::agent::docker::logs::Logs;
 use crate::agent::docker::pull::Puller;
 use crate::agent::docker::spec::container_name;
-use crate::agent::gpu::{Shelf, inside, visible};
+use crate::agent::gpu::{Shelf, inside};
 use crate::agent::runtime::{
     Found, FoundState, Launch, LogStream, Progress, Running, Runtime, RuntimeError, SandboxId,
 };
+use crate::model::agent::DeviceId;
 use crate::model::end::End;
 use crate::model::reason::Reason;
 use crate::model::spec::Spec;
@@ -205,10 +206,11 @@ impl DockerRuntime {
     /// it is ended (gpu.md §4.2).
     async fn with_its_gpus(&self, launch: &Launch, seen: Seen) -> Result<Running, RuntimeError> {
         let devices = &launch.place.devices;
-        let (Some(pid), true) = (seen.pid, devices.iter().all(visible::is_real)) else {
+        let (Some(pid), true) = (seen.pid, devices.iter().all(DeviceId::is_real)) else {
             return Ok(seen.running);
         };
-        let Err(missing) = inside::check(&self.shelf, devices, pid) else {
+        let mark = format!("MESOS_CONTAINER_NAME={}", container_name(launch.id));
+        let Err(missing) = inside::check(&self.shelf, devices, (pid, &mark)) else {
             return Ok(seen.running);
         };
         self.signal(launch.id, |_| "SIGKILL".to_owned()).await?;

@@ -22,11 +22,6 @@ pub fn for_process(devices: &[DeviceId]) -> [(String, String); 2] {
     [(VISIBLE.to_owned(), visible(devices)), (CUDA_VISIBLE.to_owned(), listed(devices))]
 }
 
-/// Whether an id is one that NVIDIA's driver gives; all others were made up on a host without GPUs.
-pub fn is_real(device: &DeviceId) -> bool {
-    device.0.starts_with("GPU-") || device.0.starts_with("MIG-")
-}
-
 fn listed(devices: &[DeviceId]) -> String {
     let ids: Vec<&str> = devices.iter().map(|device| &*device.0).collect();
     ids.join(",")

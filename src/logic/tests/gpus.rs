@@ -162,6 +162,24 @@ fn a_name_that_means_several_devices_is_refused() {
     assert_eq!(holds(&rig, "/whole"), ["GPU-2"]);
 }
 
+/// I5: two agents of one host see the same devices, and no two tasks may.
+#[test]
+fn a_device_that_two_agents_of_one_host_see_is_offered_by_the_first() {
+    let (mut rig, agents) = with(&[&["GPU-a"], &["GPU-a", "GPU-b"]]);
+    rig.put(gpus("/gpu", 3, 1));
+    rig.run();
+    assert_eq!(holds(&rig, "/gpu"), ["GPU-a", "GPU-b"]);
+    let why = reasons(&rig, "/gpu").concat();
+    assert!(why.contains("GPU-a: another agent of this host offers it: host-1 "), "{why}");
+    // Of another host it is another device, whatever its name.
+    rig.change_agent(agents[1], |inventory| {
+        inventory.boot = "another".to_owned();
+        inventory.devices = vec![device(0, "GPU-a"), device(1, "GPU-b")];
+    });
+    rig.run();
+    assert_eq!(holds(&rig, "/gpu"), ["GPU-a", "GPU-a", "GPU-b"]);
+}
+
 /// PL-12: hosts with devices are kept, unless the flag of the server or the label of the app says otherwise.
 #[test]
 fn agents_with_devices_are_kept_for_apps_that_ask_for_some() {
