@@ -23,7 +23,7 @@
 //! | 0 | [`model`] | what things are: ids, units, rows, facts, commits, views |
 //! | 1 | [`contract`] | how Marathon's JSON speaks, pure: all faults with their paths, legacy forms, defaults, echo |
 //! | 1 | [`logic`] | what should happen, pure: `Brain`, `absorb`, `change`, `decide`, `place`, `index` |
-//! | 2 | [`store`] | what is remembered, on disk: a fenced log of commits |
+//! | 2 | [`store`] | what is remembered, on disk or in etcd: a fenced log of commits |
 //! | 2 | [`wire`] | how server and agent talk: messages, both ends of a session as pure state machines, sockets |
 //! | 3 | [`agent`] | what runs things on a host: `Mind` (pure) and its hands: Docker, processes, fetch, logs |
 //! | 3 | [`control`] | what turns the crank: the brain's thread, the writer, the fleet, the view |
@@ -39,7 +39,8 @@
 //!    alone. There is no outbox to get wrong.
 //! 4. `decide` looks at rows and `now`, never at messages: total, deterministic, idempotent. Marking everything dirty at
 //!    rest gives no commit.
-//! 5. One leader writes: the store compares the epoch in the transaction of every append.
+//! 5. One leader writes: the store compares the epoch in the transaction of every append. Leases only tell others that a
+//!    leader is there; that one has ended takes nothing from it until somebody else leads.
 //! 6. A record holds at most 512 KiB; a bigger commit takes several and counts when its last is there.
 //! 7. The host is the agent's ledger: a sandbox and a container named by instance and incarnation. An existing one is
 //!    adopted, none is removed before its end is acknowledged.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
-use crate::model::agent::{AttributeValue, Engine, Inventory, Policy, PortRange};
+use crate::model::agent::{AttributeValue, Engine, Inventory, Policy, PortRange, thousandths};
 use crate::model::unit::{Cpus, Disk, Mem};
 
 /// What an operator says of resources; the rest is found out.
@@ -83,7 +83,7 @@ pub fn parse_resources(text: &str) -> Result<Resources, BadText> {
     let mut found = Resources::default();
     for part in parts(text) {
         let (name, value) = pair(part)?;
-        let amount = || decimal(value, 6).and_then(|micro| u64::try_from(micro).ok());
+        let amount = || micro(value).and_then(|micro| u64::try_from(micro).ok());
         let amount = || amount().ok_or_else(|| bad(part, "no amount"));
         match name {
             "cpus" => found.cpus = Some(Cpus::micro(amount()?)),
@@ -113,7 +113,7 @@ pub fn parse_attributes(text: &str) -> Result<BTreeMap<String, AttributeValue>, 
             AttributeValue::Ranges(ranges(value).ok_or_else(|| bad(part, "no list of ranges"))?)
         } else if value.starts_with('{') {
             AttributeValue::Set(set(value).ok_or_else(|| bad(part, "no set"))?)
-        } else if let Some(thousandths) = decimal(value, 3) {
+        } else if let Some(thousandths) = thousandths(value) {
             AttributeValue::Scalar(thousandths)
         } else {
             AttributeValue::Text(value.to_owned())
@@ -140,8 +140,8 @@ fn bad(text: &str, what: &'static str) -> BadText {
     BadText { text: text.to_owned(), what }
 }
 
-/// A plain decimal, in units of ten to the minus `digits`; more digits are cut.
-fn decimal(text: &str, digits: usize) -> Option<i64> {
+/// A plain decimal in millionths; more digits are cut.
+fn micro(text: &str) -> Option<i64> {
     let (negative, plain) = match text.strip_prefix('-') {
         Some(plain) => (true, plain),
         None => (false, text),
@@ -151,7 +151,7 @@ fn decimal(text: &str, digits: usize) -> Option<i64> {
     if whole.is_empty() || !is_number(whole) || !is_number(fraction) {
         return None;
     }
-    let fraction: String = fraction.chars().chain(std::iter::repeat('0')).take(digits).collect();
+    let fraction: String = fraction.chars().chain(std::iter::repeat('0')).take(6).collect();
     let value: i64 = format!("{whole}{fraction}").parse().ok()?;
     Some(if negative { -value } else { value })
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::http::header::HOST;
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, HeaderValue, Uri};
 use bytes::Bytes;
 
 use crate::api::body::{Budget, Taken};
@@ -14,7 +14,7 @@ use crate::api::scope::Scope;
 use crate::api::seams::{ApiConfig, Backends, LogSource};
 use crate::contract::fault::Options;
 use crate::contract::query::Query;
-use crate::control::server::Server;
+use crate::control::server::{Server, Trouble};
 use crate::model::fact::Caller;
 use crate::model::time::Timestamp;
 use crate::model::view::View;
@@ -26,6 +26,8 @@ pub struct Api(Arc<Inner>);
 struct Inner {
     server: Server,
     config: ApiConfig,
+    /// The URL of this server, as every answer carries it while it leads.
+    url: Option<HeaderValue>,
     backends: Backends,
     metrics: Metrics,
     fragments: Fragments,
@@ -57,7 +59,8 @@ impl Api {
         let metrics = Metrics::new(&backends.gauges);
         let (fragments, apps) = (Fragments::default(), LastList::default());
         let budget = Budget::default();
-        Api(Arc::new(Inner { server, config, backends, metrics, fragments, apps, budget }))
+        let url = url_of(&config.leader);
+        Api(Arc::new(Inner { server, config, url, backends, metrics, fragments, apps, budget }))
     }
 
     /// The server.
@@ -70,9 +73,29 @@ impl Api {
         self.0.server.view()
     }
 
+    /// `host:port` of the server that leads: this one, unless it knows of another. None when another one does and did not
+    /// say who it is.
+    pub fn leader(&self) -> Option<String> {
+        match self.server().trouble().as_deref() {
+            Some(Trouble::NotLeading(by)) => {
+                let url = &by.as_ref()?.server.as_ref()?.url;
+                Some(url.strip_prefix("http://").unwrap_or(url).to_owned())
+            }
+            Some(Trouble::StoreAway(_)) | None => Some(self.config().leader.clone()),
+        }
+    }
+
     /// What an operator chose.
     pub fn config(&self) -> &ApiConfig {
         &self.0.config
+    }
+
+    /// The URL of the leader, as every answer carries it.
+    pub fn leader_url(&self) -> Option<HeaderValue> {
+        match self.server().trouble().as_deref() {
+            Some(Trouble::NotLeading(_)) => url_of(&self.leader()?),
+            Some(Trouble::StoreAway(_)) | None => self.0.url.clone(),
+        }
     }
 
     /// Wall time.
@@ -138,4 +161,8 @@ impl Call {
     pub fn bytes(&self) -> &Bytes {
         &self.body.bytes
     }
+}
+
+fn url_of(host: &str) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("http://{host}")).ok()
 }

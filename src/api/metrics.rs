@@ -1,8 +1,11 @@
 //! What is counted: requests here, the log and the brain through [`Gauges`]; what lies in the view is looked up when
 //! somebody asks. How it is written down is not here.
 
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
+
 use prometheus::proto::MetricFamily;
-use prometheus::{HistogramOpts, HistogramVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::control::gauges::Gauges;
 use crate::model::condition::Condition;
@@ -11,11 +14,16 @@ use crate::model::view::View;
 
 const VALID: &str = "names are valid and each is registered once";
 
+/// Method, route and status.
+type Series = (&'static str, &'static str, u16);
+
 /// Everything that is counted.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     requests: HistogramVec,
+    /// The series that there are: the vector itself finds one by three texts.
+    series: RwLock<BTreeMap<Series, Histogram>>,
     apps: IntGauge,
     deployments: IntGauge,
     agents: IntGauge,
@@ -58,13 +66,22 @@ impl Metrics {
             backoff: gauge("stayer_backoff_apps", "Apps whose next launch is delayed."),
             registry,
             requests,
+            series: RwLock::default(),
             instances,
         }
     }
 
     /// Counts one answer.
-    pub fn answered(&self, method: &str, route: &str, status: u16, seconds: f64) {
-        self.requests.with_label_values(&[method, route, &status.to_string()]).observe(seconds);
+    pub fn answered(&self, method: &'static str, route: &'static str, status: u16, seconds: f64) {
+        let key = (method, route, status);
+        let known = self.series.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(series) = known.get(&key) {
+            return series.observe(seconds);
+        }
+        drop(known);
+        let series = self.requests.with_label_values(&[method, route, &status.to_string()]);
+        series.observe(seconds);
+        self.series.write().unwrap_or_else(PoisonError::into_inner).insert(key, series);
     }
 
     /// Looks up what lies in the view.

@@ -39,8 +39,6 @@ mod versions;
 mod write;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
-use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 use tower_http::compression::{CompressionLayer, CompressionLevel};
 
@@ -52,10 +50,7 @@ use crate::control::server::Server;
 pub fn router(server: Server, config: ApiConfig, backends: Backends) -> Router {
     let api = Api::new(server, config, backends);
     Router::new()
-        .fallback(routes::answer)
-        .layer(CatchPanicLayer::custom(observe::panicked))
-        .layer(from_fn_with_state(api.clone(), observe::guarded))
-        .layer(from_fn_with_state(api.clone(), observe::observed))
+        .fallback(observe::answer)
         .layer(
             CompressionLayer::new()
                 .quality(CompressionLevel::Fastest)

@@ -4,12 +4,13 @@
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, LOCATION, WARNING};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use crate::contract::error::Reply;
 use crate::contract::fault::Warning;
 use crate::contract::show::text;
+use crate::control::server::Trouble;
 use crate::model::path::AppPath;
 
 /// What a handler answers: a response, or what the contract says when it comes to nothing.
@@ -98,6 +99,20 @@ pub fn warn(response: &mut Response, warnings: &[Warning]) {
         if let Ok(value) = HeaderValue::try_from(format!("299 - \"{}\"", quotable(text))) {
             response.headers_mut().append(WARNING, value);
         }
+    }
+}
+
+/// Says that an answer is what was known last (RFC 7234 5.5): 111 when the store could not be asked, 110 when another
+/// server leads.
+pub fn stale(headers: &mut HeaderMap, trouble: &Trouble) {
+    let code = match trouble {
+        Trouble::StoreAway(_) => "111 - \"Revalidation Failed",
+        Trouble::NotLeading(_) => "110 - \"Response is Stale",
+    };
+    if let Ok(value) =
+        HeaderValue::try_from(format!("{code}: {}\"", quotable(&trouble.to_string())))
+    {
+        headers.append(WARNING, value);
     }
 }
 

@@ -3,7 +3,7 @@
 //! What every answer has in common is settled here in the framework's order: 404, 405, 415, 406, then the body.
 
 use axum::body::{Body, HttpBody};
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -20,12 +20,10 @@ use crate::api::{
 use crate::contract::error::Reply;
 use crate::contract::query::Query;
 
-/// Answers any request.
-pub async fn answer(State(api): State<Api>, request: Request) -> Response {
+/// Answers a request for `route`, if it is for any.
+pub async fn answer(api: &Api, route: Option<Route>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Some(route) = Route::parse(parts.uri.path()) else {
-        return Reply::unknown_route().into_response();
-    };
+    let Some(route) = route else { return Reply::unknown_route().into_response() };
     if parts.method == Method::OPTIONS {
         return with_allow(&route, reply::empty(StatusCode::OK));
     }
@@ -34,8 +32,8 @@ pub async fn answer(State(api): State<Api>, request: Request) -> Response {
         let refused = Reply::reason_phrase(405).into_response();
         return with_allow(&route, refused);
     };
-    match prepare(&api, &route, verb, parts, body).await {
-        Ok(call) => handle(&api, &call, route, verb).await.unwrap_or_else(Reply::into_response),
+    match prepare(api, &route, verb, parts, body).await {
+        Ok(call) => handle(api, &call, route, verb).await.unwrap_or_else(Reply::into_response),
         Err(refused) => refused.into_response(),
     }
 }
@@ -98,7 +96,7 @@ async fn handle(api: &Api, call: &Call, route: Route, verb: Verb) -> Outcome {
         (Route::Queue, _) => Ok(queue::list(api, call)),
         (Route::QueueDelay(id), _) => queue::reset_delay(api, call, &id).await,
         (Route::Info, _) => Ok(system::info(api)),
-        (Route::Leader, _) => Ok(system::leader(api)),
+        (Route::Leader, _) => system::leader(api),
         (Route::Ping, _) => Ok(system::ping(call)),
         (Route::Metrics, _) => exposition::get(api, call),
         (Route::MetricsPrometheus, _) => exposition::prometheus(api),

@@ -295,8 +295,14 @@ schemas! {
         verdict: String,
         /// What the last attempt to place it came to.
         last_attempt: Option<Value>,
+        /// Launches that are on their way, the longest without progress first.
+        launching: Vec<LaunchShown>,
+        /// What became of the life that ended last.
+        last_end: Option<EndShown>,
         /// What each agent says to one more instance.
         agents: Vec<AgentAnswer>,
+        /// Values of GROUP_BY fields where no agent takes an instance, so that they hold up nobody.
+        left_out: Vec<ValueLeftOut>,
         /// What would help, the nearest first.
         help: Vec<String>,
     }
@@ -313,7 +319,49 @@ schemas! {
         /// All that stands against it.
         reasons: Vec<ReasonAgainst>,
     }
-    /// One thing that stands against an agent.
+    /// A launch that is on its way.
+    LaunchShown {
+        /// Its task.
+        task: String,
+        /// Where.
+        host: Option<String>,
+        /// `Provisioned`, `Staging` or `Starting`.
+        condition: String,
+        /// Since when without progress.
+        since: String,
+        /// Bytes pulled so far.
+        pulled: u64,
+        /// The same for people.
+        text: String,
+    }
+    /// A life that has ended.
+    EndShown {
+        /// Its task.
+        task: String,
+        /// `finished`, `exit`, `signal`, `oom`, or the kind of a reason; as long as it is known.
+        kind: Option<String>,
+        /// `TASK_FAILED` and the like.
+        state: String,
+        /// How it ended, for people.
+        message: String,
+        /// Where.
+        host: Option<String>,
+        /// When.
+        at: String,
+    }
+    /// A value of a GROUP_BY field where no agent takes an instance.
+    ValueLeftOut {
+        /// The field.
+        field: String,
+        /// The value.
+        value: String,
+        /// How many agents have it.
+        agents: u32,
+        /// The same for people.
+        text: String,
+    }
+    /// One thing that stands against an agent. Beside these keys each kind has its own: `wanted`, `free` and `total` of an
+    /// amount, `port` and `holder`, `constraint` and `has`, and so on.
     ReasonAgainst {
         /// A word for programs.
         kind: String,
@@ -321,6 +369,26 @@ schemas! {
         text: String,
         /// Marathon's nearest word.
         marathon: String,
+        /// How much is asked for.
+        wanted: Option<f64>,
+        /// How much is free.
+        free: Option<f64>,
+        /// How much there is in all.
+        total: Option<f64>,
+        /// Who holds the devices.
+        holders: Option<Vec<String>>,
+        /// The host port.
+        port: Option<u16>,
+        /// Who holds it.
+        holder: Option<String>,
+        /// The constraint as it is written.
+        constraint: Option<Vec<String>>,
+        /// What the agent has in place of what is asked for.
+        has: Option<String>,
+        /// Which roles the app accepts.
+        accepts: Option<Vec<String>>,
+        /// What the engine, the registry or the policy says.
+        detail: Option<String>,
     }
     /// The server.
     Info {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::api::accept;
 use crate::api::call::{Api, Call};
-use crate::api::reply;
+use crate::api::reply::{self, Outcome};
 use crate::contract::show::info::{self, Info};
 
 /// What clients choose their features by.
@@ -19,13 +19,13 @@ use crate::contract::show::info::{self, Info};
 )]
 pub fn info(api: &Api) -> Response {
     let view = api.view();
-    let leader = &api.config().leader;
-    let (host, port) = leader.rsplit_once(':').unwrap_or((leader, ""));
+    let (leader, this) = (api.leader(), &api.config().leader);
+    let (host, port) = this.rsplit_once(':').unwrap_or((this, ""));
     let cluster = view.world.meta.as_ref().map(|meta| meta.cluster.to_string());
     let text = info::info(&Info {
         build: concat!("stayer-", env!("CARGO_PKG_VERSION")),
-        elected: true,
-        leader: Some(leader),
+        elected: leader.as_ref() == Some(this),
+        leader: leader.as_deref(),
         cluster: cluster.as_deref(),
         hostname: host,
         http_port: port.parse().ok(),
@@ -41,10 +41,16 @@ pub fn info(api: &Api) -> Response {
     path = "/v2/leader",
     operation_id = "getLeader",
     tag = "server",
-    responses((status = 200, description = "`host:port`", body = crate::api::schema::Leader)),
+    responses(
+        (status = 200, description = "`host:port`", body = crate::api::schema::Leader),
+        (status = 404, description = "another server than this one leads, and has not said who it is", body = crate::api::schema::Message),
+    ),
 )]
-pub fn leader(api: &Api) -> Response {
-    reply::json_text(json!({ "leader": api.config().leader }).to_string())
+pub fn leader(api: &Api) -> Outcome {
+    match api.leader() {
+        Some(leader) => Ok(reply::json_text(json!({ "leader": leader }).to_string())),
+        None => Err(reply::say(StatusCode::NOT_FOUND, "There is no leader")),
+    }
 }
 
 /// Whether the server lives (contract 12.6).

@@ -46,17 +46,31 @@ fn explanation_text(body: &Value) -> String {
         lines.push(format!("delayed until {until}"));
     }
     lines.extend(body.get("lastAttempt").map(attempt_text));
+    lines.extend(body.get("lastEnd").map(end_text));
+    let launching = list(body, "launching").iter();
+    lines.extend(launching.map(|one| format!("{}: {}", text(one, "task"), text(one, "text"))));
     let agents = list(body, "agents");
     if !agents.is_empty() {
         lines.push(String::new());
         lines.push(agents_text(agents));
     }
+    let left_out = list(body, "leftOut").iter();
+    lines.extend(left_out.map(|value| format!("left out: {}", text(value, "text"))));
     let help = list(body, "help");
     if !help.is_empty() {
         lines.push("\nwhat would help:".to_owned());
         lines.extend(help.iter().filter_map(Value::as_str).map(|text| format!("  {text}")));
     }
     lines.join("\n")
+}
+
+fn end_text(end: &Value) -> String {
+    let host = match text(end, "host") {
+        host if host.is_empty() => host,
+        host => format!(" on {host}"),
+    };
+    let (task, at) = (text(end, "task"), text(end, "at"));
+    format!("last end: {}, {task}{host} at {at}", text(end, "message"))
 }
 
 fn attempt_text(attempt: &Value) -> String {

@@ -4,11 +4,11 @@
 //! only then does anything follow.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 
 use crate::control::clock::Clock;
 use crate::control::fleet::{Fleet, FleetEvent, listen};
@@ -25,7 +25,7 @@ use crate::model::meta::Meta;
 use crate::model::world::World;
 use crate::store::any::AnyStore;
 use crate::store::log::{Bid, LeadError, Store, StoreError};
-use crate::store::replay::{LoadError, load_world};
+use crate::store::replay::{LoadError, Loaded, load_world};
 use crate::wire::reverse::Peer;
 
 /// Events of the fleet that may wait.
@@ -48,8 +48,10 @@ pub struct Leader {
     pub cluster: ClusterId,
     /// Under which leadership.
     pub epoch: Epoch,
-    /// Resolves when it leads no more, with why.
-    pub ended: JoinHandle<WriterEnd>,
+    /// Resolves when the process cannot go on, with why. A server that was deposed goes on: it answers reads, and says
+    /// who leads.
+    pub ended: oneshot::Receiver<WriterEnd>,
+    store: Arc<AnyStore>,
 }
 
 /// Reaches agents through the connections that they dialled.
@@ -86,10 +88,15 @@ pub async fn lead(
     listener: UnixListener,
 ) -> Result<Leader, LeaderError> {
     let lead = store.lead(Bid::IfVacant).await?;
-    let log = store.load().await?;
-    let loaded = tokio::task::spawn_blocking(move || load_world(&log))
-        .await
-        .expect("a replay does not panic")?;
+    let loaded = match load(&store).await {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            // Another server, or this one when the log is mended, need not wait for a lease.
+            store.resign().await;
+            return Err(error);
+        }
+    };
+    let store = Arc::new(store);
     let cluster = lead.head.cluster;
     let gauges = Gauges::default();
     gauges.log_bytes.set(i64::try_from(loaded.bytes.log).unwrap_or(i64::MAX));
@@ -110,7 +117,7 @@ pub async fn lead(
     server.publish(brain.view(), Vec::new());
 
     let writer = Writer {
-        store,
+        store: store.clone(),
         lead,
         ledger: loaded.ledger,
         commits: waiting,
@@ -147,15 +154,34 @@ pub async fn lead(
     spawn_brain(turn)?;
     tokio::spawn(fleet.run());
     tokio::spawn(listen::listen(listener, cluster, own.clone()));
-    let ended = tokio::spawn(end(writer, server.clone()));
+    let ended = spawn_writer(end(writer, server.clone()))?;
     let agents = Agents { fleet: own, server: server.clone() };
-    Ok(Leader { server, agents, gauges, clock, cluster, epoch: lead.epoch, ended })
+    Ok(Leader { server, agents, gauges, clock, cluster, epoch: lead.epoch, ended, store })
 }
 
+async fn load(store: &AnyStore) -> Result<Loaded, LeaderError> {
+    let log = store.load().await?;
+    let loaded = tokio::task::spawn_blocking(move || load_world(&log)).await;
+    Ok(loaded.expect("a replay does not panic")?)
+}
+
+/// Whatever ends the writer ends the brain and the fleet. Of a server that was deposed the views remain.
 async fn end(writer: Writer, server: Server) -> WriterEnd {
-    let end = writer.run().await;
-    server.store_is_away(&end.to_string());
-    end
+    match writer.run().await {
+        WriterEnd::Deposed(by) => {
+            server.leads_no_more(by);
+            let trouble = server.trouble().map(|trouble| trouble.to_string());
+            tracing::error!(
+                leader = trouble.unwrap_or_default(),
+                "this server leads no more; it answers reads from what it knew, and tasks go on"
+            );
+            std::future::pending().await
+        }
+        end @ (WriterEnd::Done | WriterEnd::Impossible(_)) => {
+            server.store_is_away(&end.to_string());
+            end
+        }
+    }
 }
 
 /// The world with its counters. They are missing in a log that nothing was written to, and where that row cannot be read:
@@ -173,11 +199,35 @@ fn with_meta(mut world: World, cluster: ClusterId) -> World {
     world
 }
 
+/// The writer waits for the disk, and so has a thread of its own.
+fn spawn_writer(
+    run: impl Future<Output = WriterEnd> + Send + 'static,
+) -> std::io::Result<oneshot::Receiver<WriterEnd>> {
+    let runtime = tokio::runtime::Handle::current();
+    let (sender, ended) = oneshot::channel();
+    let run = move || {
+        // Nobody listens only when the process ends anyway.
+        let _ended = sender.send(runtime.block_on(run));
+    };
+    std::thread::Builder::new().name("writer".to_owned()).spawn(run)?;
+    Ok(ended)
+}
+
 fn spawn_brain(turn: Turn) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let run = move || runtime.block_on(turn.run());
     std::thread::Builder::new().name("brain".to_owned()).spawn(run)?;
     Ok(())
+}
+
+// === impl Leader ===
+
+impl Leader {
+    /// Gives the leadership up, so that the next server need not wait until it is taken for dead. For the end of a process:
+    /// nothing may be asked of this one afterwards.
+    pub async fn resign(&self) {
+        self.store.resign().await;
+    }
 }
 
 // === impl Agents ===

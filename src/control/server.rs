@@ -3,6 +3,7 @@
 //! Cheap to copy. Readers never wait for the brain; an ask waits until what it rests on is durable.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,12 +13,22 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::model::fact::{Answer, Caller, Change, Fact, Refusal, Ticket};
 use crate::model::view::View;
+use crate::store::log::Holder;
 
 /// The most facts that wait for the brain; beyond it askers are told 503.
 pub const MAX_WAITING_FACTS: usize = 16_384;
 
 /// The longest wait for an answer; beyond it the change may or may not have been made, and 503 says so.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Why the view may be older than what others have made of it, and nothing can be changed here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The store takes nothing now; this is what it says.
+    StoreAway(String),
+    /// Another server leads, if it is known which.
+    NotLeading(Option<Holder>),
+}
 
 /// What the API, the fleet and the commands hold of a running server.
 #[derive(Clone)]
@@ -31,7 +42,7 @@ struct Shared {
     next_ticket: AtomicU64,
     waiting: Mutex<BTreeMap<u64, oneshot::Sender<Answer>>>,
     /// Why nothing can be stored, while nothing can.
-    trouble: ArcSwapOption<String>,
+    trouble: ArcSwapOption<Trouble>,
 }
 
 // === impl Server ===
@@ -57,7 +68,7 @@ impl Server {
     /// Asks for a change and waits until its answer is durable. The view that is read afterwards holds its effect.
     pub async fn ask(&self, who: Caller, change: Change, force: bool) -> Answer {
         if let Some(trouble) = &*self.shared.trouble.load() {
-            return unavailable(&format!("{trouble}; nothing was changed, tasks go on"));
+            return unavailable(&trouble.nothing_changed());
         }
         let number = self.shared.next_ticket.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
@@ -90,13 +101,18 @@ impl Server {
 
     /// Nothing can be stored: who asks from now on is told so at once, who waits is told that the outcome is open.
     pub fn store_is_away(&self, why: &str) {
-        self.shared.trouble.store(Some(Arc::new(why.to_owned())));
-        for (_, sender) in std::mem::take(&mut *self.waiting()) {
-            let detail = format!(
-                "{why}; the change is made when the store takes it, look before you ask again"
-            );
-            let _gone = sender.send(unavailable(&detail));
-        }
+        self.shared.trouble.store(Some(Arc::new(Trouble::StoreAway(why.to_owned()))));
+        self.tell_all(&format!(
+            "{why}; the change is made when the store takes it, look before you ask again"
+        ));
+    }
+
+    /// Another server leads: nothing is changed here any more.
+    pub fn leads_no_more(&self, by: Option<Holder>) {
+        let trouble = Trouble::NotLeading(by);
+        let detail = format!("{trouble}; whether the change was made is not known, ask there");
+        self.shared.trouble.store(Some(Arc::new(trouble)));
+        self.tell_all(&detail);
     }
 
     /// The store takes commits.
@@ -107,12 +123,39 @@ impl Server {
     }
 
     /// Why nothing can be stored, while nothing can.
-    pub fn trouble(&self) -> Option<Arc<String>> {
+    pub fn trouble(&self) -> Option<Arc<Trouble>> {
         self.shared.trouble.load_full()
+    }
+
+    fn tell_all(&self, detail: &str) {
+        for (_, sender) in std::mem::take(&mut *self.waiting()) {
+            let _gone = sender.send(unavailable(detail));
+        }
     }
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, oneshot::Sender<Answer>>> {
         self.shared.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+// === impl Trouble ===
+
+impl Trouble {
+    fn nothing_changed(&self) -> String {
+        match self {
+            Trouble::StoreAway(_) => format!("{self}; nothing was changed, tasks go on"),
+            Trouble::NotLeading(_) => format!("{self}; nothing was changed, ask there"),
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::StoreAway(why) => f.write_str(why),
+            Trouble::NotLeading(Some(by)) => write!(f, "{by} leads"),
+            Trouble::NotLeading(None) => f.write_str("another server leads"),
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! The store's writer: what waits becomes durable in one append, then the brain's thread is told.
 //!
-//! While the store cannot take anything it tries again, askers are told 503, and everything that runs goes on.
+//! While the store cannot take anything it tries again, askers are told 503, and everything that runs goes on. It also
+//! hears whether the leadership lasts, so that a store that is away is known before somebody writes.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::control::gauges::Gauges;
 use crate::control::server::Server;
@@ -14,7 +16,7 @@ use crate::model::id::CommitNo;
 use crate::model::world::World;
 use crate::store::any::AnyStore;
 use crate::store::ledger::Ledger;
-use crate::store::log::{AppendError, Lead, Store};
+use crate::store::log::{AppendError, Holder, Lead, Lease, Store};
 use crate::store::record::Record;
 
 /// The most commits of one append.
@@ -26,7 +28,7 @@ const RETRY: Duration = Duration::from_millis(500);
 /// The writer and what it talks to.
 pub struct Writer {
     /// The log.
-    pub store: AnyStore,
+    pub store: Arc<AnyStore>,
     /// Under which leadership.
     pub lead: Lead,
     /// Positions and sizes.
@@ -49,9 +51,9 @@ pub enum WriterEnd {
     /// The brain's thread is gone.
     #[error("the server ends")]
     Done,
-    /// Another leadership has begun.
+    /// Another leadership has begun; whose, if that is known.
     #[error("another server leads now")]
-    Deposed,
+    Deposed(Option<Holder>),
     /// What was to be stored cannot be, whatever is tried.
     #[error("a commit cannot be stored: {0}")]
     Impossible(String),
@@ -62,16 +64,40 @@ pub enum WriterEnd {
 impl Writer {
     /// Stores commits until the brain's thread is gone or the leadership is lost.
     pub async fn run(mut self) -> WriterEnd {
+        let mut lease = self.store.lease();
         let mut waiting = Vec::with_capacity(GROUP);
         loop {
-            if self.commits.recv_many(&mut waiting, GROUP).await == 0 {
-                return WriterEnd::Done;
+            let done = tokio::select! {
+                count = self.commits.recv_many(&mut waiting, GROUP) => match count {
+                    0 => Err(WriterEnd::Done),
+                    _ => self.store(std::mem::take(&mut waiting)).await,
+                },
+                lease = changed(&mut lease) => self.heard(&lease),
+            };
+            if let Err(end) = done {
+                return end;
             }
-            let commits: Vec<Commit> = std::mem::take(&mut waiting);
-            match self.store(commits).await {
-                Ok(()) => {}
-                Err(end) => return end,
+        }
+    }
+
+    /// How the leadership stands while nothing is written.
+    fn heard(&self, lease: &Lease) -> Result<(), WriterEnd> {
+        match lease {
+            Lease::Kept => self.server.store_is_back(),
+            Lease::Silent(error) => {
+                tracing::error!(%error, "the store is away; tasks go on");
+                self.server.store_is_away(&format!("the store does not answer: {error}"));
             }
+            Lease::Lost(by) => return Err(WriterEnd::Deposed(by.clone())),
+        }
+        Ok(())
+    }
+
+    /// Another one leads; the store may have said who.
+    fn deposed(&self) -> WriterEnd {
+        match &*self.store.lease().borrow() {
+            Lease::Lost(by) => WriterEnd::Deposed(by.clone()),
+            Lease::Kept | Lease::Silent(_) => WriterEnd::Deposed(None),
         }
     }
 
@@ -102,13 +128,14 @@ impl Writer {
         loop {
             match self.store.append(&self.lead, records).await {
                 Ok(()) => break,
-                Err(AppendError::Deposed) => return Err(WriterEnd::Deposed),
+                Err(AppendError::Deposed) => return Err(self.deposed()),
                 Err(error @ AppendError::Misplaced { .. }) => {
                     return Err(WriterEnd::Impossible(error.to_string()));
                 }
                 Err(error @ (AppendError::Full | AppendError::Unavailable(_))) => {
-                    tracing::error!(%error, "the store takes nothing; tasks go on");
-                    self.server.store_is_away(&error.to_string());
+                    let why = told(&error);
+                    tracing::error!(error = %why, "the store takes nothing; tasks go on");
+                    self.server.store_is_away(&why);
                     tokio::time::sleep(RETRY).await;
                 }
             }
@@ -132,7 +159,7 @@ impl Writer {
                 }
                 Ok(())
             }
-            Err(AppendError::Deposed) => Err(WriterEnd::Deposed),
+            Err(AppendError::Deposed) => Err(self.deposed()),
             Err(error) => {
                 // Nothing is lost: the next sweep moves it.
                 tracing::warn!(%error, "the head of the log was not moved");
@@ -148,4 +175,22 @@ impl Writer {
         }
         self.notices.send(Notice::Sweep).map_err(|_| WriterEnd::Done)
     }
+}
+
+/// An error with what is behind it, which says of the store which one it is.
+fn told(error: &AppendError) -> String {
+    match error {
+        AppendError::Unavailable(source) => format!("{error}: {source}"),
+        AppendError::Deposed | AppendError::Full | AppendError::Misplaced { .. } => {
+            error.to_string()
+        }
+    }
+}
+
+/// The next news of a lease; never for a store that has none.
+async fn changed(lease: &mut watch::Receiver<Lease>) -> Lease {
+    if lease.changed().await.is_err() {
+        return std::future::pending().await;
+    }
+    lease.borrow_and_update().clone()
 }

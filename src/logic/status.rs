@@ -11,6 +11,7 @@ use crate::model::event::{Event, StatusUpdate};
 use crate::model::id::{AgentId, InstanceKey};
 use crate::model::instance::{Goal, Instance, StopWhy, Task, Then};
 use crate::model::path::AppPath;
+use crate::model::reason::Reason;
 use crate::model::row::Key;
 use crate::planted::planted;
 
@@ -185,6 +186,15 @@ fn publish_gone(draft: &mut Draft<'_>, instance: &Instance) {
         agent: None,
     };
     draft.event(event);
+}
+
+/// Keeps an overdue launch as the app's last failure: its end itself is none, and the next life begins at once, so that
+/// nothing else would tell of it (SM-12, BETTER).
+pub fn note_overdue(draft: &mut Draft<'_>, instance: &Instance, task: &Task) {
+    let after = draft.now().since(task.since);
+    let reason = Reason::Overdue { condition: task.condition, after };
+    let task = Task { condition: Condition::Killed, ..task.clone() };
+    keep_failure(draft, instance, &Change { task, message: reason.to_string() });
 }
 
 fn keep_failure(draft: &mut Draft<'_>, instance: &Instance, change: &Change) {

@@ -1,6 +1,8 @@
 //! An agent: a host that runs things, what it offers and what it allows.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -187,6 +189,59 @@ impl PortRange {
     }
 }
 
+// === impl Inventory ===
+
+impl Inventory {
+    /// The value of a field of constraints as text; nothing where the agent lacks it. An attribute called `hostname`
+    /// cannot be asked for (PL-17).
+    pub fn field(&self, name: &str) -> Option<Cow<'_, str>> {
+        if name == "hostname" {
+            return Some(Cow::Borrowed(&self.hostname));
+        }
+        self.attributes.get(name).map(AttributeValue::text)
+    }
+}
+
+// === impl AttributeValue ===
+
+impl AttributeValue {
+    /// As constraints compare it (PL-18).
+    pub fn text(&self) -> Cow<'_, str> {
+        match self {
+            AttributeValue::Text(text) => Cow::Borrowed(text),
+            AttributeValue::Scalar(_) | AttributeValue::Ranges(_) | AttributeValue::Set(_) => {
+                Cow::Owned(self.to_string())
+            }
+        }
+    }
+}
+
+impl fmt::Display for AttributeValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AttributeValue::Text(text) => f.write_str(text),
+            AttributeValue::Scalar(thousandths) => {
+                let sign = if *thousandths < 0 { "-" } else { "" };
+                let (whole, rest) =
+                    (thousandths.unsigned_abs() / 1_000, thousandths.unsigned_abs() % 1_000);
+                let text = format!("{sign}{whole}.{rest:03}");
+                f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+            }
+            AttributeValue::Ranges(ranges) => {
+                let mut sorted = ranges.clone();
+                sorted.sort_unstable();
+                let texts: Vec<String> =
+                    sorted.iter().map(|(first, last)| format!("{first}-{last}")).collect();
+                write!(f, "[{}]", texts.join(","))
+            }
+            AttributeValue::Set(items) => {
+                let items: Vec<&str> = items.iter().map(String::as_str).collect();
+                write!(f, "{{{}}}", items.join(","))
+            }
+        }
+    }
+}
+
 // === impl DeviceId ===
 
 impl DeviceId {
@@ -219,8 +274,8 @@ impl std::str::FromStr for GpuScheduling {
     }
 }
 
-impl std::fmt::Display for GpuScheduling {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for GpuScheduling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             GpuScheduling::Restricted => "restricted",
             GpuScheduling::Unrestricted => "unrestricted",
@@ -239,5 +294,80 @@ impl Agent {
     /// Whether new work may go to it.
     pub const fn takes_work(&self) -> bool {
         matches!(self.state, AgentState::Up)
+    }
+}
+
+/// A plain decimal in thousandths, a half going to the even side (PL-18); nothing when the text is none.
+pub fn thousandths(text: &str) -> Option<i64> {
+    let (sign, plain) = text.strip_prefix('-').map_or((1, text), |plain| (-1, plain));
+    let (whole, fraction) = plain.split_once('.').unwrap_or((plain, ""));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !is_number(whole) || !is_number(fraction) {
+        return None;
+    }
+    let (kept, rest) = fraction.split_at(fraction.len().min(3));
+    let value: i64 = format!("{whole}{kept:0<3}").parse().ok()?;
+    let goes_up = match rest.trim_end_matches('0').as_bytes() {
+        [] => false,
+        [b'5'] => value % 2 == 1,
+        [first, ..] => *first >= b'5',
+    };
+    value.checked_add(i64::from(goes_up)).map(|value| sign * value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_three_decimals_and_a_half_goes_to_the_even_side() {
+        // PL-18: 0.80 is 0.8, 1.0005 is 1, 1.00051 is 1.001.
+        for (text, value) in [
+            ("0.80", Some(800)),
+            ("1.0005", Some(1_000)),
+            ("1.0015", Some(1_002)),
+            ("1.00051", Some(1_001)),
+            ("1.00049", Some(1_000)),
+            ("-2.5", Some(-2_500)),
+            ("7", Some(7_000)),
+            ("1.", Some(1_000)),
+            ("", None),
+            (".5", None),
+            ("1e3", None),
+            ("1.2.3", None),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(thousandths(text), value, "{text}");
+        }
+    }
+
+    #[test]
+    fn values_have_one_text_each() {
+        // PL-18.
+        let set = AttributeValue::Set(["b", "a"].map(str::to_owned).into());
+        for (value, text) in [
+            (AttributeValue::Text("Rack 1".to_owned()), "Rack 1"),
+            (AttributeValue::Scalar(800), "0.8"),
+            (AttributeValue::Scalar(1_000), "1"),
+            (AttributeValue::Scalar(1_001), "1.001"),
+            (AttributeValue::Scalar(-1_250), "-1.25"),
+            (AttributeValue::Ranges(vec![(7, 9), (1, 4)]), "[1-4,7-9]"),
+            (set, "{a,b}"),
+        ] {
+            assert_eq!(value.text(), text);
+        }
+    }
+
+    #[test]
+    fn an_attribute_called_hostname_cannot_be_asked_for() {
+        // PL-17.
+        let shadow = AttributeValue::Text("other".to_owned());
+        let inventory = Inventory {
+            hostname: "a1".to_owned(),
+            attributes: [("hostname".to_owned(), shadow)].into(),
+            ..Inventory::default()
+        };
+        assert_eq!(inventory.field("hostname").as_deref(), Some("a1"));
+        assert_eq!(inventory.field("rack"), None);
     }
 }

@@ -26,6 +26,17 @@ pub enum End {
 // === impl End ===
 
 impl End {
+    /// A short word for tables and machines.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            End::Code(0) => "finished",
+            End::Code(_) => "exit",
+            End::Signal(_) => "signal",
+            End::Oom { .. } => "oom",
+            End::Refused(reason) | End::Gone(reason) => reason.kind(),
+        }
+    }
+
     /// For people, with Mesos' words where it had some (CT-13).
     pub fn message(&self) -> String {
         match self {

@@ -68,6 +68,8 @@ uuids! {
     AgentId;
     /// One run of an agent process.
     RunId;
+    /// A server's identity, kept in its data directory.
+    ServerId;
     /// An instance as the outside and the host see it.
     InstanceId;
     /// A deployment.

@@ -1,6 +1,7 @@
 //! An instance: one slot of an app, which survives the restarts of its tasks.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +104,18 @@ pub struct Place {
     pub mem: Mem,
     /// Disk.
     pub disk: Disk,
+    /// The fields of the agent by which constraints compare instances with each other, as they were at the launch; only
+    /// those that its own definition compares (PL-19).
+    pub fields: Vec<FieldValue>,
+}
+
+/// A field of an agent, with its value if it had one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldValue {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it was.
+    pub value: Option<Arc<str>>,
 }
 
 /// One container of an instance in its current life.

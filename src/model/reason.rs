@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::model::condition::Condition;
+use crate::model::constraint::Constraint;
 use crate::model::time::Span;
 use crate::model::unit::{Cpus, Disk, Mem};
 
@@ -58,9 +59,11 @@ pub enum Reason {
     },
     /// A constraint does not hold.
     Constraint {
-        /// The constraint as written.
-        constraint: String,
-        /// What the agent has, and what it would need.
+        /// The constraint.
+        constraint: Constraint,
+        /// What the agent has in its field, if anything.
+        has: Option<String>,
+        /// Why that does not do, for people.
         detail: String,
     },
     /// Too little processor share.
@@ -278,18 +281,19 @@ impl Reason {
         }
     }
 
-    /// Marathon's nearest word. What Marathon never knew counts as a constraint of the agent's.
-    pub const fn funnel(&self) -> Funnel {
+    /// Marathon's words for it, the most telling last. What Marathon never knew counts as a constraint of the agent's,
+    /// and maintenance has two words (PL-10).
+    pub const fn funnels(&self) -> &'static [Funnel] {
         match self {
-            Reason::Role { .. } => Funnel::UnfulfilledRole,
-            Reason::AgentDraining => Funnel::AgentMaintenance,
-            Reason::Cpus { .. } => Funnel::InsufficientCpus,
-            Reason::Mem { .. } => Funnel::InsufficientMemory,
-            Reason::Disk { .. } => Funnel::InsufficientDisk,
-            Reason::Gpus { .. } | Reason::GpuPin { .. } => Funnel::InsufficientGpus,
-            Reason::GpuHost { .. } => Funnel::DeclinedScarceResources,
+            Reason::Role { .. } => &[Funnel::UnfulfilledRole],
+            Reason::AgentDraining => &[Funnel::UnfulfilledConstraint, Funnel::AgentMaintenance],
+            Reason::Cpus { .. } => &[Funnel::InsufficientCpus],
+            Reason::Mem { .. } => &[Funnel::InsufficientMemory],
+            Reason::Disk { .. } => &[Funnel::InsufficientDisk],
+            Reason::Gpus { .. } | Reason::GpuPin { .. } => &[Funnel::InsufficientGpus],
+            Reason::GpuHost { .. } => &[Funnel::DeclinedScarceResources],
             Reason::Ports { .. } | Reason::PortTaken { .. } | Reason::PortForeign { .. } => {
-                Funnel::InsufficientPorts
+                &[Funnel::InsufficientPorts]
             }
             Reason::AgentLost
             | Reason::Constraint { .. }
@@ -302,8 +306,13 @@ impl Reason {
             | Reason::Overdue { .. }
             | Reason::GpuEngine { .. }
             | Reason::GpuMissing { .. }
-            | Reason::Other { .. } => Funnel::UnfulfilledConstraint,
+            | Reason::Other { .. } => &[Funnel::UnfulfilledConstraint],
         }
+    }
+
+    /// Marathon's nearest word.
+    pub fn funnel(&self) -> Funnel {
+        self.funnels().last().copied().unwrap_or(Funnel::UnfulfilledConstraint)
     }
 }
 
@@ -315,7 +324,9 @@ impl fmt::Display for Reason {
             Reason::Role { has, accepts } => {
                 write!(f, "the agent has role {has}, the app accepts {}", accepts.join(", "))
             }
-            Reason::Constraint { constraint, detail } => write!(f, "{constraint}: {detail}"),
+            Reason::Constraint { constraint, detail, has: _ } => {
+                write!(f, "{constraint}: {detail}")
+            }
             Reason::Cpus { wanted, free, total } => {
                 write!(f, "needs {wanted} cpus, {free} of {total} free")
             }

@@ -1,38 +1,49 @@
-//! What every body of a store must do, as one suite run against each: an in-memory log and a file.
+//! What every body of a store must do, as one suite run against each: an in-memory log, a file and a real etcd.
 
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 
 use crate::model::id::{CommitNo, Epoch, Position};
+use crate::store::address::StoreAddress;
 use crate::store::any::AnyStore;
 use crate::store::codec::{decode, encode};
 use crate::store::embedded::{Embedded, Expect};
+use crate::store::etcd::tests::new_tree;
 use crate::store::log::{AppendError, Bid, Lead, LeadError, Seen, Store, StoreError};
 use crate::store::memory::{Memory, MemoryLog};
+use crate::store::open::open;
 use crate::store::record::Record;
 use crate::store::replay::{Loaded, load_world};
 use crate::store::testing::{cluster, commit, first_commit, wide_commit};
 
 /// A disk on which a store can be opened again after its process has died.
 trait Disk {
-    fn open(&self) -> AnyStore;
+    async fn open(&self) -> AnyStore;
 }
 
 struct InMemory(Memory);
 struct InFile(tempfile::TempDir);
+struct InEtcd(tempfile::TempDir, StoreAddress);
 
 impl Disk for InMemory {
-    fn open(&self) -> AnyStore {
+    async fn open(&self) -> AnyStore {
         self.0.with(MemoryLog::lose);
         AnyStore::Memory(self.0.clone())
     }
 }
 
 impl Disk for InFile {
-    fn open(&self) -> AnyStore {
+    async fn open(&self) -> AnyStore {
         let store = Embedded::open(self.0.path(), Expect::AnyOrNew(cluster()));
         AnyStore::Embedded(store.expect("a log"))
+    }
+}
+
+impl Disk for InEtcd {
+    async fn open(&self) -> AnyStore {
+        let expect = Expect::AnyOrNew(cluster());
+        open(&self.1, self.0.path(), expect).await.expect("a log")
     }
 }
 
@@ -51,6 +62,14 @@ macro_rules! contract {
             $(#[tokio::test]
             async fn $name() {
                 super::$name(InFile(tempfile::tempdir().expect("a directory"))).await;
+            })+
+        }
+        mod etcd {
+            use super::*;
+            $(#[tokio::test]
+            async fn $name() {
+                let dir = tempfile::tempdir().expect("a directory");
+                super::$name(InEtcd(dir, StoreAddress::Etcd(new_tree()))).await;
             })+
         }
     };
@@ -94,7 +113,7 @@ async fn load(store: &impl Store) -> Loaded {
 }
 
 async fn what_is_appended_is_loaded(disk: impl Disk) {
-    let store = disk.open();
+    let store = disk.open().await;
     let new = load(&store).await;
     assert_eq!((new.no, new.next), (CommitNo(0), Position(1)));
 
@@ -116,21 +135,21 @@ async fn what_is_appended_is_loaded(disk: impl Disk) {
 async fn a_crash_between_any_two_appends_loses_nothing(disk: impl Disk) {
     let mut next = Position(1);
     for no in 1..=12 {
-        let store = disk.open();
+        let store = disk.open().await;
         assert_eq!(load(&store).await.no, CommitNo(no - 1));
         let lead = lead(&store).await;
         let records = commits(&lead, next, no, no);
         store.append(&lead, &records).await.expect("room");
         next = Position(next.0 + records.len() as u64);
     }
-    let loaded = load(&disk.open()).await;
+    let loaded = load(&disk.open().await).await;
     assert_eq!((loaded.no, loaded.next), (CommitNo(12), next));
     assert_eq!(loaded.world.instances.len(), 12);
     assert_eq!(loaded.events.len(), 12);
 }
 
 async fn a_wide_commit_counts_whole_or_not_at_all(disk: impl Disk) {
-    let store = disk.open();
+    let store = disk.open().await;
     let first = lead(&store).await;
     store.append(&first, &commits(&first, Position(1), 1, 1)).await.expect("room");
     let wide = encode(&wide_commit(2), first.epoch, Position(2)).expect("rows that fit");
@@ -138,7 +157,7 @@ async fn a_wide_commit_counts_whole_or_not_at_all(disk: impl Disk) {
     store.append(&first, &wide[..wide.len() - 1]).await.expect("room");
     drop(store);
 
-    let store = disk.open();
+    let store = disk.open().await;
     let torn = load(&store).await;
     assert_eq!((torn.no, torn.world.versions.len()), (CommitNo(1), 1));
     let second = lead(&store).await;
@@ -150,7 +169,7 @@ async fn a_wide_commit_counts_whole_or_not_at_all(disk: impl Disk) {
 }
 
 async fn a_deposed_writer_stores_nothing(disk: impl Disk) {
-    let store = disk.open();
+    let store = disk.open().await;
     let old = lead(&store).await;
     store.append(&old, &commits(&old, Position(1), 1, 1)).await.expect("room");
     let new = store.lead(Bid::Depose(old.epoch)).await.expect("the old one can be deposed");
@@ -167,26 +186,29 @@ async fn a_deposed_writer_stores_nothing(disk: impl Disk) {
 }
 
 async fn leadership_is_given_to_one(disk: impl Disk) {
-    let store = disk.open();
+    let store = disk.open().await;
     let first = lead(&store).await;
     let refused = store.lead(Bid::IfVacant).await;
-    assert!(matches!(refused, Err(LeadError::Held(epoch)) if epoch == first.epoch), "{refused:?}");
+    assert!(matches!(&refused, Err(LeadError::Held(by)) if by.epoch == first.epoch), "{refused:?}");
     let second = store.lead(Bid::Depose(first.epoch)).await.expect("the first can be deposed");
     let refused = store.lead(Bid::Depose(first.epoch)).await;
-    assert!(matches!(refused, Err(LeadError::Held(epoch)) if epoch == second.epoch), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(LeadError::Held(by)) if by.epoch == second.epoch),
+        "{refused:?}"
+    );
 }
 
 async fn epochs_rise_across_restarts(disk: impl Disk) {
     let mut newest = Epoch(0);
     for _ in 0..3 {
-        let lead = lead(&disk.open()).await;
+        let lead = lead(&disk.open().await).await;
         assert!(lead.epoch > newest);
         newest = lead.epoch;
     }
 }
 
 async fn a_hole_is_refused(disk: impl Disk) {
-    let store = disk.open();
+    let store = disk.open().await;
     let lead = lead(&store).await;
     let records = commits(&lead, Position(1), 1, 4);
     for wrong in [&records[1..2], &[records[0].clone(), records[2].clone()]] {
@@ -198,7 +220,7 @@ async fn a_hole_is_refused(disk: impl Disk) {
 }
 
 async fn the_same_records_again_are_stored_once(disk: impl Disk) {
-    let store = disk.open();
+    let store = disk.open().await;
     let lead = lead(&store).await;
     let records = commits(&lead, Position(1), 1, 3);
     store.append(&lead, &records[..2]).await.expect("room");
@@ -208,7 +230,7 @@ async fn the_same_records_again_are_stored_once(disk: impl Disk) {
 }
 
 async fn other_records_in_a_taken_place_are_refused(disk: impl Disk) {
-    let store = disk.open();
+    let store = disk.open().await;
     let lead = lead(&store).await;
     store.append(&lead, &commits(&lead, Position(1), 1, 2)).await.expect("room");
     let other = commits(&lead, Position(2), 3, 3);
@@ -218,7 +240,7 @@ async fn other_records_in_a_taken_place_are_refused(disk: impl Disk) {
 }
 
 async fn the_head_moves_and_nothing_live_is_lost(disk: impl Disk) {
-    let store = disk.open();
+    let store = disk.open().await;
     let lead = lead(&store).await;
     store.append(&lead, &commits(&lead, Position(1), 1, 50)).await.expect("room");
     let before = load(&store).await;
@@ -239,7 +261,7 @@ async fn the_head_moves_and_nothing_live_is_lost(disk: impl Disk) {
     }
     drop(store);
 
-    let store = disk.open();
+    let store = disk.open().await;
     let log = store.load().await.expect("a log");
     assert_eq!(log.head.start, before.next);
     let after = load(&store).await;
@@ -250,7 +272,7 @@ async fn the_head_moves_and_nothing_live_is_lost(disk: impl Disk) {
 }
 
 async fn the_head_moves_only_to_a_record(disk: impl Disk) {
-    let store = disk.open();
+    let store = disk.open().await;
     let lead = lead(&store).await;
     store.append(&lead, &commits(&lead, Position(1), 1, 2)).await.expect("room");
     let refused = store.move_head(&lead, Position(3)).await;
@@ -259,7 +281,7 @@ async fn the_head_moves_only_to_a_record(disk: impl Disk) {
 }
 
 async fn a_follower_sees_records_and_leaders_in_order(disk: impl Disk) {
-    let store = disk.open();
+    let store = disk.open().await;
     let first = lead(&store).await;
     let records = commits(&first, Position(1), 1, 4);
     store.append(&first, &records[..3]).await.expect("room");
@@ -275,7 +297,7 @@ async fn a_follower_sees_records_and_leaders_in_order(disk: impl Disk) {
 }
 
 async fn a_follower_that_is_too_late_is_told(disk: impl Disk) {
-    let store = disk.open();
+    let store = disk.open().await;
     let lead = lead(&store).await;
     store.append(&lead, &commits(&lead, Position(1), 1, 5)).await.expect("room");
     store.move_head(&lead, Position(4)).await.expect("a record is there");

@@ -1,15 +1,18 @@
 //! What a store is: a log that one writer at a time extends and anybody reads.
 //!
 //! The log decides nothing. It refuses what would make it wrong: a writer whose epoch is not the newest, a record that
-//! is not the next. Who may lead is asked of it too, since only the store can compare and set; a lease is no part of it,
-//! as no body can be reached by two servers.
+//! is not the next. Who may lead is asked of it too, since only the store can compare and set. A body that several servers
+//! reach also knows whether they hear of each other: that is a [`Lease`], and it is no part of the fence.
 
 use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 
 use futures::Stream;
+use tokio::sync::watch;
 
 use crate::model::id::{ClusterId, Epoch, Position};
+use crate::store::member::Member;
 use crate::store::record::{Damage, Record};
 
 /// The position of the first record of a new log.
@@ -18,8 +21,8 @@ pub const FIRST: Position = Position(1);
 /// A fenced log of records.
 ///
 /// # Guarantees
-/// Records are durable in the order of their positions, without holes. An append is stored whole or not at all. An
-/// append under an epoch that is no longer the newest stores nothing.
+/// Records are durable in the order of their positions, without holes. Of an append that failed the first records may be
+/// stored, the rest is not. An append under an epoch that is no longer the newest stores nothing.
 ///
 /// # Assumptions
 /// One caller of `append` and `move_head` per lead, one call at a time.
@@ -30,7 +33,8 @@ pub trait Store: Send + Sync + 'static {
     /// Takes the leadership under a new epoch, higher than all before.
     fn lead(&self, bid: Bid) -> impl Future<Output = Result<Lead, LeadError>> + Send;
 
-    /// Appends records of one or several commits. When the outcome is not known the same records may be given again:
+    /// Appends records of one or several commits. A body on this host waits for its disk in the caller's thread, which is
+    /// the writer's own: a hand-over to another costs as much as the disk. When the outcome is not known the same records may be given again:
     /// those that are stored already count as stored now.
     fn append(
         &self,
@@ -55,6 +59,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// What the log takes.
     fn usage(&self) -> impl Future<Output = Result<Usage, StoreError>> + Send;
+
+    /// Whether other servers are told that this one leads. Changes while it leads; a body that one server alone can reach
+    /// says [`Lease::Kept`] for ever.
+    fn lease(&self) -> watch::Receiver<Lease>;
+
+    /// Gives the leadership up, so that the next server need not wait. Nothing may be appended under it afterwards.
+    fn resign(&self) -> impl Future<Output = ()> + Send;
 }
 
 /// How leadership is asked for.
@@ -73,6 +84,26 @@ pub struct Lead {
     pub epoch: Epoch,
     /// Where the log begins.
     pub head: Head,
+}
+
+/// Who leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Under which epoch.
+    pub epoch: Epoch,
+    /// Which server, where the store is one that several reach.
+    pub server: Option<Member>,
+}
+
+/// How a leadership stands with the others that could lead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lease {
+    /// They are told that it lasts.
+    Kept,
+    /// The store was not reached in time, so another one may lead soon.
+    Silent(StoreError),
+    /// Another one leads, if the store still says who.
+    Lost(Option<Holder>),
 }
 
 /// Where the log begins, and whose it is.
@@ -111,14 +142,16 @@ pub struct Usage {
     pub log: u64,
     /// Bytes of storage, older records and free space included.
     pub stored: u64,
+    /// How many bytes of storage there may be, where the store says so.
+    pub quota: Option<u64>,
 }
 
 /// Why leadership was not given.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LeadError {
     /// Somebody leads, and not the one who was to be deposed.
-    #[error("epoch {0} leads")]
-    Held(Epoch),
+    #[error("{0} leads")]
+    Held(Holder),
     /// The store failed.
     #[error("the store failed")]
     Store(
@@ -135,7 +168,7 @@ pub enum AppendError {
     #[error("this leadership is over")]
     Deposed,
     /// No space is left. Nothing was stored; the same records may be given again.
-    #[error("no space is left on the disk")]
+    #[error("no space is left in the store")]
     Full,
     /// The records are not those that come next. Nothing was stored, and this writer knows another log than this one.
     #[error("position {next} comes next, not {found}")]
@@ -172,8 +205,11 @@ pub enum StoreError {
     /// What identifies the log is missing or wrong.
     #[error("the log does not say what it is: {0}")]
     Identity(&'static str),
+    /// A record is missing that others follow, or that the head names.
+    #[error("the record at {0} is missing")]
+    Missing(Position),
     /// No space is left.
-    #[error("no space is left on the disk")]
+    #[error("no space is left in the store")]
     Full,
     /// Anything else that the disk or the network says.
     #[error("{0}")]
@@ -189,6 +225,28 @@ impl Head {
     }
 }
 
+// === impl Holder ===
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.server {
+            Some(server) => write!(f, "the server at {} (epoch {})", server.url, self.epoch),
+            None => write!(f, "epoch {}", self.epoch),
+        }
+    }
+}
+
+// === impl StoreError ===
+
+impl PartialEq for StoreError {
+    /// By what they say.
+    fn eq(&self, other: &StoreError) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
+impl Eq for StoreError {}
+
 // === impl AppendError ===
 
 impl From<StoreError> for AppendError {
@@ -198,6 +256,7 @@ impl From<StoreError> for AppendError {
             other @ (StoreError::Damaged { .. }
             | StoreError::Trimmed { .. }
             | StoreError::Identity(_)
+            | StoreError::Missing(_)
             | StoreError::Failed(_)) => AppendError::Unavailable(other),
         }
     }

@@ -12,7 +12,8 @@ use tokio::sync::watch;
 use crate::model::id::{ClusterId, Epoch, Position};
 use crate::store::follow::{News, follow};
 use crate::store::log::{
-    AppendError, Bid, Head, Lead, LeadError, Log, Seen, Store, StoreError, Usage, admit,
+    AppendError, Bid, Head, Holder, Lead, LeadError, Lease, Log, Seen, Store, StoreError, Usage,
+    admit,
 };
 use crate::store::record::Record;
 
@@ -80,7 +81,7 @@ impl MemoryLog {
     /// When somebody leads who was not to be deposed.
     pub fn lead(&mut self, bid: Bid) -> Result<Lead, LeadError> {
         if self.led && bid != Bid::Depose(self.epoch) {
-            return Err(LeadError::Held(self.epoch));
+            return Err(LeadError::Held(Holder { epoch: self.epoch, server: None }));
         }
         self.epoch = self.epoch.next();
         self.led = true;
@@ -125,6 +126,11 @@ impl MemoryLog {
         Ok(())
     }
 
+    /// Where it begins, and whose it is.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
     /// All that is durable.
     pub fn load(&self) -> Log {
         Log { head: self.head, records: self.records.iter().take(self.durable).cloned().collect() }
@@ -146,7 +152,7 @@ impl MemoryLog {
     /// As [`Store::usage`].
     pub fn usage(&self) -> Usage {
         let log = self.records.iter().map(|record| record.bytes.len() as u64).sum();
-        Usage { log, stored: log }
+        Usage { log, stored: log, quota: None }
     }
 
     /// From now on what is appended is durable only after [`MemoryLog::sync`].
@@ -262,6 +268,14 @@ impl Store for Memory {
 
     async fn usage(&self) -> Result<Usage, StoreError> {
         Ok(self.log().usage())
+    }
+
+    fn lease(&self) -> watch::Receiver<Lease> {
+        watch::Sender::new(Lease::Kept).subscribe()
+    }
+
+    async fn resign(&self) {
+        self.with(|log| log.led = false);
     }
 }
 

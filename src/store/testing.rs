@@ -12,6 +12,7 @@ use crate::model::agent::{
 use crate::model::app::{Action, App, AppVersion, Backoff, Part};
 use crate::model::commit::Commit;
 use crate::model::condition::Condition;
+use crate::model::constraint::{Constraint, Operator};
 use crate::model::deployment::Deployment;
 use crate::model::end::End;
 use crate::model::event::{Event, Plan, PlanAction, PlanStep, StatusUpdate};
@@ -19,7 +20,7 @@ use crate::model::id::{
     AgentId, AgentKey, AppKey, ClusterId, CommitNo, DeploymentId, Incarnation, InstanceId,
     InstanceKey, RunId, Version,
 };
-use crate::model::instance::{Goal, Instance, Place, Task};
+use crate::model::instance::{FieldValue, Goal, Instance, Place, Task};
 use crate::model::meta::Meta;
 use crate::model::network::Network;
 use crate::model::path::AppPath;
@@ -146,6 +147,7 @@ pub fn instance(app: u32, no: u32) -> Instance {
             cpus: Cpus::micro(100_000),
             mem: Mem::whole(32),
             disk: Disk::ZERO,
+            fields: vec![FieldValue { name: "rack".into(), value: Some("r1".into()) }],
         }),
         after: None,
         tasks: vec![Task {
@@ -220,7 +222,15 @@ pub fn every_end() -> Vec<End> {
         Reason::AgentLost,
         Reason::AgentDraining,
         Reason::Role { has: text(), accepts: vec![text()] },
-        Reason::Constraint { constraint: text(), detail: text() },
+        Reason::Constraint {
+            constraint: Constraint {
+                field: text(),
+                operator: Operator::Unique,
+                value: Some(text()),
+            },
+            has: Some(text()),
+            detail: text(),
+        },
         Reason::Cpus { wanted: cpus(1), free: cpus(2), total: cpus(3) },
         Reason::Mem { wanted: mem(1), free: mem(2), total: mem(3) },
         Reason::Disk { wanted: disk(1), free: disk(2), total: disk(3) },

@@ -226,7 +226,11 @@ async fn what_ended_a_task_is_told() {
     let stayer = Docked::with(&[]).await;
     let image = format!("127.0.0.1:{}/missing:1", free_port());
     for (id, extra, words) in [
-        ("/oom", json!({"cmd": "tail /dev/zero", "mem": 8}), ["Memory limit exceeded", ""]),
+        (
+            "/oom",
+            json!({"cmd": "tail /dev/zero", "mem": 8}),
+            ["Memory limit exceeded", "peak 8 MiB"],
+        ),
         ("/code", json!({"cmd": "exit 42"}), ["42", ""]),
         ("/signal", json!({"cmd": "kill -9 $$"}), ["9", ""]),
         (

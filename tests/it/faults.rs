@@ -219,6 +219,6 @@ async fn a_second_server_on_the_same_directory_is_refused_in_one_sentence() {
     let stayer = Docked::with(&[]).await;
     let ended = start_on(stayer.dir());
     assert_eq!(ended.code, 1, "{ended:?}");
-    assert!(ended.text.contains("another stayer dev uses"), "{ended:?}");
+    assert!(ended.text.contains("another server uses"), "{ended:?}");
     assert_eq!(ended.text.trim().lines().count(), 1, "{ended:?}");
 }

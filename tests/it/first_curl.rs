@@ -174,7 +174,7 @@ async fn a_second_server_on_the_same_directory_is_refused_in_one_sentence() {
         .arg(stayer.dir()));
     assert_eq!(second.code, 1, "{}", second.err);
     assert_eq!(second.err.trim().lines().count(), 1, "{}", second.err);
-    assert!(second.err.contains("another stayer dev uses"), "{}", second.err);
+    assert!(second.err.contains("another server uses"), "{}", second.err);
     assert!(second.err.contains(stayer.dir().to_str().expect("UTF-8")), "{}", second.err);
     // The first one notices nothing.
     stayer.get("/ping").await.expect(200);

@@ -11,6 +11,8 @@
 mod rig;
 
 mod docker_rig;
+#[path = "../../src/store/etcd/rig.rs"]
+mod etcd_rig;
 mod nvml;
 mod proc;
 mod registry;
@@ -19,6 +21,7 @@ mod changes;
 mod docker;
 mod engine;
 mod environment;
+mod etcd;
 mod failures;
 mod faults;
 mod first_curl;
@@ -37,5 +40,6 @@ mod queue;
 mod sandbox;
 mod scale;
 mod seeds;
+mod twenty;
 mod upgrade;
 mod verbs;

@@ -191,6 +191,7 @@ impl Sim {
                 cpus: Cpus::ZERO,
                 mem: Mem::ZERO,
                 disk: Disk::ZERO,
+                fields: Vec::new(),
             },
         };
         for agent in &mut self.agents {

@@ -293,6 +293,12 @@ impl CallError {
         says(message, &["no such image", "image not known"])
     }
 
+    /// Whether the engine says that no image can be called so.
+    pub fn is_bad_image_name(&self) -> bool {
+        let CallError::Answered { message, .. } = self else { return false };
+        says(message, &["invalid reference format"])
+    }
+
     /// The error for a runtime's caller: certain if the engine answered, with the reason that `refusal` makes of its
     /// text.
     pub fn into_runtime(

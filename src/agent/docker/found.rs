@@ -11,6 +11,7 @@ use crate::agent::docker::labels::{self, Identity, Owner};
 use crate::agent::runtime::{Found, FoundState, Running};
 use crate::model::end::End;
 use crate::model::time::Timestamp;
+use crate::model::unit::Mem;
 
 /// What is read of an inspection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -19,6 +20,7 @@ pub struct Inspection {
     id: Option<String>,
     state: Option<State>,
     config: Option<Config>,
+    host_config: Option<HostConfig>,
     network_settings: Option<NetworkSettings>,
 }
 
@@ -64,6 +66,13 @@ struct Config {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
+struct HostConfig {
+    /// The memory limit in bytes, 0 for none.
+    memory: Option<i64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
 struct NetworkSettings {
     networks: Option<BTreeMap<String, Endpoint>>,
 }
@@ -82,6 +91,7 @@ pub fn seen(inspected: Inspection, owner: Owner) -> Seen {
     let config = inspected.config.unwrap_or_default();
     let given = config.labels.unwrap_or_default();
     let state = inspected.state.unwrap_or_default();
+    let limit = inspected.host_config.and_then(|host| memory_limit(host.memory?));
     let networks = inspected.network_settings.unwrap_or_default().networks.unwrap_or_default();
     let id = inspected.id.unwrap_or_default();
     let running = Running {
@@ -93,7 +103,7 @@ pub fn seen(inspected: Inspection, owner: Owner) -> Seen {
         id,
         image: config.image.unwrap_or_default(),
         identity: labels::read(owner, |name| given.get(name).map(String::as_str)),
-        state: state_of(&state, &running),
+        state: state_of(&state, limit, &running),
         running,
         pid: state.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0),
         stop_signal: config
@@ -115,7 +125,7 @@ impl Seen {
 
 /// One that was made and never ran has no start time, whatever its last attempt to start left in it. Whether it runs is
 /// `Running`'s to say: paused ones, and ones in a state of years to come, do too.
-fn state_of(state: &State, running: &Running) -> FoundState {
+fn state_of(state: &State, limit: Option<Mem>, running: &Running) -> FoundState {
     let says_so = matches!(state.status.as_deref(), Some("running" | "paused"));
     let is_alive = state.running.unwrap_or(says_so);
     match (is_alive, time(state.started_at.as_deref())) {
@@ -123,21 +133,27 @@ fn state_of(state: &State, running: &Running) -> FoundState {
         (false, None) => FoundState::Prepared,
         (false, Some(started)) => FoundState::Exited {
             at: time(state.finished_at.as_deref()).unwrap_or(started),
-            end: end_of(state),
+            end: end_of(state, limit),
         },
     }
 }
 
-/// CT-13. A shell's and an engine's way to say "by signal n" is 128 + n.
-fn end_of(state: &State) -> End {
+/// CT-13. A shell's and an engine's way to say "by signal n" is 128 + n. The engine keeps no peak, but the kernel kills for a
+/// limit only what has used all of it.
+fn end_of(state: &State, limit: Option<Mem>) -> End {
     let code = state.exit_code.and_then(|code| i32::try_from(code).ok()).unwrap_or(-1);
     match code {
         // A child may have been killed for memory while the task ended in its own way.
         0 => End::Code(0),
-        _ if state.oom_killed == Some(true) => End::Oom { peak: None },
+        _ if state.oom_killed == Some(true) => End::Oom { peak: limit },
         129..=192 => End::Signal(code - 128),
         _ => End::Code(code),
     }
+}
+
+fn memory_limit(bytes: i64) -> Option<Mem> {
+    let bytes = u64::try_from(bytes).ok().filter(|bytes| *bytes > 0)?;
+    Some(Mem::from_bytes(bytes))
 }
 
 /// The engine writes the year 1 for never.
@@ -161,16 +177,20 @@ mod tests {
     use serde_json::json;
 
     fn state(value: &serde_json::Value) -> FoundState {
+        read(json!({"State": value}))
+    }
+
+    fn read(inspection: serde_json::Value) -> FoundState {
         let owner =
             Owner { cluster: ClusterId(uuid::Uuid::nil()), agent: AgentId(uuid::Uuid::nil()) };
-        let inspected = serde_json::from_value(json!({"State": value})).expect("an inspection");
-        seen(inspected, owner).state
+        seen(serde_json::from_value(inspection).expect("an inspection"), owner).state
     }
 
     fn exited(code: i64, oom: bool) -> End {
         let at = "2026-05-07T21:09:36.123456789Z";
-        let value = json!({"Status": "exited", "ExitCode": code, "OOMKilled": oom, "StartedAt": at, "FinishedAt": at});
-        match state(&value) {
+        let state = json!({"Status": "exited", "ExitCode": code, "OOMKilled": oom, "StartedAt": at, "FinishedAt": at});
+        let limit = 16 * 1_024 * 1_024;
+        match read(json!({"State": state, "HostConfig": {"Memory": limit}})) {
             FoundState::Exited { at, end } => {
                 assert_eq!(at.to_string(), "2026-05-07T21:09:36.123Z");
                 end
@@ -188,7 +208,7 @@ mod tests {
         assert_eq!(exited(137, false), End::Signal(9));
         assert_eq!(exited(143, false), End::Signal(15));
         assert_eq!(exited(255, false), End::Code(255));
-        assert_eq!(exited(137, true), End::Oom { peak: None });
+        assert_eq!(exited(137, true), End::Oom { peak: Some(Mem::whole(16)) });
         assert_eq!(exited(0, true), End::Code(0));
     }
 

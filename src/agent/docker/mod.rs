@@ -182,12 +182,16 @@ impl DockerRuntime {
         body: ContainerCreateBody,
     ) -> Result<Created, RuntimeError> {
         let name = container_name(id);
+        let image = body.image.clone().unwrap_or_default();
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
         let call = self.caller.docker().create_container(Some(options), body);
         match self.caller.change("create the container", call).await {
             Ok(_) => Ok(Created::Ready),
             Err(error) if error.is_image_missing() => Ok(Created::NoImage(error)),
             Err(error) if error.is_conflict() => self.adopt(id, error).await,
+            Err(error) if error.is_bad_image_name() => {
+                Err(error.into_runtime(|detail| Reason::Image { image, detail }))
+            }
             Err(error) => Err(error.into_runtime(refused_start)),
         }
     }

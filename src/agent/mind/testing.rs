@@ -57,6 +57,7 @@ pub(in crate::agent) fn place(ports: &[u16]) -> Place {
         cpus: Cpus::ZERO,
         mem: Mem::ZERO,
         disk: Disk::ZERO,
+        fields: Vec::new(),
     }
 }
 

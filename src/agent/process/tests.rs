@@ -190,6 +190,7 @@ fn place(spec: &Spec) -> Place {
         cpus: container.cpus,
         mem: container.mem,
         disk: Disk::ZERO,
+        fields: Vec::new(),
     }
 }
 

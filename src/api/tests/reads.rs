@@ -148,7 +148,7 @@ async fn explain_names_every_agent_and_reason() {
     let body = rig.get("/v2/apps/shop/web/explain").await.json();
     assert_eq!(body["app"], "/shop/web");
     assert_eq!(body["instances"], json!({"wanted": 1, "running": 1}));
-    assert_eq!(body["verdict"], "1 wait: none of 1 agents takes one more");
+    assert_eq!(body["verdict"], "1 wait: the only agent does not take one more");
     let agent = &body["agents"][0];
     assert_eq!((&agent["host"], &agent["fits"]), (&json!("10.0.0.5"), &json!(false)));
     assert_eq!(agent["reasons"][0]["kind"], "cpus");

@@ -423,6 +423,7 @@ fn put_task(world: &mut World, path: &AppPath, no: u32, id: InstanceId, conditio
         cpus: Cpus::ZERO,
         mem: Mem::ZERO,
         disk: Disk::ZERO,
+        fields: Vec::new(),
     };
     let row = Instance {
         key: InstanceKey { app: app.key, no },

@@ -6,6 +6,7 @@
 //! thing; `load`, `http`, `child` and `host` are what they measure with.
 
 mod child;
+mod etcd;
 mod fakes;
 mod figures;
 mod host;

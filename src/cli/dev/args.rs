@@ -16,6 +16,7 @@ use crate::cli::DEFAULT_DATA_DIR;
 use crate::cli::failure::Failure;
 use crate::model::agent::{GpuScheduling, Policy};
 use crate::model::id::ClusterId;
+use crate::store::address::StoreAddress;
 use crate::wire::dial::Address;
 
 /// What `stayer dev` is told.
@@ -28,6 +29,9 @@ pub struct DevArgs {
     /// Where the server and the agent keep what they know
     #[arg(long, env = "STAYER_DATA_DIR", value_name = "DIR", default_value = DEFAULT_DATA_DIR)]
     pub data_dir: PathBuf,
+    /// Where the server remembers everything: embedded:DIR or etcd://HOST:PORT[,HOST:PORT…][/NAME] [default: embedded:DATA_DIR/server]
+    #[arg(long, env = "STAYER_STORE", value_name = "STORE")]
+    pub store: Option<StoreAddress>,
     /// End all tasks when this process ends by a signal, instead of leaving them running [default: off]
     #[arg(long, env = "STAYER_STOP_TASKS", value_parser = FalseyValueParser::new())]
     pub stop_tasks: bool,

@@ -7,6 +7,7 @@ mod args;
 mod banner;
 mod serve;
 mod signals;
+mod store;
 
 pub use args::DevArgs;
 
@@ -24,10 +25,8 @@ use crate::cli::failure::Failure;
 use crate::control::fleet::listen;
 use crate::control::leader::{self, Leader};
 use crate::logic::draft::Limits;
-use crate::model::id::ClusterId;
 use crate::model::spec::Spec;
-use crate::store::any::AnyStore;
-use crate::store::embedded::{Embedded, Expect, FILE, OpenError};
+use crate::store::address::StoreAddress;
 use crate::wire::dial::Address;
 
 /// Runs until it is told to end.
@@ -38,11 +37,15 @@ pub async fn run(args: DevArgs, console: &mut Console) -> Result<(), Failure> {
     args.check()?;
     let (server_dir, agent_dir) = (args.data_dir.join("server"), args.data_dir.join("agent"));
     make_private(&args.data_dir)?;
-    let store = open_store(&server_dir, &agent_dir, args.new_log)?;
+    let default = || StoreAddress::Embedded(server_dir.clone());
+    let store = args.store.clone().unwrap_or_else(default);
+    let store = store::open(&store, &server_dir, &agent_dir, args.new_log).await?;
     let cluster = store.head().cluster;
     let api = TcpListener::bind(args.listen)
         .await
         .map_err(|error| Failure::Failed(format!("cannot listen on {}: {error}", args.listen)))?;
+    let address = api.local_addr().map_err(|error| Failure::Failed(error.to_string()))?;
+    store.announce(&format!("http://{address}"));
     let agents = server_dir.join("agents.sock");
     let listener = listen::bind(&agents).map_err(|error| {
         Failure::Failed(format!("{} cannot be made: {error}", agents.display()))
@@ -52,14 +55,13 @@ pub async fn run(args: DevArgs, console: &mut Console) -> Result<(), Failure> {
         gpu_scheduling: args.gpu_scheduling,
         ..Limits::default()
     };
-    let mut leader = leader::lead(AnyStore::Embedded(store), limits, listener)
+    let mut leader = leader::lead(store, limits, listener)
         .await
         .map_err(|error| Failure::Failed(error.to_string()))?;
     let agent = start::start(args.agent(agent_dir, cluster, Address::Unix(agents))?)
         .await
         .map_err(|error| Failure::Failed(error.to_string()))?;
 
-    let address = api.local_addr().map_err(|error| Failure::Failed(error.to_string()))?;
     let shutdown = CancellationToken::new();
     let served = tokio::spawn(serve::start(&args, &leader, api, address, &server_dir, &shutdown)?);
     for line in banner::lines(&args, address, &agent) {
@@ -77,6 +79,7 @@ pub async fn run(args: DevArgs, console: &mut Console) -> Result<(), Failure> {
     finish(&args, &leader, &agent, console).await;
     // It ends by itself, within the bound of its drain.
     let _drained = served.await;
+    leader.resign().await;
     ended
 }
 
@@ -132,47 +135,4 @@ fn make_private(dir: &Path) -> Result<(), Failure> {
         .mode(0o755)
         .create(dir)
         .map_err(|error| Failure::Failed(format!("{} cannot be made: {error}", dir.display())))
-}
-
-/// Opens the log. One that is missing although an agent has run here is not taken for a new one: what the agent runs
-/// would be nobody's (invariant 8 of the architecture).
-fn open_store(server: &Path, agent: &Path, new_log: bool) -> Result<Embedded, Failure> {
-    let known = known_cluster(agent);
-    let log = server.join(FILE);
-    let expect = match known {
-        Some(cluster) if log.exists() => Expect::Of(cluster),
-        Some(cluster) if new_log => Expect::AnyOrNew(cluster),
-        Some(cluster) => {
-            return Err(Failure::Failed(format!(
-                "{} is missing, and an agent of cluster {cluster} has run here; its tasks are left alone. \
-                 Restore the log with `stayer store restore`, or begin a new one with --new-log: \
-                 what still runs is then shown as stray",
-                log.display()
-            )));
-        }
-        None => Expect::AnyOrNew(new_cluster()?),
-    };
-    Embedded::open(server, expect).map_err(|error| match error {
-        OpenError::InUse(_) => Failure::Failed(format!(
-            "another stayer dev uses {}; stop it, or name another directory with --data-dir",
-            server.display()
-        )),
-        other @ (OpenError::Missing(_)
-        | OpenError::Foreign { .. }
-        | OpenError::Newer(_)
-        | OpenError::Make { .. }
-        | OpenError::Store { .. }) => Failure::Failed(other.to_string()),
-    })
-}
-
-fn known_cluster(agent: &Path) -> Option<ClusterId> {
-    let text = std::fs::read(agent.join("agent.json")).ok()?;
-    let identity: crate::agent::identity::Identity = serde_json::from_slice(&text).ok()?;
-    identity.cluster
-}
-
-fn new_cluster() -> Result<ClusterId, Failure> {
-    let run = crate::agent::identity::new_run()
-        .map_err(|error| Failure::Failed(format!("the host gives no random numbers: {error}")))?;
-    Ok(ClusterId(run.0))
 }

@@ -103,6 +103,9 @@ async fn explain_says_what_each_agent_lacks() {
     let body = r#"{"app":"/a","instances":{"wanted":2,"running":1},"waiting":1,
         "verdict":"1 wait: none of 1 agents takes one more",
         "lastAttempt":{"waitingSince":"t0","at":"t1","agents":1,"refused":{"InsufficientCpus":1}},
+        "launching":[{"task":"t.2","text":"Staging for 3.000 s"}],
+        "lastEnd":{"task":"t.1","message":"Container exited with status 1","host":"h1","at":"t2"},
+        "leftOut":[{"text":"zone=c, none of its 2 agents takes one more"}],
         "agents":[{"agent":"u","host":"h1","fits":false,
             "free":{"cpus":0.5,"mem":100,"disk":10,"gpus":0},
             "reasons":[{"kind":"cpus","text":"wants 2 cpus","marathon":"InsufficientCpus"},
@@ -114,10 +117,13 @@ async fn explain_says_what_each_agent_lacks() {
 /a: 1 of 2 running, 1 waiting
 1 wait: none of 1 agents takes one more
 waiting since t0, last tried at t1 on 1 agents; refused: InsufficientCpus 1
+last end: Container exited with status 1, t.1 on h1 at t2
+t.2: Staging for 3.000 s
 
 HOST  FREE CPUS  MEM  DISK  GPUS  WHY NOT
 h1    0.5        100  10    0     wants 2 cpus
 h1                                wants 200 MiB
+left out: zone=c, none of its 2 agents takes one more
 
 what would help:
   lower cpus to 0.5

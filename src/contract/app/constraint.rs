@@ -3,13 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::contract::read::{At, Reader};
-use crate::model::constraint::{Constraint, Operator};
+use crate::model::constraint::{Constraint, Expression, Operator};
 
 const UNKNOWN: &str =
     "operator must be one of the following UNIQUE, CLUSTER, GROUP_BY, LIKE, MAX_PER, UNLIKE or IS";
 const IS_TEXT: &str = "IS only supports Mesos text and float values (see http://mesos.apache.org/documentation/latest/attributes-resources/)";
-/// The compiled size beyond which an expression is no sensible constraint.
-const MAX_EXPRESSION: usize = 1 << 20;
 
 /// Reads `[[field, OPERATOR, value?], …]`; an operator in any case is taken (PL-17).
 pub fn constraints(reader: &mut Reader<'_>, at: &At<'_>) -> Option<BTreeSet<Constraint>> {
@@ -23,11 +21,6 @@ pub fn constraints(reader: &mut Reader<'_>, at: &At<'_>) -> Option<BTreeSet<Cons
         }
     }
     Some(constraints)
-}
-
-/// Whether `text` is a regular expression as constraints use them, matched against the whole value.
-pub fn is_expression(text: &str) -> bool {
-    regex::RegexBuilder::new(&format!("^(?:{text})$")).size_limit(MAX_EXPRESSION).build().is_ok()
 }
 
 fn constraint(row: &[String]) -> Result<Constraint, &'static str> {
@@ -58,7 +51,7 @@ fn value_error(operator: Operator, value: Option<&str>) -> Option<&'static str> 
             Some("LIKE and UNLIKE require a non-empty, regular expression value")
         }
         (Operator::Like | Operator::Unlike, Some(value)) => {
-            (!is_expression(value)).then_some("is not a valid regular expression")
+            (!Expression::is_one(value)).then_some("is not a valid regular expression")
         }
         (Operator::Is, value) => (!value.is_none_or(is_text)).then_some(IS_TEXT),
     }
@@ -102,6 +95,9 @@ mod tests {
                 Some("LIKE and UNLIKE require a non-empty, regular expression value"),
             ),
             (&["rack", "UNLIKE", "("], Some("is not a valid regular expression")),
+            (&["rack", "LIKE", "a)|(b"], Some("is not a valid regular expression")),
+            (&["rack", "LIKE", "(a{1000}){1000}"], Some("is not a valid regular expression")),
+            (&["rack", "LIKE", ""], None),
             (&["rack", "LIKE", "rack-[1-3]"], None),
             (&["rack", "IS", "a b"], Some(IS_TEXT)),
             (&["rack", "IS", "/a_b-1.5"], None),

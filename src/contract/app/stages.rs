@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::draft::Draft;
 use super::normal::Setting;
 use super::{fields, legacy, normal, rules};
-use crate::contract::fault::{Fault, Options, Problem, Read, Warning};
+use crate::contract::fault::{Fault, Options, Problem, Read};
 use crate::contract::read::{At, Findings, Reader};
 use crate::model::spec::Spec;
 
@@ -43,17 +43,8 @@ pub fn whole(
     let mut problems = findings.breaches;
     problems.extend(legacy::port_problems(&draft));
     legacy::translate(&mut draft)?;
-    let mut warnings = findings.warnings;
-    warnings.extend(effect_comes_later(&draft));
     let spec = canonical(draft, problems, setting)?;
-    Ok(Read { value: spec, warnings })
-}
-
-/// What is asked for and does not happen yet, where silence would mislead: an app would run where it must not.
-pub fn effect_comes_later(draft: &Draft) -> Option<Warning> {
-    let asked = draft.constraints.as_ref().is_some_and(|constraints| !constraints.is_empty());
-    let text = "constraints are checked and stored, placement does not look at them yet";
-    asked.then(|| Warning(text.to_owned()))
+    Ok(Read { value: spec, warnings: findings.warnings })
 }
 
 /// The last two stages: defaults, then all rules.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::draft::{Draft, DraftContainer};
 use super::normal::Setting;
-use super::stages::{canonical, effect_comes_later, whole};
+use super::stages::{canonical, whole};
 use super::{fields, legacy};
 use crate::contract::fault::{Fault, Options, Problem, Read};
 use crate::contract::read::{At, Findings, Reader};
@@ -40,8 +40,7 @@ pub fn read(value: &Value, options: &Options) -> Result<Read<(Option<String>, Up
     let version = object.opt("version", fields::version);
     let draft = fields::members(&mut object);
     object.done();
-    let Findings { breaches, mut warnings } = reader.finish()?;
-    warnings.extend(effect_comes_later(&draft));
+    let Findings { breaches, warnings } = reader.finish()?;
     let update = match version {
         Some(version) if draft == Draft::default() => Update::Rollback(version),
         Some(_) => {

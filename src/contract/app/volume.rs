@@ -1,9 +1,9 @@
 //! Volumes: host paths, persistent space and secrets (contract 5.4), with the rules that one volume keeps by itself
 //! (13.8). Which kind it is, its members tell.
 
-use super::constraint::is_expression;
 use super::external::external;
 use crate::contract::read::{At, Fields, Reader};
+use crate::model::constraint::Expression;
 use crate::model::spec::ContainerKind;
 use crate::model::unit::Disk;
 use crate::model::volume::{DiskKind, ExternalVolume, PersistentVolume, Volume, VolumeMode};
@@ -135,7 +135,7 @@ fn volume_constraint(row: &[String]) -> Result<(), String> {
     };
     match operator.as_str() {
         "LIKE" if field == "path" && row.len() == 3 => {
-            let fits = value.is_some_and(|value| is_expression(value));
+            let fits = value.is_some_and(|value| Expression::is_one(value));
             if fits { Ok(()) } else { Err("Invalid regular expression".into()) }
         }
         "LIKE" => Err(format!("Unsupported constraint {}", row.join(","))),

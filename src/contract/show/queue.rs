@@ -3,6 +3,8 @@
 //! There is no queue. An app is in it while an instance of it waits or is launched and not yet confirmed; why it waits
 //! is its [`Verdict`]. What each agent lacks is worked out by who calls, only for those who ask.
 
+use std::collections::BTreeSet;
+
 use crate::contract::show::text::{self, Object};
 use crate::model::agent::{Agent, AttributeValue, PortRange};
 use crate::model::app::{App, Backoff};
@@ -117,13 +119,20 @@ fn funnel(out: &mut Object<'_>, key: &str, all: u64, declined: [u64; Funnel::ALL
 
 fn unused_offer(out: &mut Object<'_>, unused: &UnusedOffer<'_>) {
     out.object("offer", |offer| offer_members(offer, unused));
-    let reasons: std::collections::BTreeSet<Funnel> =
-        unused.reasons.iter().map(Reason::funnel).collect();
-    out.texts("reason", reasons.into_iter().map(Funnel::as_str));
+    out.texts("reason", marathon_reasons(&unused.reasons).into_iter().map(Funnel::as_str));
     // Ours: Marathon's words say neither how much is missing nor who has it.
     let details: Vec<String> = unused.reasons.iter().map(Reason::to_string).collect();
     out.texts("details", details.iter().map(String::as_str));
     out.plain("timestamp", unused.at);
+}
+
+/// Marathon's words in the order of its funnel, each once. It looks at ports only when all else fits (PL-24), so that
+/// theirs stands alone.
+fn marathon_reasons(reasons: &[Reason]) -> BTreeSet<Funnel> {
+    let words: BTreeSet<Funnel> =
+        reasons.iter().flat_map(|reason| reason.funnels().iter().copied()).collect();
+    let alone = words.len() == 1;
+    words.into_iter().filter(|word| alone || *word != Funnel::InsufficientPorts).collect()
 }
 
 fn offer_members(out: &mut Object<'_>, unused: &UnusedOffer<'_>) {
@@ -150,9 +159,7 @@ fn offer_members(out: &mut Object<'_>, unused: &UnusedOffer<'_>) {
         object.text("name", name);
         match value {
             AttributeValue::Text(text) => object.text("text", text),
-            AttributeValue::Scalar(thousandths) => {
-                object.double("scalar", thousandth(*thousandths));
-            }
+            AttributeValue::Scalar(_) => object.double("scalar", value),
             AttributeValue::Ranges(list) => ranges(object, list.iter().copied()),
             AttributeValue::Set(set) => object.texts("set", set),
         }
@@ -164,14 +171,6 @@ fn ranges<T: std::fmt::Display>(out: &mut Object<'_>, ranges: impl Iterator<Item
         object.raw("begin", begin);
         object.raw("end", end);
     });
-}
-
-/// Thousandths as a decimal text without trailing zeros.
-fn thousandth(value: i64) -> String {
-    let sign = if value < 0 { "-" } else { "" };
-    let (whole, rest) = (value.unsigned_abs() / 1_000, value.unsigned_abs() % 1_000);
-    let text = format!("{sign}{whole}.{rest:03}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]

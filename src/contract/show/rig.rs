@@ -224,6 +224,7 @@ impl Rig {
             cpus: Cpus::ZERO,
             mem: Mem::ZERO,
             disk: Disk::ZERO,
+            fields: Vec::new(),
         };
         self.waiting(no);
         self.change(no, |instance| {

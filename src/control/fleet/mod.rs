@@ -195,6 +195,7 @@ impl Fleet {
     }
 
     fn hand_out(&mut self, published: &Published) {
+        let mut placed = placed(published);
         for (ticket, answer) in &published.answers {
             let Ticket::Agent(agent, run, seq) = ticket else { continue };
             if matches!(answer, Answer::Attached(_)) && !self.sessions.contains_key(agent) {
@@ -207,7 +208,7 @@ impl Fleet {
                     self.keys.insert(*key, *agent);
                     SessionEvent::Attached {
                         key: *key,
-                        instances: placed_on(&published.view, *key),
+                        instances: placed.remove(key).unwrap_or_default(),
                     }
                 }
                 Answer::Noted
@@ -265,11 +266,29 @@ impl Fleet {
     }
 }
 
-fn placed_on(view: &View, agent: AgentKey) -> BTreeSet<InstanceKey> {
-    let instances = view.world.instances.iter().map(|(_, instance)| instance);
-    let there =
-        instances.filter(|row| row.place.as_ref().is_some_and(|place| place.agent == agent));
-    there.map(|instance| instance.key).collect()
+/// What is placed on the agents whose attachments are told of: one look at all instances, however many agents come at
+/// once.
+fn placed(published: &Published) -> BTreeMap<AgentKey, BTreeSet<InstanceKey>> {
+    let attached = published.answers.iter().filter_map(|(_, answer)| match answer {
+        Answer::Attached(key) => Some((*key, BTreeSet::new())),
+        Answer::Noted
+        | Answer::Deployed { .. }
+        | Answer::Killed { .. }
+        | Answer::Cancelled
+        | Answer::DelayReset
+        | Answer::Refused(_) => None,
+    });
+    let mut placed: BTreeMap<AgentKey, BTreeSet<InstanceKey>> = attached.collect();
+    if placed.is_empty() {
+        return placed;
+    }
+    for (key, instance) in published.view.world.instances.iter() {
+        let agent = instance.place.as_ref().map(|place| place.agent);
+        if let Some(there) = agent.and_then(|agent| placed.get_mut(&agent)) {
+            there.insert(*key);
+        }
+    }
+    placed
 }
 
 #[cfg(test)]

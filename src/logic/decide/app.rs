@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::logic::decide::rollout::{self, Moves, Situation};
 use crate::logic::decide::{backoff, kill_order, launch};
 use crate::logic::draft::Draft;
-use crate::logic::index::timers::LAUNCH_OVERDUE;
+use crate::logic::index::timers::launch_overdue;
 use crate::logic::status::{self, Change};
 use crate::model::app::{Action, App, AppVersion, Part};
 use crate::model::condition::Condition;
@@ -194,12 +194,16 @@ fn follow_time(draft: &mut Draft<'_>, key: AppKey) {
 }
 
 fn follow_launch(draft: &mut Draft<'_>, key: InstanceKey) {
-    let Some(instance) = draft.instance(key) else { return };
-    let overdue = |task: &Task| {
-        matches!(task.condition, Condition::Provisioned | Condition::Staging | Condition::Starting)
-            && draft.now() >= task.since + LAUNCH_OVERDUE
+    let Some(instance) = draft.instance(key).filter(|one| one.goal == Goal::Run).cloned() else {
+        return;
     };
-    if instance.goal == Goal::Run && instance.tasks.iter().any(overdue) {
+    let limit = launch_overdue(draft.world(), &instance);
+    let overdue = |task: &&Task| {
+        matches!(task.condition, Condition::Provisioned | Condition::Staging | Condition::Starting)
+            && draft.now() >= task.since + limit
+    };
+    if let Some(task) = instance.tasks.iter().find(overdue) {
+        status::note_overdue(draft, &instance, task);
         status::stop(draft, key, StopWhy::Overdue, Then::Relaunch);
     }
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use crate::logic::decide::backoff;
 use crate::logic::draft::Draft;
-use crate::logic::place::need::Need;
-use crate::logic::place::{Placed, place};
+use crate::logic::place::{Ask, Placed};
 use crate::logic::status;
 use crate::model::app::AppVersion;
 use crate::model::condition::Condition;
@@ -69,8 +68,8 @@ fn launch_class(
     }
     let ids: Vec<InstanceId> =
         instances.iter().filter_map(|key| draft.instance(*key)).map(|row| row.id).collect();
-    let need = Need::of(&row.spec, draft.world().gpu_scheduling());
-    let placed = place(draft.world(), draft.index(), key, &need, &ids, only, draft.now());
+    let ask = Ask::of(draft.world(), draft.index(), key, &row, draft.now());
+    let placed = ask.place(&ids, only);
     note(draft, key, Some(&placed).filter(|placed| only.is_none() || !placed.places.is_empty()));
     draft.count_placements(u32::try_from(placed.places.len()).unwrap_or(u32::MAX));
     for (instance, place) in instances.into_iter().zip(placed.places) {

@@ -6,15 +6,18 @@
 pub mod agents;
 pub mod apps;
 pub mod census;
+pub mod fields;
 pub mod plans;
 pub mod pool;
 pub mod timers;
 
 use crate::logic::index::agents::AgentUses;
 use crate::logic::index::apps::AppUses;
+use crate::logic::index::fields::Fields;
 use crate::logic::index::plans::Plans;
 use crate::logic::index::pool::Pool;
 use crate::logic::index::timers::Timers;
+use crate::model::agent::Agent;
 use crate::model::instance::Place;
 use crate::model::row::{Key, Row};
 use crate::model::world::{Broken, World};
@@ -26,6 +29,8 @@ pub struct Index {
     pub agents: AgentUses,
     /// What is free on each agent, by column.
     pub pool: Pool,
+    /// Host names and attributes of the agents, by column.
+    pub fields: Fields,
     /// How apps stand, what of them waits, which service ports are taken, which apps are removed.
     pub apps: AppUses,
     /// Which apps each deployment changes.
@@ -48,6 +53,7 @@ impl Index {
 
     /// Follows one row that changes from `old` to `new`. `world` holds the definitions that either names.
     pub fn replace(&mut self, world: &World, key: &Key, old: Option<&Row>, new: Option<&Row>) {
+        self.fields.follow(agent_in(old), agent_in(new));
         if let Some(old) = old {
             self.timers.remove(world, key, old);
             self.take_out(world, old);
@@ -112,5 +118,12 @@ impl Index {
             broken.push(Broken("the index does not follow from the rows".to_owned()));
         }
         if broken.is_empty() { Ok(()) } else { Err(broken) }
+    }
+}
+
+fn agent_in(row: Option<&Row>) -> Option<&Agent> {
+    match row {
+        Some(Row::Agent(agent)) => Some(agent),
+        Some(_) | None => None,
     }
 }

@@ -11,7 +11,10 @@ use crate::model::world::World;
 
 /// A launch that neither runs nor makes progress for so long is ended and begun anew (SM-12). The time counts from the
 /// last progress, so an image that takes long to pull is not killed for ever (BETTER).
-pub const LAUNCH_OVERDUE: Span = Span::secs(300);
+const LAUNCH_OVERDUE: Span = Span::secs(300);
+
+/// The label by which an app asks for another time, in whole seconds (SM-12, BETTER).
+const LAUNCH_TIMEOUT_LABEL: &str = "STAYER_LAUNCH_TIMEOUT_SECONDS";
 
 /// Due times of all rows, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,6 +77,14 @@ fn each_due(world: &World, row: &Row, mut due: impl FnMut(Timestamp)) {
     }
 }
 
+/// How long a launch of this instance may go without progress. A label that is no number counts for nothing.
+pub fn launch_overdue(world: &World, instance: &Instance) -> Span {
+    let row = world.versions.get(&(instance.key.app, instance.version));
+    let label = row.and_then(|row| row.spec.labels.get(LAUNCH_TIMEOUT_LABEL));
+    let seconds = label.and_then(|text| text.parse().ok()).filter(|seconds| *seconds > 0);
+    seconds.map_or(LAUNCH_OVERDUE, Span::secs)
+}
+
 /// When time alone changes something about an instance.
 pub(super) fn instance_due(world: &World, instance: &Instance) -> Option<Timestamp> {
     instance.tasks.iter().filter_map(|task| task_due(world, instance, task)).min()
@@ -84,7 +95,7 @@ fn task_due(world: &World, instance: &Instance, task: &Task) -> Option<Timestamp
         Condition::Provisioned | Condition::Staging | Condition::Starting
             if instance.goal == Goal::Run =>
         {
-            Some(task.since + LAUNCH_OVERDUE)
+            Some(task.since + launch_overdue(world, instance))
         }
         Condition::Unreachable | Condition::UnreachableInactive => {
             let row = world.versions.get(&(instance.key.app, instance.version))?;

@@ -5,82 +5,73 @@
 
 use std::collections::BTreeSet;
 
-use crate::logic::index::Index;
 use crate::logic::index::agents::AgentUse;
-use crate::logic::index::pool::Free;
+use crate::logic::index::pool::{Amounts, Free};
+use crate::logic::place::Ask;
+use crate::logic::place::constraint::Rules;
 use crate::logic::place::devices::{self, Obstacle};
 use crate::logic::place::need::{Need, PortNeed};
 use crate::logic::place::ports;
+use crate::logic::place::rank::Taken;
 use crate::model::agent::{Agent, AgentState, Device};
-use crate::model::id::{APP_TASK, InstanceKey};
+use crate::model::id::{APP_TASK, InstanceId, InstanceKey};
 use crate::model::pin::Wanted;
 use crate::model::policy;
 use crate::model::reason::{Funnel, PinTrouble, Reason};
-use crate::model::time::Timestamp;
+use crate::model::unit::{Cpus, Disk, Mem};
 use crate::model::world::World;
 use crate::planted::planted;
 
-/// The strongest reason against one more instance on the agent in this slot of the pool, if there is any.
-pub fn refusal(
-    world: &World,
-    index: &Index,
-    need: &Need<'_>,
-    slot: usize,
-    now: Timestamp,
-) -> Option<Funnel> {
-    let agent = world.agents.get(&index.pool.agents()[slot])?;
-    refusal_of(agent, index, need, slot, now)
-}
-
-/// The same of an agent whose row is at hand.
+/// The strongest reason against one more instance on an agent, beside what a class has already taken there, if there is
+/// any. GROUP_BY is not asked.
 pub fn refusal_of(
+    ask: &Ask<'_>,
+    rules: &Rules<'_>,
     agent: &Agent,
-    index: &Index,
-    need: &Need<'_>,
     slot: usize,
-    now: Timestamp,
+    taken: Option<&Taken>,
 ) -> Option<Funnel> {
+    let Ask { index, need, .. } = ask;
     if !accepts_role(need, agent) {
         return Some(Funnel::UnfulfilledRole);
     }
     match agent.state {
         AgentState::Up => {}
-        AgentState::Draining { .. } => return Some(Funnel::AgentMaintenance),
-        AgentState::Lost { .. } | AgentState::Forgotten => {
+        // Maintenance counts as a constraint first (PL-10).
+        AgentState::Draining { .. } | AgentState::Lost { .. } | AgentState::Forgotten => {
             return Some(Funnel::UnfulfilledConstraint);
         }
     }
-    if (need.engine && agent.inventory.engine.is_none()) || is_forbidden(need, agent) {
+    if rules.bars(slot)
+        || (need.engine && agent.inventory.engine.is_none())
+        || is_forbidden(need, agent)
+    {
         return Some(Funnel::UnfulfilledConstraint);
     }
-    if !index.pool.fits(slot, &need.amounts) {
-        return Some(scarce(index.pool.free(slot), need));
-    }
-    if let Some(pin) = &need.pin {
-        let none = BTreeSet::new();
-        let used = index.agents.of(agent.key);
-        if devices::choose(agent, used, &none, need.amounts.gpus, Some(pin)).is_none() {
-            return Some(Funnel::InsufficientGpus);
+    match taken {
+        None if index.pool.fits(slot, &need.amounts) => {}
+        None => return Some(scarce(index.pool.free(slot), &need.amounts)),
+        Some(taken) => {
+            let left = left(index.pool.free(slot), &need.amounts, taken.instances);
+            if !holds(left, &need.amounts) {
+                return Some(scarce(left, &need.amounts));
+            }
         }
     }
-    let off_gpus = planted!("kept-host-given-away", need.off_gpus, false);
-    if off_gpus && !agent.inventory.devices.is_empty() {
+    if need.pin.is_some() && !has_devices(ask, agent, taken) {
+        return Some(Funnel::InsufficientGpus);
+    }
+    if planted!("kept-host-given-away", need.off_gpus, false) && !agent.inventory.devices.is_empty()
+    {
         return Some(Funnel::DeclinedScarceResources);
     }
-    if !need.ports.is_empty() && !ports::fit(agent, index.agents.of(agent.key), &need.ports, now) {
-        return Some(Funnel::InsufficientPorts);
-    }
-    None
+    (!has_ports(ask, agent, taken)).then_some(Funnel::InsufficientPorts)
 }
 
-/// Every reason against one more instance on `agent`.
-pub fn reasons(
-    world: &World,
-    index: &Index,
-    need: &Need<'_>,
-    agent: &Agent,
-    now: Timestamp,
-) -> Vec<Reason> {
+/// Every reason against one more instance on an agent that its row and what is held there give. What constraints say is
+/// [`why`](crate::logic::place::why)'s.
+pub fn reasons(ask: &Ask<'_>, agent: &Agent) -> Vec<Reason> {
+    let Ask { world, index, need, .. } = ask;
     let mut reasons = Vec::new();
     match agent.state {
         AgentState::Up => {}
@@ -100,7 +91,7 @@ pub fn reasons(
     let used = index.agents.of(agent.key);
     let free = index.pool.slot(agent.key).map(|slot| index.pool.free(slot)).unwrap_or_default();
     amounts(world, need, agent, used, free, &mut reasons);
-    port_reasons(world, need, agent, used, now, &mut reasons);
+    port_reasons(ask, agent, used, &mut reasons);
     reasons
 }
 
@@ -137,12 +128,47 @@ fn is_forbidden(need: &Need<'_>, agent: &Agent) -> bool {
     need.guarded && !policy::violations(&agent.inventory.policy, need.spec).is_empty()
 }
 
-fn scarce(free: Free, need: &Need<'_>) -> Funnel {
-    if free.cpus < need.amounts.cpus {
+fn has_ports(ask: &Ask<'_>, agent: &Agent, taken: Option<&Taken>) -> bool {
+    let needs = &ask.need.ports;
+    let used = ask.index.agents.of(agent.key);
+    match taken {
+        None => needs.is_empty() || ports::fit(agent, used, needs, ask.now),
+        Some(taken) => {
+            let nobody = InstanceId(uuid::Uuid::nil());
+            ports::choose(agent, used, &taken.ports, needs, nobody, ask.now).is_some()
+                && has_devices(ask, agent, Some(taken))
+        }
+    }
+}
+
+fn has_devices(ask: &Ask<'_>, agent: &Agent, taken: Option<&Taken>) -> bool {
+    let none = BTreeSet::new();
+    let taken = taken.map_or(&none, |taken| &taken.devices);
+    let (used, need) = (ask.index.agents.of(agent.key), &ask.need);
+    devices::choose(agent, used, taken, need.amounts.gpus, need.pin.as_ref()).is_some()
+}
+
+/// What `count` instances leave of what is free.
+fn left(free: Free, one: &Amounts, count: u32) -> Free {
+    let times = |amount: u64| amount.saturating_mul(u64::from(count));
+    Free {
+        cpus: free.cpus.saturating_sub(Cpus::micro(times(one.cpus.as_micro()))),
+        mem: free.mem.saturating_sub(Mem::micro(times(one.mem.as_micro()))),
+        disk: free.disk.saturating_sub(Disk::micro(times(one.disk.as_micro()))),
+        gpus: free.gpus.saturating_sub(one.gpus.saturating_mul(count)),
+    }
+}
+
+fn holds(free: Free, one: &Amounts) -> bool {
+    free.cpus >= one.cpus && free.mem >= one.mem && free.disk >= one.disk && free.gpus >= one.gpus
+}
+
+fn scarce(free: Free, one: &Amounts) -> Funnel {
+    if free.cpus < one.cpus {
         Funnel::InsufficientCpus
-    } else if free.mem < need.amounts.mem {
+    } else if free.mem < one.mem {
         Funnel::InsufficientMemory
-    } else if free.disk < need.amounts.disk {
+    } else if free.disk < one.disk {
         Funnel::InsufficientDisk
     } else {
         Funnel::InsufficientGpus
@@ -239,24 +265,18 @@ fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-fn port_reasons(
-    world: &World,
-    need: &Need<'_>,
-    agent: &Agent,
-    used: Option<&AgentUse>,
-    now: Timestamp,
-    reasons: &mut Vec<Reason>,
-) {
+fn port_reasons(ask: &Ask<'_>, agent: &Agent, used: Option<&AgentUse>, reasons: &mut Vec<Reason>) {
+    let Ask { world, need, now, .. } = ask;
     for port in &need.ports {
         let PortNeed::Fixed(port) = *port else { continue };
         if let Some(key) = used.and_then(|used| used.port_holder(port)) {
             reasons.push(Reason::PortTaken { port, holder: holder(world, key) });
-        } else if let Some(foreign) = ports::foreign(agent, port, now) {
+        } else if let Some(foreign) = ports::foreign(agent, port, *now) {
             reasons.push(Reason::PortForeign { port, holder: foreign.holder.clone() });
         }
     }
     let wanted = need.dynamic_ports();
-    let free = ports::free_dynamic(agent, used, need, now);
+    let free = ports::free_dynamic(agent, used, need, *now);
     if free < wanted {
         reasons.push(Reason::Ports { wanted, free });
     }

@@ -1,15 +1,25 @@
-//! Why an app does not run, for people: every agent, every reason, and what would help.
+//! Why an app does not run, for people: every agent, every reason, what became of earlier lives, and what would help.
 //!
 //! Computed when asked, from a view, on the asker's thread: the hot path keeps counts only.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use crate::logic::index::Index;
 use crate::logic::index::pool::Free;
+use crate::logic::place::Ask;
 use crate::logic::place::check::reasons;
-use crate::logic::place::need::Need;
+use crate::logic::place::constraint::{Rule, Rules};
+use crate::logic::place::help::{help, of_end};
 use crate::logic::place::ports;
-use crate::model::app::{App, Backoff};
-use crate::model::id::AgentKey;
-use crate::model::reason::{PinTrouble, Reason};
+use crate::logic::place::why::{Holders, lag};
+use crate::model::agent::Agent;
+use crate::model::app::{App, AppVersion, Backoff};
+use crate::model::condition::Condition;
+use crate::model::end::End;
+use crate::model::id::{AgentKey, Incarnation, InstanceId};
+use crate::model::instance::{Instance, Task};
+use crate::model::reason::Reason;
 use crate::model::time::Timestamp;
 use crate::model::world::World;
 
@@ -24,8 +34,14 @@ pub struct Explanation {
     pub waiting: u32,
     /// Until when a backoff holds them back, if it does.
     pub delayed_until: Option<Timestamp>,
+    /// Launches that are on their way, the longest without progress first.
+    pub launching: Vec<Launching>,
+    /// What became of the life that ended last.
+    pub last_end: Option<PastEnd>,
     /// What each agent says to one more instance.
     pub agents: Vec<AgentAnswer>,
+    /// Values of GROUP_BY fields that hold up nobody, since no agent with them takes an instance.
+    pub left_out: Vec<LeftOut>,
     /// What would help, the nearest first.
     pub help: Vec<String>,
 }
@@ -43,6 +59,53 @@ pub struct AgentAnswer {
     pub reasons: Vec<Reason>,
 }
 
+/// A launch that is on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launching {
+    /// Of which instance.
+    pub instance: InstanceId,
+    /// Which life.
+    pub incarnation: Incarnation,
+    /// Where.
+    pub agent: Option<AgentKey>,
+    /// Where it stands.
+    pub condition: Condition,
+    /// Since when without progress.
+    pub since: Timestamp,
+    /// Bytes pulled so far.
+    pub pulled: u64,
+}
+
+/// A life that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastEnd {
+    /// Of which instance.
+    pub instance: InstanceId,
+    /// Which life.
+    pub incarnation: Incarnation,
+    /// How, in one word for machines, as far as it is still known.
+    pub kind: Option<&'static str>,
+    /// How.
+    pub condition: Condition,
+    /// How, for people.
+    pub message: String,
+    /// On which host, as far as it is known.
+    pub host: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A value of a GROUP_BY field where no agent takes an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The field.
+    pub field: String,
+    /// The value.
+    pub value: String,
+    /// How many agents have it.
+    pub agents: u32,
+}
+
 /// Why `app` does not run.
 pub fn explain(world: &World, app: &App, now: Timestamp) -> Explanation {
     explain_with(world, &Index::build(world), app, now)
@@ -50,18 +113,13 @@ pub fn explain(world: &World, app: &App, now: Timestamp) -> Explanation {
 
 /// Why `app` does not run, for one who asks about several: `index` is that of `world`.
 pub fn explain_with(world: &World, index: &Index, app: &App, now: Timestamp) -> Explanation {
-    let Some(row) = world.current(app) else { return Explanation::default() };
-    let need = Need::of(&row.spec, world.gpu_scheduling());
-    let agents: Vec<AgentAnswer> = world
-        .agents
-        .iter()
-        .map(|(key, agent)| AgentAnswer {
-            agent: *key,
-            free: index.pool.slot(*key).map(|slot| index.pool.free(slot)).unwrap_or_default(),
-            free_ports: ports::free_dynamic(agent, index.agents.of(*key), &need, now),
-            reasons: reasons(world, index, &need, agent, now),
-        })
-        .collect();
+    let Some(row) = definition(world, app) else { return Explanation::default() };
+    let ask = Ask::of(world, index, app.key, row, now);
+    let rules = Rules::of(world, index, app.key, row);
+    let (agents, left_out) = answers(&ask, &rules);
+    let last_end = last_end(world, app);
+    let mut help = help(world, &rules, &agents, &left_out);
+    help.extend(last_end.as_ref().and_then(|end| of_end(end, &row.spec)));
     let instances = || world.instances_of(app.key);
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let until =
@@ -71,75 +129,148 @@ pub fn explain_with(world: &World, index: &Index, app: &App, now: Timestamp) -> 
         running: count(instances().filter(|instance| instance.is_healthy()).count()),
         waiting: count(instances().filter(|instance| instance.is_scheduled()).count()),
         delayed_until: until.max().filter(|until| *until > now),
-        help: help(world, &agents),
+        launching: launching(world, app),
+        last_end,
+        help,
         agents,
+        left_out,
     }
 }
 
-/// The nearest fixes: agents with the fewest reasons first, three at most.
-fn help(world: &World, agents: &[AgentAnswer]) -> Vec<String> {
-    if agents.is_empty() {
-        return vec!["no agent is registered: start one".to_owned()];
+// === impl LeftOut ===
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LeftOut { field, value, agents } = self;
+        write!(f, "{field}={value}, none of its {agents} agents takes one more")
     }
-    if agents.iter().any(|answer| answer.reasons.is_empty()) {
+}
+
+/// The definition that waits, which in an upgrade need not be the newest; else the one that counts.
+fn definition<'a>(world: &'a World, app: &App) -> Option<&'a AppVersion> {
+    let waits = world.instances_of(app.key).find(|instance| instance.is_scheduled());
+    let waiting = waits.and_then(|instance| world.versions.get(&(app.key, instance.version)));
+    waiting.or_else(|| world.current(app))
+}
+
+/// What every agent says. GROUP_BY is asked last: it depends on where else an instance fits.
+fn answers(ask: &Ask<'_>, rules: &Rules<'_>) -> (Vec<AgentAnswer>, Vec<LeftOut>) {
+    let holders = Holders::of(ask, rules);
+    let one = |(slot, (key, agent)): (usize, (&AgentKey, &Agent))| {
+        let mut against = reasons(ask, agent);
+        let at = against.iter().take_while(|reason| comes_before_constraints(reason)).count();
+        against.splice(at..at, holders.reasons(ask, rules, slot));
+        AgentAnswer {
+            agent: *key,
+            free: ask.index.pool.free(slot),
+            free_ports: ports::free_dynamic(agent, ask.index.agents.of(*key), &ask.need, ask.now),
+            reasons: against,
+        }
+    };
+    let mut agents: Vec<AgentAnswer> = ask.world.agents.iter().enumerate().map(one).collect();
+    let mut left_out = Vec::new();
+    let mut lags = Vec::new();
+    for rule in rules.groups() {
+        let least = least(rule, &agents);
+        let lag = |slot| lag(rule, slot, least).map(|reason| (slot, reason));
+        lags.extend((0..agents.len()).filter_map(lag));
+        left_out.extend(infeasible(rule, &agents));
+    }
+    for (slot, reason) in lags {
+        agents[slot].reasons.push(reason);
+    }
+    (agents, left_out)
+}
+
+fn comes_before_constraints(reason: &Reason) -> bool {
+    matches!(reason, Reason::AgentLost | Reason::AgentDraining | Reason::Role { .. })
+}
+
+/// How little a value is used where an instance would fit.
+fn least(rule: &Rule<'_>, agents: &[AgentAnswer]) -> Option<u32> {
+    let fitting = agents.iter().enumerate().filter(|(_, answer)| answer.reasons.is_empty());
+    fitting.filter_map(|(slot, _)| rule.value(slot)).map(|value| rule.placed(value)).min()
+}
+
+/// The values of a GROUP_BY field where no agent takes an instance, unless that is so of all of them.
+fn infeasible(rule: &Rule<'_>, agents: &[AgentAnswer]) -> Vec<LeftOut> {
+    let mut values: BTreeMap<&str, (u32, bool)> = BTreeMap::new();
+    for (slot, answer) in agents.iter().enumerate() {
+        if let Some(value) = rule.text(slot) {
+            let (count, fits) = values.entry(value).or_default();
+            *count += 1;
+            *fits |= answer.reasons.is_empty();
+        }
+    }
+    if !values.values().any(|(_, fits)| *fits) {
         return Vec::new();
     }
-    let mut nearest: Vec<&AgentAnswer> = agents.iter().collect();
-    nearest.sort_by_key(|answer| (answer.reasons.len(), answer.agent));
-    nearest.into_iter().take(3).filter_map(|answer| fix(world, answer)).collect()
+    let field = || rule.constraint.field_name().to_owned();
+    values
+        .into_iter()
+        .filter(|(_, (_, fits))| !fits)
+        .map(|(value, (agents, _))| LeftOut { field: field(), value: value.to_owned(), agents })
+        .collect()
 }
 
-fn fix(world: &World, answer: &AgentAnswer) -> Option<String> {
-    let host = &world.agents.get(&answer.agent)?.inventory.hostname;
-    let parts: Vec<String> = answer.reasons.iter().filter_map(fix_one).collect();
-    (parts.len() == answer.reasons.len())
-        .then(|| format!("would fit on {host} {}", parts.join(" and ")))
+fn launching(world: &World, app: &App) -> Vec<Launching> {
+    let on_its_way = |instance: &Instance| {
+        let task = instance.tasks.first().filter(|_| instance.is_wanted())?;
+        let is_launch = matches!(
+            task.condition,
+            Condition::Provisioned | Condition::Staging | Condition::Starting
+        );
+        is_launch.then(|| Launching {
+            instance: instance.id,
+            incarnation: instance.incarnation,
+            agent: instance.place.as_ref().map(|place| place.agent),
+            condition: task.condition,
+            since: task.since,
+            pulled: task.pulled,
+        })
+    };
+    let mut launching: Vec<Launching> =
+        world.instances_of(app.key).filter_map(on_its_way).collect();
+    launching.sort_by_key(|launch| (launch.since, launch.instance));
+    launching
 }
 
-fn fix_one(reason: &Reason) -> Option<String> {
-    Some(match reason {
-        Reason::Cpus { wanted, free, .. } => {
-            format!("with {} cpus less", wanted.saturating_sub(*free))
+/// The last failure, or the end of a life that waits for its next one; the later of them.
+fn last_end(world: &World, app: &App) -> Option<PastEnd> {
+    let waiting = world.instances_of(app.key).filter(|instance| instance.is_scheduled());
+    let ended = waiting.filter_map(|instance| {
+        let task = instance.tasks.first().filter(|task| task.condition.is_terminal())?;
+        Some(past_end(instance, task))
+    });
+    let ended = ended.max_by_key(|end| end.at);
+    let failed = app.last_failure.as_ref().map(|failure| PastEnd {
+        instance: failure.instance,
+        incarnation: failure.incarnation,
+        kind: None,
+        condition: failure.condition,
+        message: failure.message.clone(),
+        host: Some(failure.host.clone()).filter(|host| !host.is_empty()),
+        at: failure.at,
+    });
+    match (ended, failed) {
+        (Some(mut ended), Some(failed)) if ended.at <= failed.at => {
+            let is_same =
+                (ended.instance, ended.incarnation) == (failed.instance, failed.incarnation);
+            ended.kind = ended.kind.filter(|_| is_same);
+            Some(PastEnd { kind: ended.kind, ..failed })
         }
-        Reason::Mem { wanted, free, .. } => {
-            format!("with {} MiB of memory less", wanted.saturating_sub(*free))
-        }
-        Reason::Disk { wanted, free, .. } => {
-            format!("with {} MiB of disk less", wanted.saturating_sub(*free))
-        }
-        Reason::Gpus { wanted, free, .. } => {
-            format!("with {} gpus less", wanted.saturating_sub(*free))
-        }
-        Reason::Ports { wanted, free } => {
-            format!("with {} ports less", wanted.saturating_sub(*free))
-        }
-        Reason::PortTaken { port, holder } => format!("once {holder} lets go of port {port}"),
-        Reason::PortForeign { port, holder } => format!("once port {port} is free (now {holder})"),
-        Reason::Policy { what } => format!("if the agent allowed it: {what}"),
-        Reason::NoEngine { .. } => "once a container engine answers there".to_owned(),
-        Reason::AgentLost => "once the agent is heard again".to_owned(),
-        Reason::AgentDraining => "once its draining is taken back".to_owned(),
-        Reason::GpuHost { .. } => {
-            "with the label GPU_SCHEDULING_BEHAVIOR=unrestricted, or if the server ran with \
-             --gpu-scheduling unrestricted"
-                .to_owned()
-        }
-        Reason::GpuPin { trouble: PinTrouble::Held { device, holder }, .. } => {
-            format!("once {holder} lets go of {device}")
-        }
-        Reason::GpuPin { wanted, trouble: PinTrouble::Ambiguous { devices } } => {
-            format!("if NV_GPU named one of {} in full instead of {wanted}", devices.join(", "))
-        }
-        Reason::GpuPin { wanted, .. } => format!("without {wanted} in NV_GPU"),
-        Reason::Role { has, .. } => format!("if acceptedResourceRoles named {has}"),
-        Reason::Constraint { .. }
-        | Reason::Image { .. }
-        | Reason::Fetch { .. }
-        | Reason::Start { .. }
-        | Reason::Vanished { .. }
-        | Reason::Overdue { .. }
-        | Reason::GpuEngine { .. }
-        | Reason::GpuMissing { .. }
-        | Reason::Other { .. } => return None,
-    })
+        (ended, failed) => ended.or(failed),
+    }
+}
+
+fn past_end(instance: &Instance, task: &Task) -> PastEnd {
+    PastEnd {
+        instance: instance.id,
+        incarnation: instance.incarnation,
+        kind: task.end.as_ref().map(End::kind),
+        condition: task.condition,
+        message: task.end.as_ref().map(End::message).unwrap_or_default(),
+        host: None,
+        at: task.since,
+    }
 }

@@ -1,27 +1,44 @@
 //! Which of the agents that fit is best: the one with fewest instances of the app, then the fullest that still fits.
 //!
-//! The first spreads an app so that losing a host costs little of it, the second keeps big gaps for big instances. Ties
-//! go to the lower key, so the choice is deterministic.
+//! The first is a soft spread: losing a host costs little of an app, and it decides before the fit does, or one big agent
+//! would take all of it. Among agents with equally many the fit is exact and keeps big gaps for big instances. Ties go to
+//! the lower key, so the choice is deterministic.
+//!
+//! Agents with the same values in the fields of GROUP_BY constraints are one cell, and cells are tried in the order of how
+//! much their value is used: the first one that has an agent is the one whose value has fewest. So each choice costs the
+//! logarithm of agents and of cells, however many of either there are. Only with several GROUP_BY in one definition does
+//! each choice look at all cells.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use crate::logic::index::Index;
+use crate::logic::index::fields::ValueId;
+use crate::logic::place::Ask;
 use crate::logic::place::check::refusal_of;
+use crate::logic::place::constraint::{Rule, Rules};
 use crate::logic::place::need::Need;
 use crate::logic::place::{devices, ports};
 use crate::model::agent::{Agent, DeviceId};
 use crate::model::id::{AgentKey, AppKey, InstanceId};
 use crate::model::instance::Place;
-use crate::model::time::Timestamp;
 use crate::model::world::World;
 use crate::planted::planted;
 
 /// The agents that can take one more instance, the best on top.
 pub struct Candidates {
-    heap: BinaryHeap<Reverse<Score>>,
+    cells: Vec<Cell>,
+    /// Cells with their best agents, each once, by how much the value of the first GROUP_BY is used.
+    order: BinaryHeap<Reverse<(u32, Score, usize)>>,
     looked: u32,
-    taken: BTreeMap<usize, Taken>,
+    taken: Takings,
+}
+
+/// Agents with the same values in the fields of GROUP_BY constraints.
+#[derive(Default)]
+struct Cell {
+    values: Vec<ValueId>,
+    agents: BinaryHeap<Reverse<Score>>,
 }
 
 /// Lower is better.
@@ -32,27 +49,33 @@ struct Score {
     slot: usize,
 }
 
+/// What this class has already taken, by slot. Most agents give at most one instance of a class, and a class is placed in
+/// microseconds: a number for each slot costs less than a tree.
+#[derive(Default)]
+struct Takings {
+    /// By slot: one more than where it stands in the list, 0 where nothing was taken.
+    places: Vec<u32>,
+    list: Vec<Taken>,
+}
+
 /// What this class has already taken on one agent, not yet in the index.
 #[derive(Clone, Debug, Default)]
-struct Taken {
-    instances: u32,
-    ports: BTreeSet<u16>,
-    devices: BTreeSet<DeviceId>,
+pub struct Taken {
+    /// So many instances.
+    pub instances: u32,
+    /// These ports.
+    pub ports: BTreeSet<u16>,
+    /// These devices.
+    pub devices: BTreeSet<DeviceId>,
 }
 
 // === impl Candidates ===
 
 impl Candidates {
     /// Looks at every agent, or at some of them, once.
-    pub fn scan(
-        world: &World,
-        index: &Index,
-        app: AppKey,
-        need: &Need<'_>,
-        only: Option<&BTreeSet<AgentKey>>,
-        now: Timestamp,
-    ) -> Candidates {
-        let siblings = siblings(world, index, app);
+    pub fn scan(ask: &Ask<'_>, rules: &Rules<'_>, only: Option<&BTreeSet<AgentKey>>) -> Candidates {
+        let Ask { world, index, app, need, .. } = ask;
+        let siblings = siblings(world, index, *app);
         let slots: Vec<(usize, &Agent)> = match only {
             Some(agents) => agents
                 .iter()
@@ -63,15 +86,19 @@ impl Candidates {
         };
         let fits = slots
             .iter()
-            .filter(|(slot, agent)| refusal_of(agent, index, need, *slot, now).is_none());
-        let heap = fits
-            .map(|&(slot, _)| {
-                let siblings = siblings.get(&slot).copied().unwrap_or(0);
-                Reverse(Score { siblings, left: index.pool.left(slot, &need.amounts), slot })
-            })
-            .collect();
+            .filter(|(slot, agent)| refusal_of(ask, rules, agent, *slot, None).is_none());
+        let scores = fits.map(|&(slot, _)| {
+            let siblings = siblings.get(&slot).copied().unwrap_or(0);
+            Score { siblings, left: index.pool.left(slot, &need.amounts), slot }
+        });
         let looked = u32::try_from(slots.len()).unwrap_or(u32::MAX);
-        Candidates { heap, looked, taken: BTreeMap::new() }
+        let cells = cells(rules, scores);
+        let mut candidates =
+            Candidates { cells, order: BinaryHeap::new(), looked, taken: Takings::default() };
+        for cell in 0..candidates.cells.len() {
+            candidates.put_in_order(rules, cell);
+        }
+        candidates
     }
 
     /// How many agents were looked at.
@@ -79,43 +106,178 @@ impl Candidates {
         self.looked
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// What the class has taken by now on the agent in a slot.
+    pub fn taken(&self, slot: usize) -> Option<&Taken> {
+        self.taken.get(slot)
+    }
+
     /// The place of the next instance, if any agent can take it.
     pub fn take(
         &mut self,
-        world: &World,
-        index: &Index,
-        need: &Need<'_>,
+        ask: &Ask<'_>,
+        rules: &mut Rules<'_>,
         instance: InstanceId,
-        now: Timestamp,
     ) -> Option<Place> {
-        while let Some(Reverse(score)) = self.heap.pop() {
-            let taken = self.taken.entry(score.slot).or_default();
-            let agent = world.agents.get(&index.pool.agents()[score.slot])?;
-            let used = index.agents.of(agent.key);
-            let chosen = ports::choose(agent, used, &taken.ports, &need.ports, instance, now).zip(
-                devices::choose(agent, used, &taken.devices, need.amounts.gpus, need.pin.as_ref()),
-            );
-            let Some((ports, devices)) = chosen else { continue };
-            taken.instances += 1;
-            taken.ports.extend(ports.iter().flatten());
-            taken.devices.extend(devices.iter().cloned());
-            let room = has_room(index, need, score.slot, taken.instances + 1);
+        let mut refused = Vec::new();
+        let place = loop {
+            let Some(Reverse(entry)) = self.order.pop() else { break None };
+            let (_, _, cell) = entry;
+            // What was best may be barred by now, and the value may be used more than when this was put in order.
+            let Some(current) = self.entry(rules, cell) else { continue };
+            if current != entry {
+                self.order.push(Reverse(current));
+            } else if self.lags(rules, cell) {
+                refused.push(cell);
+            } else if let Some(place) = self.take_from(cell, ask, rules, instance) {
+                break Some(place);
+            }
+        };
+        for cell in refused {
+            self.put_in_order(rules, cell);
+        }
+        place
+    }
+
+    /// How little the value of a GROUP_BY is used that is used least, of those where an instance would fit.
+    pub fn least(&self, rules: &Rules<'_>) -> Vec<Option<u32>> {
+        let open = || self.cells.iter().filter(|cell| !cell.agents.is_empty());
+        let count = |(number, rule): (usize, &Rule<'_>)| {
+            open().map(|cell| rule.placed(cell.values[number])).min()
+        };
+        rules.groups().enumerate().map(count).collect()
+    }
+
+    /// Takes the best agent of a cell, or drops it if it has no ports or devices left.
+    fn take_from(
+        &mut self,
+        cell: usize,
+        ask: &Ask<'_>,
+        rules: &mut Rules<'_>,
+        instance: InstanceId,
+    ) -> Option<Place> {
+        let Reverse(score) = self.cells[cell].agents.pop()?;
+        let place = self.place(ask, rules, score.slot, instance);
+        if place.is_some() {
+            rules.count(score.slot);
+            let taken = self.taken.get(score.slot).map_or(0, |taken| taken.instances);
+            let room = has_room(ask, score.slot, taken + 1) && !rules.bars(score.slot);
             let room = planted!("memory-given-twice", room, true);
             if room {
-                self.heap.push(Reverse(next_score(score, need)));
+                self.cells[cell].agents.push(Reverse(next_score(score, &ask.need)));
             }
-            let amounts = &need.amounts;
-            return Some(Place {
-                agent: agent.key,
-                ports,
-                devices,
-                cpus: amounts.cpus,
-                mem: amounts.mem,
-                disk: amounts.disk,
-            });
         }
-        None
+        self.put_in_order(rules, cell);
+        place
     }
+
+    fn place(
+        &mut self,
+        ask: &Ask<'_>,
+        rules: &Rules<'_>,
+        slot: usize,
+        instance: InstanceId,
+    ) -> Option<Place> {
+        let Ask { world, index, need, now, .. } = ask;
+        let key = index.pool.agents()[slot];
+        let taken = self.taken.entry(slot, index.pool.agents().len());
+        let (mut ports, mut devices) = (Vec::new(), Vec::new());
+        // Neither is looked up for what asks for neither.
+        if !need.ports.is_empty() || need.amounts.gpus > 0 {
+            let (agent, used) = (world.agents.get(&key)?, index.agents.of(key));
+            ports = ports::choose(agent, used, &taken.ports, &need.ports, instance, *now)?;
+            devices =
+                devices::choose(agent, used, &taken.devices, need.amounts.gpus, need.pin.as_ref())?;
+            taken.ports.extend(ports.iter().flatten());
+            taken.devices.extend(devices.iter().cloned());
+        }
+        taken.instances += 1;
+        let amounts = &need.amounts;
+        Some(Place {
+            agent: key,
+            ports,
+            devices,
+            cpus: amounts.cpus,
+            mem: amounts.mem,
+            disk: amounts.disk,
+            fields: rules.fields(slot),
+        })
+    }
+
+    /// Where a cell stands in the order; nothing when it has no agent left. Agents that are barred by now leave it.
+    fn entry(&mut self, rules: &Rules<'_>, cell: usize) -> Option<(u32, Score, usize)> {
+        let Cell { values, agents } = &mut self.cells[cell];
+        while agents.peek().is_some_and(|Reverse(score)| rules.bars(score.slot)) {
+            agents.pop();
+        }
+        let Reverse(best) = agents.peek()?;
+        let used = rules.groups().next().map_or(0, |rule| rule.placed(values[0]));
+        Some((used, *best, cell))
+    }
+
+    fn put_in_order(&mut self, rules: &Rules<'_>, cell: usize) {
+        if let Some(entry) = self.entry(rules, cell) {
+            self.order.push(Reverse(entry));
+        }
+    }
+
+    /// Whether a GROUP_BY refuses a cell for now. By the order the first one finds none that is used less.
+    fn lags(&mut self, rules: &Rules<'_>, cell: usize) -> bool {
+        let mut least = vec![None; rules.group_count()];
+        if least.len() > 1 {
+            for other in 0..self.cells.len() {
+                let _without_the_barred = self.entry(rules, other);
+            }
+            least = self.least(rules);
+        }
+        let values = &self.cells[cell].values;
+        rules.groups().zip(values).zip(least).any(|((rule, value), least)| rule.lags(*value, least))
+    }
+}
+
+// === impl Takings ===
+
+impl Takings {
+    fn get(&self, slot: usize) -> Option<&Taken> {
+        let place = *self.places.get(slot)?;
+        self.list.get((place as usize).checked_sub(1)?)
+    }
+
+    fn entry(&mut self, slot: usize, slots: usize) -> &mut Taken {
+        self.places.resize(slots, 0);
+        let place = &mut self.places[slot];
+        if *place == 0 {
+            self.list.push(Taken::default());
+            *place = u32::try_from(self.list.len()).expect("fewer than agents");
+        }
+        &mut self.list[*place as usize - 1]
+    }
+}
+
+/// Agents by their values; one cell without GROUP_BY. An agent without such a value was refused before.
+fn cells(rules: &Rules<'_>, scores: impl Iterator<Item = Score>) -> Vec<Cell> {
+    if rules.group_count() == 0 {
+        let agents = scores.map(Reverse).collect();
+        return vec![Cell { values: Vec::new(), agents }];
+    }
+    let mut by_values: BTreeMap<Vec<ValueId>, Vec<Reverse<Score>>> = BTreeMap::new();
+    let mut values = Vec::new();
+    for score in scores {
+        values.clear();
+        values.extend(rules.groups().filter_map(|rule| rule.value(score.slot)));
+        match by_values.get_mut(&values) {
+            Some(agents) => agents.push(Reverse(score)),
+            None => _ = by_values.insert(values.clone(), vec![Reverse(score)]),
+        }
+    }
+    by_values
+        .into_iter()
+        .map(|(values, agents)| Cell { values, agents: BinaryHeap::from(agents) })
+        .collect()
 }
 
 /// How many instances of the app each slot holds already.
@@ -130,10 +292,10 @@ fn siblings(world: &World, index: &Index, app: AppKey) -> BTreeMap<usize, u32> {
 }
 
 /// Whether `count` instances fit together in what the index says is free.
-fn has_room(index: &Index, need: &Need<'_>, slot: usize, count: u32) -> bool {
-    let free = index.pool.free(slot);
+fn has_room(ask: &Ask<'_>, slot: usize, count: u32) -> bool {
+    let free = ask.index.pool.free(slot);
     let times = u64::from(count);
-    let amounts = &need.amounts;
+    let amounts = &ask.need.amounts;
     let room = |free: u64, one: u64| one == 0 || one.saturating_mul(times) <= free;
     room(free.cpus.as_micro(), amounts.cpus.as_micro())
         && room(free.mem.as_micro(), amounts.mem.as_micro())

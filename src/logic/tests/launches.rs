@@ -56,7 +56,7 @@ fn what_does_not_fit_waits_with_its_reasons() {
     let told = explain(world, world.app(&path("/big")).expect("there"), rig.now);
     let kinds: Vec<&str> = told.agents[0].reasons.iter().map(Reason::kind).collect();
     assert_eq!(kinds, ["cpus", "mem"]);
-    assert_eq!(told.help, ["would fit on host-1 with 2 cpus less and with 512 MiB of memory less"]);
+    assert_eq!(told.help, ["would fit on host-1 with 2 cpus less and with 512 MiB less"]);
     let verdict = rig.brain.view().verdicts.iter().map(|(_, verdict)| verdict.clone()).next();
     assert_eq!(verdict.expect("a verdict").refused[4], 1, "InsufficientCpus");
     rig.attach(2, 8, 4_096);
@@ -155,6 +155,26 @@ fn an_overdue_launch_is_begun_anew() {
     rig.pass(Span::secs(101));
     rig.run();
     assert_eq!(rig.instances("/slow")[0].incarnation.0, 2);
+    let failure = rig.brain.world().app(&path("/slow")).expect("there").last_failure.clone();
+    let told = failure.map(|failure| failure.message).unwrap_or_default();
+    assert!(told.starts_with("the launch took too long: Staging for "), "{told}");
+}
+
+/// SM-12, BETTER: an app may ask for another time; a label that is no number counts for nothing.
+#[test]
+fn a_label_sets_how_long_a_launch_may_take() {
+    for (label, first, second) in [("2", 1, 2), ("900", 400, 600), ("soon", 200, 101)] {
+        let mut rig = Rig::with_agents(1);
+        let mut spec = app("/slow", 1);
+        spec.labels.insert("STAYER_LAUNCH_TIMEOUT_SECONDS".to_owned(), label.to_owned());
+        rig.put(spec);
+        let instance = rig.instances("/slow")[0].clone();
+        rig.have(&instance, Phase::Starting);
+        rig.pass(Span::secs(first));
+        assert!(rig.instances("/slow")[0].goal == Goal::Run, "{label}");
+        rig.pass(Span::secs(second));
+        assert!(rig.instances("/slow")[0].goal != Goal::Run, "{label}");
+    }
 }
 
 /// SD-1: zeros are replaced by the lowest free ports and stay over updates.

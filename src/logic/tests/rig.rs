@@ -7,7 +7,9 @@ use uuid::Uuid;
 use crate::logic::brain::Brain;
 use crate::logic::decide::rollout::SETTLE;
 use crate::logic::draft::Limits;
-use crate::model::agent::{Engine, GpuScheduling, Inventory, PortRange};
+use crate::logic::place::explain::{Explanation, explain};
+use crate::model::agent::{AttributeValue, Engine, GpuScheduling, Inventory, PortRange};
+use crate::model::constraint::{Constraint, Operator};
 use crate::model::end::End;
 use crate::model::event::Event;
 use crate::model::fact::{Announce, Answer, Caller, Change, Expect, Fact, Put, Ticket};
@@ -88,6 +90,28 @@ pub fn app(id: &str, instances: u32) -> Spec {
     }
 }
 
+/// What a big agent offers.
+pub fn inventory(number: u128) -> Inventory {
+    let engine = Engine { name: "Docker".into(), version: "20".into(), api: "1.41".into() };
+    Inventory {
+        hostname: format!("host-{number}"),
+        role: "*".to_owned(),
+        cpus: Cpus::whole(64),
+        mem: Mem::whole(65_536),
+        disk: Disk::whole(100_000),
+        ports: vec![PortRange { first: 31_000, last: 32_000 }],
+        engine: Some(engine),
+        ..Inventory::default()
+    }
+}
+
+/// The same app with one more constraint; without a value when that is a dash.
+pub fn bound(mut spec: Spec, field: &str, operator: Operator, value: &str) -> Spec {
+    let value = Some(value.to_owned()).filter(|value| value != "-");
+    spec.constraints.insert(Constraint { field: field.to_owned(), operator, value });
+    spec
+}
+
 /// The same app with another command.
 pub fn with_cmd(mut spec: Spec, cmd: &str) -> Spec {
     spec.containers[0].cmd = Some(cmd.to_owned());
@@ -133,21 +157,20 @@ impl Rig {
 
     /// An agent with so many cpus and MiB attaches.
     pub fn attach(&mut self, number: u128, cpus: u64, mem: u64) -> AgentKey {
+        let (cpus, mem) = (Cpus::whole(cpus), Mem::whole(mem));
+        self.attach_as(number, Inventory { cpus, mem, ..inventory(number) })
+    }
+
+    /// A big agent with this text in an attribute attaches.
+    pub fn attach_in(&mut self, number: u128, name: &str, value: &str) -> AgentKey {
+        let value = AttributeValue::Text(value.to_owned());
+        let attributes = [(name.to_owned(), value)].into();
+        self.attach_as(number, Inventory { attributes, ..inventory(number) })
+    }
+
+    /// An agent attaches, for the first time or with another inventory.
+    pub fn attach_as(&mut self, number: u128, inventory: Inventory) -> AgentKey {
         let agent = AgentId(Uuid::from_u128(number));
-        let inventory = Inventory {
-            hostname: format!("host-{number}"),
-            role: "*".to_owned(),
-            cpus: Cpus::whole(cpus),
-            mem: Mem::whole(mem),
-            disk: Disk::whole(100_000),
-            ports: vec![PortRange { first: 31_000, last: 32_000 }],
-            engine: Some(Engine {
-                name: "Docker".into(),
-                version: "20".into(),
-                api: "1.41".into(),
-            }),
-            ..Inventory::default()
-        };
         let run = RunId(Uuid::from_u128(number));
         self.facts.push_back(Fact::Attached {
             ticket: Ticket::Agent(agent, run, Seq(0)),
@@ -266,6 +289,11 @@ impl Rig {
         Phase::Running { at: self.now, ips: Vec::new(), handle: "1".to_owned() }
     }
 
+    /// Agents start what is placed; what waits may wait.
+    pub fn run_launches(&mut self) {
+        while self.agents_act() > 0 {}
+    }
+
     /// Agents act until nothing is left to do; time passes between, also for what has to settle.
     pub fn run(&mut self) {
         for _ in 0..200 {
@@ -305,6 +333,24 @@ impl Rig {
         let world = self.brain.world();
         let app = world.any_app(&path(id)).expect("the app is known");
         world.instances_of(app.key).cloned().collect()
+    }
+
+    /// How many instances of an app are placed by a field of their agents, in the order of values.
+    pub fn spread(&self, id: &str, field: &str) -> BTreeMap<String, usize> {
+        let mut spread = BTreeMap::new();
+        for instance in self.instances(id) {
+            let Some(place) = instance.place else { continue };
+            let agent = self.brain.world().agents.get(&place.agent).expect("it has a row");
+            let value = agent.inventory.field(field).unwrap_or_default().into_owned();
+            *spread.entry(value).or_default() += 1;
+        }
+        spread
+    }
+
+    /// Why an app does not run.
+    pub fn explain(&self, id: &str) -> Explanation {
+        let world = self.brain.world();
+        explain(world, world.any_app(&path(id)).expect("the app is known"), self.now)
     }
 
     /// How many instances of an app run.

@@ -3,14 +3,14 @@
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use redb::{Builder, Database, DatabaseError, ReadableDatabase};
 
-use crate::model::id::{ClusterId, Epoch};
+use crate::model::id::Epoch;
 use crate::store::embedded::table::{self, failed};
 use crate::store::log::{Head, StoreError};
+use crate::store::open::{Expect, OpenError};
 use crate::store::record::SCHEMA;
 
 /// The name of the file in its directory.
@@ -22,52 +22,6 @@ const CACHE_BYTES: usize = 4 * 1024 * 1024;
 /// Opens the file, also a second time after the disk has failed.
 pub(super) type Opener = Box<dyn Fn() -> Result<Database, OpenError> + Send + Sync>;
 
-/// Which log is expected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expect {
-    /// Whichever is there; if there is none, a new one for this cluster.
-    AnyOrNew(ClusterId),
-    /// The one of this cluster. A missing one is an error, never an empty one.
-    Of(ClusterId),
-    /// Whichever is there. A missing one is an error.
-    Any,
-}
-
-/// Why a log was not opened.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process holds it.
-    #[error("{} is in use by another process", .0.display())]
-    InUse(PathBuf),
-    /// There is none.
-    #[error("there is no log at {}", .0.display())]
-    Missing(PathBuf),
-    /// It belongs to another cluster.
-    #[error("the log belongs to cluster {found}, not to {expected}")]
-    Foreign {
-        /// Whose it is.
-        found: ClusterId,
-        /// Whose it should be.
-        expected: ClusterId,
-    },
-    /// A newer program wrote it.
-    #[error(
-        "the log has schema {0}, the newest that this program reads is {SCHEMA}; use a newer one"
-    )]
-    Newer(u16),
-    /// The directory or the file cannot be made.
-    #[error("{} cannot be made: {why}", path.display())]
-    Make {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        why: Arc<io::Error>,
-    },
-    /// The disk fails, or the file is no log.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// Makes directory and file, for their owner alone, when a new log is welcome.
 pub(super) fn prepare(dir: &Path, expect: Expect) -> Result<(), OpenError> {
     let path = dir.join(FILE);
@@ -76,7 +30,11 @@ pub(super) fn prepare(dir: &Path, expect: Expect) -> Result<(), OpenError> {
         Expect::Of(_) | Expect::Any => {
             // A file of no length is what a start leaves that was cut short before it wrote anything.
             let there = fs::metadata(&path).is_ok_and(|file| file.len() > 0);
-            return if there { Ok(()) } else { Err(OpenError::Missing(path)) };
+            return if there {
+                Ok(())
+            } else {
+                Err(OpenError::Missing(path.display().to_string()))
+            };
         }
     }
     let make = |path: &Path, why: io::Error| OpenError::Make { path: path.into(), why: why.into() };
@@ -124,21 +82,5 @@ pub(super) fn identify(database: &Database, expect: Expect) -> Result<(Head, Epo
             Err(OpenError::Foreign { found: head.cluster, expected })
         }
         Expect::Of(_) | Expect::Any | Expect::AnyOrNew(_) => Ok((head, epoch)),
-    }
-}
-
-// === impl OpenError ===
-
-impl OpenError {
-    /// For one who had opened the log before.
-    pub(super) fn into_store_error(self) -> StoreError {
-        match self {
-            OpenError::Store(error) => error,
-            other @ (OpenError::InUse(_)
-            | OpenError::Missing(_)
-            | OpenError::Foreign { .. }
-            | OpenError::Newer(_)
-            | OpenError::Make { .. }) => StoreError::Failed(Arc::new(other)),
-        }
     }
 }

@@ -12,8 +12,9 @@ mod crash_tests;
 #[cfg(test)]
 mod tests;
 
+pub use crate::store::open::{Expect, OpenError};
+pub use file::FILE;
 pub(super) use file::sync_dir;
-pub use file::{Expect, FILE, OpenError};
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,7 +26,7 @@ use tokio::sync::watch;
 use crate::model::id::{Epoch, Position};
 use crate::store::follow::{News, follow};
 use crate::store::log::{
-    AppendError, Bid, Head, Lead, LeadError, Log, Seen, Store, StoreError, Usage,
+    AppendError, Bid, Head, Holder, Lead, LeadError, Lease, Log, Seen, Store, StoreError, Usage,
 };
 use crate::store::record::Record;
 
@@ -138,8 +139,7 @@ impl Store for Embedded {
     }
 
     async fn append(&self, lead: &Lead, records: &[Record]) -> Result<(), AppendError> {
-        let (lead, records) = (*lead, records.to_vec());
-        self.run(move |shared| shared.append(&lead, &records)).await
+        self.shared.append(lead, records)
     }
 
     async fn move_head(&self, lead: &Lead, start: Position) -> Result<(), AppendError> {
@@ -163,6 +163,14 @@ impl Store for Embedded {
     async fn usage(&self) -> Result<Usage, StoreError> {
         self.run(Shared::usage).await
     }
+
+    fn lease(&self) -> watch::Receiver<Lease> {
+        watch::Sender::new(Lease::Kept).subscribe()
+    }
+
+    async fn resign(&self) {
+        self.shared.held().led = false;
+    }
 }
 
 // === impl Shared ===
@@ -175,7 +183,7 @@ impl Shared {
     fn lead(&self, bid: Bid, above: Epoch) -> Result<Lead, LeadError> {
         let mut held = self.held();
         if held.led && bid != Bid::Depose(held.epoch) {
-            return Err(LeadError::Held(held.epoch));
+            return Err(LeadError::Held(Holder { epoch: held.epoch, server: None }));
         }
         let (epoch, head) = held.on_disk(|database| table::lead(database, above))?;
         (held.epoch, held.head, held.led) = (epoch, head, true);
@@ -230,7 +238,7 @@ impl Shared {
         };
         held.log_bytes = Some(log);
         let stored = held.on_disk(table::stored_bytes)?;
-        Ok(Usage { log, stored })
+        Ok(Usage { log, stored, quota: None })
     }
 }
 

@@ -1,4 +1,4 @@
-//! One durable POST beside the least that durability costs: an append of as many bytes, and fdatasync.
+//! One durable POST beside the least that durability costs: an append of as many bytes, and fdatasync; on etcd a put.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::cli::bench::Bench;
 use crate::cli::bench::child::Server;
+use crate::cli::bench::etcd::Etcd;
 use crate::cli::bench::figures::small_app;
 use crate::cli::bench::host::Stopwatch;
 use crate::cli::bench::http::Http;
@@ -14,8 +15,10 @@ use crate::cli::failure::Failure;
 
 /// Calls in a round.
 const CALLS: usize = 100;
-/// About what the commit of a POST has.
+/// A page of the file, which is the least that an append costs.
 const BYTES: usize = 4_096;
+/// About what the commit of a POST has.
+const RECORD_BYTES: usize = 1_024;
 
 /// One client, one POST after another. The apps have no instances, so that nothing else happens.
 pub async fn post(bench: &Bench) -> Result<Vec<Outcome>, Failure> {
@@ -30,6 +33,27 @@ pub async fn post(bench: &Bench) -> Result<Vec<Outcome>, Failure> {
     let what = "one durable POST of an app, one client ÷ append of 4 KiB + fdatasync";
     let how = (Ratio::OursToAnchor, "append");
     Ok(vec![Outcome::ratio(("durable-post", what), "ms", &rounds, how, Goal::AtMost(3.0))])
+}
+
+/// The same with the log on etcd, beside bare puts into that etcd.
+pub async fn post_on_etcd(bench: &Bench) -> Result<Vec<Outcome>, Failure> {
+    let mut etcd = Box::pin(Etcd::start(&bench.scratch)).await?;
+    let store = etcd.store("durable");
+    let server = Server::start(&bench.scratch, &["--no-engine", "--store", &store]).await?;
+    let mut http = server.connect().await?;
+    let mut rounds = Vec::new();
+    for round in 0..bench.rounds(9) {
+        let mut puts = Vec::new();
+        for _ in 0..CALLS {
+            puts.push(etcd.put(RECORD_BYTES).await?);
+        }
+        let anchor = Spread::of(puts).median;
+        rounds.push(Round { anchor, ours: posts(&mut http, round).await? });
+    }
+    server.stop().await?;
+    let what = "one durable POST of an app on etcd, one client ÷ a bare put of 1 KiB";
+    let how = (Ratio::OursToAnchor, "put");
+    Ok(vec![Outcome::ratio(("durable-post-etcd", what), "ms", &rounds, how, Goal::AtMost(1.5))])
 }
 
 async fn posts(http: &mut Http, round: usize) -> Result<f64, Failure> {

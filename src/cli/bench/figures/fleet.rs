@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::cli::bench::Bench;
 use crate::cli::bench::child::{Helper, PATIENCE, Server};
+use crate::cli::bench::etcd::Etcd;
 use crate::cli::bench::figures::small_app;
 use crate::cli::bench::host::{self, Stopwatch};
 use crate::cli::bench::http::Http;
@@ -30,6 +31,17 @@ pub struct Fleet {
     pub agents: Helper,
     /// A connection to the server.
     pub http: Http,
+    /// Where its log is, if it is there.
+    etcd: Option<Etcd>,
+}
+
+/// Where the server's log is.
+#[derive(Clone, Copy)]
+enum Log {
+    /// In a file.
+    Embedded,
+    /// In an etcd of its own.
+    Etcd,
 }
 
 /// The processor time that a round took, in seconds of a core.
@@ -41,9 +53,37 @@ struct Cores {
 
 /// 10,000 apps of one task.
 pub async fn apps(bench: &Bench) -> Result<Vec<Outcome>, Failure> {
+    let what = "10,000 apps posted by 100 clients → running on 100 agents (simulated)";
+    apps_on(bench, Log::Embedded, ("apps-10000", what), 4.0).await
+}
+
+/// The same with the log on etcd.
+pub async fn apps_on_etcd(bench: &Bench) -> Result<Vec<Outcome>, Failure> {
+    let what = "10,000 apps on etcd posted by 100 clients → running on 100 agents (simulated)";
+    apps_on(bench, Log::Etcd, ("apps-10000-etcd", what), 8.0).await
+}
+
+/// 100,000 tasks, as 1,000 apps of 100 in one request.
+pub async fn tasks(bench: &Bench) -> Result<Vec<Outcome>, Failure> {
+    let what = "100,000 tasks on 1,000 agents (simulated), durable, PUT → all running";
+    tasks_on(bench, Log::Embedded, ("tasks-100000", what), 50_000.0).await
+}
+
+/// The same with the log on etcd.
+pub async fn tasks_on_etcd(bench: &Bench) -> Result<Vec<Outcome>, Failure> {
+    let what = "100,000 tasks on 1,000 agents (simulated), durable on etcd, PUT → all running";
+    tasks_on(bench, Log::Etcd, ("tasks-100000-etcd", what), 25_000.0).await
+}
+
+async fn apps_on(
+    bench: &Bench,
+    log: Log,
+    said_as: (&'static str, &str),
+    goal: f64,
+) -> Result<Vec<Outcome>, Failure> {
     let (mut seconds, mut posts, mut cores) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..bench.rounds(5) {
-        let mut fleet = Fleet::start(bench, 100).await?;
+        let mut fleet = Fleet::start_on(bench, log, 100).await?;
         let before = fleet.cores()?;
         let watch = Stopwatch::start();
         fleet.post_all().await?;
@@ -53,25 +93,26 @@ pub async fn apps(bench: &Bench) -> Result<Vec<Outcome>, Failure> {
         cores.push(fleet.cores()?.since(before));
         fleet.stop().await?;
     }
-    let what = "10,000 apps posted by 100 clients → running on 100 agents (simulated)";
-    let outcome = Outcome::absolute(("apps-10000", what), "s", seconds, Goal::AtMost(4.0));
+    let outcome = Outcome::absolute(said_as, "s", seconds, Goal::AtMost(goal));
     let posts = format!("the last POST was answered after {:.2} s", Spread::of(posts).median);
     Ok(vec![outcome.with_note(posts).with_note(said(&cores))])
 }
 
-/// 100,000 tasks, as 1,000 apps of 100 in one request.
-pub async fn tasks(bench: &Bench) -> Result<Vec<Outcome>, Failure> {
+async fn tasks_on(
+    bench: &Bench,
+    log: Log,
+    said_as: (&'static str, &str),
+    goal: f64,
+) -> Result<Vec<Outcome>, Failure> {
     let (mut rates, mut cores) = (Vec::new(), Vec::new());
     for _ in 0..bench.rounds(5) {
-        let mut fleet = Fleet::start(bench, 1_000).await?;
+        let mut fleet = Fleet::start_on(bench, log, 1_000).await?;
         let before = fleet.cores()?;
         rates.push(fleet.run(1_000, 100).await?);
         cores.push(fleet.cores()?.since(before));
         fleet.stop().await?;
     }
-    let what = "100,000 tasks on 1,000 agents (simulated), durable, PUT → all running";
-    let goal = Goal::AtLeast(50_000.0);
-    let outcome = Outcome::absolute(("tasks-100000", what), "tasks/s", rates, goal);
+    let outcome = Outcome::absolute(said_as, "tasks/s", rates, Goal::AtLeast(goal));
     Ok(vec![outcome.with_note(said(&cores))])
 }
 
@@ -101,11 +142,21 @@ impl Cores {
 impl Fleet {
     /// A server with so many agents, all heard.
     pub async fn start(bench: &Bench, count: u32) -> Result<Fleet, Failure> {
-        let nothing = ["--no-engine", "--resources", "cpus:0;mem:0;disk:0"];
-        let server = Server::start(&bench.scratch, &nothing).await?;
+        Fleet::start_on(bench, Log::Embedded, count).await
+    }
+
+    async fn start_on(bench: &Bench, log: Log, count: u32) -> Result<Fleet, Failure> {
+        let mut args = vec!["--no-engine", "--resources", "cpus:0;mem:0;disk:0"];
+        let etcd = match log {
+            Log::Embedded => None,
+            Log::Etcd => Some(Box::pin(Etcd::start(&bench.scratch)).await?),
+        };
+        let store = etcd.as_ref().map(|etcd| etcd.store("fleet"));
+        args.extend(store.iter().flat_map(|store| ["--store", store]));
+        let server = Server::start(&bench.scratch, &args).await?;
         let agents = Helper::agents(&bench.scratch, &server, count)?;
         let http = server.connect().await?;
-        let mut fleet = Fleet { server, agents, http };
+        let mut fleet = Fleet { server, agents, http, etcd };
         // The server's own agent is heard as well.
         fleet.until_metric("stayer_agents ", f64::from(count + 1)).await?;
         Ok(fleet)
@@ -124,9 +175,11 @@ impl Fleet {
 
     /// Ends both. The tasks of a simulated host end with it.
     pub async fn stop(self) -> Result<(), Failure> {
-        let Fleet { server, agents, http } = self;
+        let Fleet { server, agents, http, etcd } = self;
         drop((agents, http));
-        server.stop().await
+        let stopped = server.stop().await;
+        drop(etcd);
+        stopped
     }
 
     fn cores(&self) -> Result<Cores, Failure> {

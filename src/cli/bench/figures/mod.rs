@@ -31,12 +31,18 @@ pub enum Figure {
     Processes,
     /// One durable POST beside a bare append and fdatasync
     DurablePost,
+    /// One durable POST on etcd beside a bare put
+    DurablePostEtcd,
     /// GET of one app and of the list, with 10,000 apps
     Reads,
     /// 10,000 apps posted by 100 clients, on 100 simulated agents
     Apps,
+    /// The same 10,000 apps with the log on etcd
+    AppsEtcd,
     /// 100,000 tasks on 1,000 simulated agents
     Tasks,
+    /// The same 100,000 tasks with the log on etcd
+    TasksEtcd,
     /// Placement alone on 10,000 agents
     Placement,
     /// `stayer dev` with nothing to do
@@ -71,9 +77,12 @@ impl Figure {
             Figure::ProcessStart => process::one(bench).await,
             Figure::Processes => process::many(bench).await,
             Figure::DurablePost => durable::post(bench).await,
+            Figure::DurablePostEtcd => durable::post_on_etcd(bench).await,
             Figure::Reads => reads::both(bench).await,
             Figure::Apps => fleet::apps(bench).await,
+            Figure::AppsEtcd => fleet::apps_on_etcd(bench).await,
             Figure::Tasks => fleet::tasks(bench).await,
+            Figure::TasksEtcd => fleet::tasks_on_etcd(bench).await,
             Figure::Placement => placement::alone(bench),
             Figure::Idle => rest::idle(bench).await,
             Figure::Memory => rest::full(bench).await,

@@ -12,13 +12,12 @@ use crate::cli::failure::Failure;
 use crate::contract::app::read_app;
 use crate::contract::fault::Options;
 use crate::logic::index::Index;
-use crate::logic::place::need::Need;
-use crate::logic::place::place;
-use crate::model::agent::{Agent, AgentState, Inventory, PortRange};
-use crate::model::id::{AgentId, AgentKey, AppKey, InstanceId, InstanceKey, RunId};
+use crate::logic::place::Ask;
+use crate::model::agent::{Agent, AgentState, AttributeValue, Inventory, PortRange};
+use crate::model::app::AppVersion;
+use crate::model::id::{AgentId, AgentKey, AppKey, InstanceId, InstanceKey, RunId, Version};
 use crate::model::path::AppPath;
 use crate::model::row::{Key, Row, Write};
-use crate::model::spec::Spec;
 use crate::model::time::Timestamp;
 use crate::model::unit::{Cpus, Disk, Mem};
 use crate::model::world::World;
@@ -29,39 +28,47 @@ const AGENTS: u32 = 10_000;
 const PLAIN: (u32, u32) = (10, 10_000);
 const MIXED: (u32, u32) = (500, 200);
 
-/// Plain: big apps of one size. Mixed: many apps of many sizes, each with a port; each finds its exact best fit.
+/// Plain: big apps of one size. Mixed: many apps of many sizes, each with a port; each finds its exact best fit. Unique
+/// and group: the plain ones again, one instance to a host and evenly over 100 racks.
 pub fn alone(bench: &Bench) -> Result<Vec<Outcome>, Failure> {
-    let (mut plain, mut mixed) = (Vec::new(), Vec::new());
-    let plain_specs = specs(PLAIN.0, |_| json!({"cpus": 0.1, "mem": 128, "portDefinitions": []}))?;
-    let mixed_specs = specs(MIXED.0, |number| {
+    let big = |constraints: serde_json::Value| json!({"cpus": 0.1, "mem": 128, "portDefinitions": [], "constraints": constraints});
+    let plain_rows = rows(PLAIN.0, |_| big(json!([])))?;
+    let unique_rows = rows(PLAIN.0, |_| big(json!([["hostname", "UNIQUE"]])))?;
+    let group_rows = rows(PLAIN.0, |_| big(json!([["rack", "GROUP_BY"]])))?;
+    let mixed_rows = rows(MIXED.0, |number| {
         let (cpus, mem) = (f64::from(number % 20 + 1) * 0.05, (number % 33 + 1) * 32);
         json!({"cpus": cpus, "mem": mem, "disk": number % 7 * 10})
     })?;
+    let (mut plain, mut mixed, mut unique, mut group) = (vec![], vec![], vec![], vec![]);
     let (world, index) = cluster();
     for _ in 0..bench.rounds(5) {
-        plain.push(rate(&world, index.clone(), &plain_specs, PLAIN.1)?);
-        mixed.push(rate(&world, index.clone(), &mixed_specs, MIXED.1)?);
+        plain.push(rate(&world, index.clone(), &plain_rows, PLAIN.1)?);
+        mixed.push(rate(&world, index.clone(), &mixed_rows, MIXED.1)?);
+        unique.push(rate(&world, index.clone(), &unique_rows, PLAIN.1)?);
+        group.push(rate(&world, index.clone(), &group_rows, PLAIN.1)?);
     }
     let one = ("place-plain", "placement alone, 10,000 agents, apps of 10,000 equal instances");
-    let other = ("place-mixed", "the same, exact best fit, 500 sizes of 200 instances with a port");
+    let two = ("place-mixed", "the same, exact best fit, 500 sizes of 200 instances with a port");
+    let three = ("place-unique", "the same as plain, hostname UNIQUE");
+    let four = ("place-group-by", "the same as plain, GROUP_BY over 100 racks");
     Ok(vec![
         Outcome::absolute(one, "/s", plain, Goal::AtLeast(1_000_000.0)),
-        Outcome::absolute(other, "/s", mixed, Goal::AtLeast(250_000.0)),
+        Outcome::absolute(two, "/s", mixed, Goal::AtLeast(250_000.0)),
+        Outcome::absolute(three, "/s", unique, Goal::AtLeast(1_000_000.0)),
+        Outcome::absolute(four, "/s", group, Goal::AtLeast(500_000.0)),
     ])
 }
 
 /// Places all apps, one after another, and holds what they take; placements a second.
-fn rate(world: &World, mut index: Index, specs: &[Spec], each: u32) -> Result<f64, Failure> {
+fn rate(world: &World, mut index: Index, rows: &[AppVersion], each: u32) -> Result<f64, Failure> {
     let now = Timestamp::from_millis(0);
     let ids: Vec<InstanceId> =
         (0..each).map(|no| InstanceId(uuid::Uuid::from_u64_pair(0, u64::from(no)))).collect();
     let watch = Stopwatch::start();
     let mut placed = 0;
-    for (number, spec) in (1..).zip(specs) {
+    for (number, row) in (1..).zip(rows) {
         let app = AppKey(number);
-        let places =
-            place(world, &index, app, &Need::of(spec, world.gpu_scheduling()), &ids, None, now)
-                .places;
+        let places = Ask::of(world, &index, app, row, now).place(&ids, None).places;
         for (no, place) in (0..).zip(&places) {
             index.agents.hold(InstanceKey { app, no }, place);
             index.pool.hold(place);
@@ -69,7 +76,7 @@ fn rate(world: &World, mut index: Index, specs: &[Spec], each: u32) -> Result<f6
         placed += places.len();
     }
     let seconds = watch.seconds();
-    if placed < specs.len() * ids.len() {
+    if placed < rows.len() * ids.len() {
         return Err(Failure::Failed(format!("only {placed} instances were placed")));
     }
     #[expect(clippy::cast_precision_loss, reason = "a count of placements")]
@@ -87,6 +94,7 @@ fn cluster() -> (World, Index) {
             mem: Mem::whole(32 * 1_024),
             disk: Disk::whole(100_000),
             ports: vec![PortRange { first: 31_000, last: 32_000 }],
+            attributes: [("rack".to_owned(), rack(number))].into(),
             ..Inventory::default()
         };
         let key = AgentKey(number);
@@ -104,15 +112,27 @@ fn cluster() -> (World, Index) {
     (world, index)
 }
 
-fn specs(count: u32, of: impl Fn(u32) -> serde_json::Value) -> Result<Vec<Spec>, Failure> {
+fn rack(number: u32) -> AttributeValue {
+    AttributeValue::Text(format!("rack-{}", number % 100))
+}
+
+fn rows(count: u32, of: impl Fn(u32) -> serde_json::Value) -> Result<Vec<AppVersion>, Failure> {
     let options = Options { strict: false, default_role: "*".to_owned(), default_network: None };
-    let spec = |number| {
+    let at = Timestamp::from_millis(0);
+    let row = |spec| AppVersion {
+        spec,
+        version: Version(at),
+        last_scaling_at: at,
+        last_config_change_at: at,
+        config: Version(at),
+    };
+    let read = |number| {
         let mut app = of(number);
         app["id"] = json!(format!("/app-{number}"));
         app["cmd"] = json!("sleep 1000");
         let read = read_app(&app, &AppPath::root(), &options);
-        read.map(|read| read.value)
+        read.map(|read| row(read.value))
             .map_err(|fault| Failure::Failed(format!("an app of the bench is refused: {fault:?}")))
     };
-    (0..count).map(spec).collect()
+    (0..count).map(read).collect()
 }

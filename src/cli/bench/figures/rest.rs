@@ -44,7 +44,7 @@ pub async fn full(bench: &Bench) -> Result<Vec<Outcome>, Failure> {
     fleet.run(APPS, EACH).await?;
     tokio::time::sleep(SETTLE).await;
     let memory = vec![host::resident(fleet.server.pid()?)?];
-    let Fleet { mut server, agents, http } = fleet;
+    let Fleet { mut server, agents, http, .. } = fleet;
     // Without agents that would begin to talk in the midst of a start.
     drop((agents, http));
     let mut starts = Vec::new();

@@ -98,15 +98,3 @@ fn a_definition_beyond_a_record_is_refused() {
         matches!(read, Err(Fault::Illegal(text)) if text.contains("at most 786432 are stored"))
     );
 }
-
-/// What would mislead by silence is said.
-#[test]
-fn constraints_that_do_not_act_yet_are_warned_about() {
-    let read = |body| {
-        crate::contract::app::read_app(&body, &AppPath::root(), &Options::default())
-            .expect("an app")
-    };
-    let warned = read(app(json!({"constraints": [["hostname", "UNIQUE"]]}))).warnings;
-    assert!(warned.iter().any(|warning| warning.0.contains("placement does not look at them yet")));
-    assert!(read(app(json!({"constraints": []}))).warnings.is_empty());
-}

@@ -127,13 +127,14 @@ fn an_unused_offer_tells_what_the_agent_has_and_all_reasons_once() {
     };
     let reasons = vec![
         Reason::Ports { wanted: 2, free: 0 },
-        Reason::AgentLost,
+        Reason::AgentDraining,
         Reason::Policy { what: "privileged".into() },
     ];
     let unused = UnusedOffer { agent, free, reasons, at: at(1_000) };
     let item = shown_with(&rig, Some([unused]), at(0)).expect("an item");
     let entry = &item["lastUnusedOffers"][0];
-    assert_eq!(entry["reason"], json!(["UnfulfilledConstraint", "InsufficientPorts"]));
+    // PL-24: ports are told to people, and to Marathon's clients only when they are all that is missing.
+    assert_eq!(entry["reason"], json!(["UnfulfilledConstraint", "AgentMaintenance"]));
     assert_eq!(entry["details"][0], "needs 2 ports, 0 free");
     assert_eq!(entry["timestamp"], "2021-07-01T10:00:01.000Z");
     let offer = &entry["offer"];

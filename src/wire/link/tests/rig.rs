@@ -100,6 +100,7 @@ pub(super) fn instance(no: u32, of: u32) -> Instance {
         cpus: Cpus::ZERO,
         mem: Mem::ZERO,
         disk: Disk::ZERO,
+        fields: Vec::new(),
     };
     Instance {
         key: key(no),

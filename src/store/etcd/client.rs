@@ -1,0 +1,150 @@
+//! Calls to etcd, each with a deadline, each to the member that answered last.
+//!
+//! Several members are several clients rather than one that balances: a member that is frozen or cut off would go on
+//! getting its share of the calls. After a call that was not answered the next one goes to the next member.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use etcd_client::{
+    Client, ConnectOptions, Error, GetOptions, GetResponse, KvClient, Txn, TxnResponse,
+};
+
+use crate::store::log::StoreError;
+
+/// How long a small call may take.
+pub(super) const SOON: Duration = Duration::from_secs(3);
+
+/// How long a transaction with records, or a page of them, may take: a slow disk is no fault yet.
+pub(super) const LATER: Duration = Duration::from_secs(5);
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// How often a silent connection is tried, and for how long. etcd hangs up on whoever does it more often than each 5 s.
+const PING: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(3));
+
+/// The largest answer that is taken. Pages are far smaller as a rule.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
+/// What etcd says when its quota is used up.
+const NO_SPACE: &str = "database space exceeded";
+
+/// The members of one etcd.
+pub(super) struct Members {
+    members: Vec<(String, Client)>,
+    current: AtomicUsize,
+}
+
+/// Why a call came to nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("etcd at {at} {what}")]
+struct NoAnswer {
+    at: String,
+    what: String,
+}
+
+// === impl Members ===
+
+impl Members {
+    /// Knows them; connections are made by the first calls.
+    pub(super) async fn new(endpoints: &[String]) -> Result<Members, StoreError> {
+        let options = ConnectOptions::new()
+            .with_connect_timeout(CONNECT)
+            .with_keep_alive(PING.0, PING.1)
+            .with_keep_alive_while_idle(false)
+            // A member that has lost the others must not answer from what it knew.
+            .with_require_leader(true);
+        let mut members = Vec::new();
+        for at in endpoints {
+            let client = Client::connect([at], Some(options.clone())).await;
+            members.push((at.clone(), client.map_err(|error| failed(at, &error))?));
+        }
+        Ok(Members { members, current: AtomicUsize::new(0) })
+    }
+
+    /// A call that may be made twice: each member is asked until one answers.
+    pub(super) async fn ask<T, F>(
+        &self,
+        patience: Duration,
+        act: impl Fn(Client) -> F,
+    ) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let mut answer = self.call(patience, &act).await;
+        for _ in 1..self.members.len() {
+            if !matches!(answer, Err(StoreError::Failed(_))) {
+                break;
+            }
+            answer = self.call(patience, &act).await;
+        }
+        answer
+    }
+
+    /// One call. It may have been done although it failed, unless the store is full.
+    pub(super) async fn call<T, F>(
+        &self,
+        patience: Duration,
+        act: impl FnOnce(Client) -> F,
+    ) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let current = self.current.load(Ordering::Relaxed);
+        let (at, client) = &self.members[current % self.members.len()];
+        let error = match tokio::time::timeout(patience, act(client.clone())).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) => failed(at, &error),
+            Err(_) => {
+                let what = format!("does not answer within {} s", patience.as_secs());
+                StoreError::Failed(Arc::new(NoAnswer { at: at.clone(), what }))
+            }
+        };
+        if error != StoreError::Full {
+            // Whoever calls at the same time may have moved on already.
+            let next = (current + 1) % self.members.len();
+            let _moved =
+                self.current.compare_exchange(current, next, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        Err(error)
+    }
+
+    pub(super) async fn txn(&self, txn: Txn) -> Result<TxnResponse, StoreError> {
+        self.call(LATER, |client| async move { kv(&client).txn(txn).await }).await
+    }
+
+    pub(super) async fn get(
+        &self,
+        key: Vec<u8>,
+        options: Option<GetOptions>,
+    ) -> Result<GetResponse, StoreError> {
+        let get = |client: Client| {
+            let (key, options) = (key.clone(), options.clone());
+            async move { kv(&client).get(key, options).await }
+        };
+        self.ask(LATER, get).await
+    }
+}
+
+fn kv(client: &Client) -> KvClient {
+    client.kv_client().max_decoding_message_size(MAX_ANSWER)
+}
+
+fn failed(at: &str, error: &Error) -> StoreError {
+    let what = match error {
+        Error::GRpcStatus(status) if status.message().contains(NO_SPACE) => {
+            return StoreError::Full;
+        }
+        Error::GRpcStatus(status) => format!("says: {}", status.message()),
+        other => format!("is not reached: {other}"),
+    };
+    StoreError::Failed(Arc::new(NoAnswer { at: at.to_owned(), what }))
+}
+
+impl std::fmt::Debug for Members {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.members.iter().map(|(at, _)| at)).finish()
+    }
+}

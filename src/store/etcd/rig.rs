@@ -1,0 +1,131 @@
+//! A real etcd for tests: started in a directory of its own, killed, frozen, started again. It never outlives the test.
+//!
+//! The black-box tests include this file too, so it names nothing of the rest.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// Starts etcd in the background, says its number, and kills it when whoever started this is gone.
+const HOLD: &str = r#"etcd "$@" >>"$0" 2>&1 & echo $!; cat >/dev/null; kill -KILL $!"#;
+
+/// How often it is asked whether it answers, and for how long.
+const LOOK: Duration = Duration::from_millis(20);
+const LOOKS: usize = 1_500;
+
+/// An etcd of one member.
+#[derive(Debug)]
+pub struct EtcdServer {
+    dir: TempDir,
+    client: SocketAddr,
+    peer: SocketAddr,
+    args: Vec<String>,
+    running: Option<(Child, String)>,
+}
+
+// === impl EtcdServer ===
+
+impl EtcdServer {
+    /// One with more arguments, that answers.
+    pub fn start(args: &[&str]) -> EtcdServer {
+        let mut server = EtcdServer {
+            dir: tempfile::tempdir().expect("a directory"),
+            client: free_address(),
+            peer: free_address(),
+            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+            running: None,
+        };
+        server.begin();
+        server
+    }
+
+    /// Its address, as clients say it.
+    pub fn endpoint(&self) -> String {
+        self.client.to_string()
+    }
+
+    /// Starts it again after [`EtcdServer::kill`].
+    pub fn begin(&mut self) {
+        assert!(self.running.is_none(), "it was killed");
+        let (client, peer) = (format!("http://{}", self.client), format!("http://{}", self.peer));
+        let data = self.dir.path().join("data").display().to_string();
+        let mut child = Command::new("sh")
+            .args(["-c", HOLD])
+            .arg(self.dir.path().join("log"))
+            .args(["--name", "one", "--logger", "zap", "--data-dir", &data])
+            .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+            .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
+            .args(["--initial-cluster", &format!("one={peer}")])
+            .args(&self.args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        let mut pid = String::new();
+        let output = child.stdout.take().expect("it is piped");
+        BufReader::new(output).read_line(&mut pid).expect("the number of a process");
+        self.running = Some((child, pid.trim().to_owned()));
+        self.wait();
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        if let Some((mut child, _)) = self.running.take() {
+            drop(child.stdin.take());
+            child.wait().expect("it was started here");
+        }
+    }
+
+    /// SIGSTOP: what it was sent waits.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let (_, pid) = self.running.as_ref().expect("it runs");
+        let done = Command::new("kill").args([&format!("-{name}"), pid]).status().expect("kill");
+        assert!(done.success(), "it runs");
+    }
+
+    fn wait(&self) {
+        for _ in 0..LOOKS {
+            if self.is_healthy() {
+                return;
+            }
+            sleep(LOOK);
+        }
+        let said = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+        panic!("etcd does not answer; is etcd-server installed? It said: {said}");
+    }
+
+    fn is_healthy(&self) -> bool {
+        let ask = || {
+            let mut stream = TcpStream::connect(self.client)?;
+            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+            stream.write_all(b"GET /health HTTP/1.0\r\n\r\n")?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).map(|_| answer)
+        };
+        ask().is_ok_and(|answer: String| answer.contains(r#""health":"true""#))
+    }
+}
+
+impl Drop for EtcdServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("it listens")
+}

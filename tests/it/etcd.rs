@@ -1,0 +1,208 @@
+//! A server whose log is in etcd, and what becomes of it when etcd is away, frozen, somebody else's or wrong.
+
+use std::path::Path;
+
+use etcd_client::{Client, DeleteOptions, GetOptions};
+use serde_json::{Value, json};
+
+use crate::etcd_rig::EtcdServer;
+use crate::rig::{Ended, Stayer, command, ids, run, sleeper};
+
+fn store(etcd: &EtcdServer) -> String {
+    format!("etcd://{}/it", etcd.endpoint())
+}
+
+async fn on(etcd: &EtcdServer) -> Stayer {
+    Stayer::bare_with(&["--store", &store(etcd)]).await
+}
+
+/// One that is not expected to start.
+fn start(etcd: &EtcdServer, dir: &Path) -> Ended {
+    let listen = ["dev", "--no-engine", "--listen", "127.0.0.1:0", "--store", &store(etcd)];
+    run(command().args(listen).arg("--data-dir").arg(dir))
+}
+
+async fn client(etcd: &EtcdServer) -> Client {
+    Client::connect([etcd.endpoint()], None).await.expect("a client")
+}
+
+/// Waits until reads are marked as what was known last, or are not any more.
+async fn until_warned(stayer: &Stayer, wanted: bool) {
+    stayer
+        .until("reads are marked as they should be", |stayer| async move {
+            stayer.get("/v2/apps").await.expect(200).headers.contains_key("Warning") == wanted
+        })
+        .await;
+}
+
+/// Waits until an app is taken, and that it is taken once.
+async fn until_taken(stayer: &Stayer, app: &Value) {
+    stayer
+        .until("writes are taken again", |stayer| async move {
+            let status = stayer.post("/v2/apps", app).await.status;
+            // Taken now, or taken when the answer was given up before.
+            status == 201 || status == 409
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn tasks_go_on_and_reads_are_answered_while_etcd_is_away() {
+    let mut etcd = EtcdServer::start(&[]);
+    let stayer = on(&etcd).await;
+    stayer.launch(&sleeper("/stays", json!({"instances": 2}))).await;
+    let tasks = stayer.running("/stays", 2).await;
+    let fresh = stayer.get("/v2/apps").await.expect(200);
+    assert!(!fresh.headers.contains_key("Warning"), "{fresh:?}");
+
+    etcd.kill();
+    // Nobody writes, and it is known all the same.
+    until_warned(&stayer, true).await;
+    let old = stayer.get("/v2/apps//stays").await.expect(200);
+    assert!(old.header("Warning").starts_with("111 - \"Revalidation Failed: "), "{old:?}");
+    assert_eq!(old.json()["app"]["tasksRunning"], 2);
+    let refused = stayer.post("/v2/apps", &sleeper("/not-now", json!({}))).await.expect(503);
+    assert!(refused.header("Retry-After").parse::<u32>().is_ok_and(|seconds| seconds > 0));
+    assert!(refused.text.contains("tasks go on"), "{}", refused.text);
+    stayer.get("/ping").await.expect(200);
+
+    // One ends meanwhile; the agent keeps what it has to say.
+    let ended = stayer.process(&tasks[0], "sleep").await;
+    ended.signal("KILL");
+    let alive = stayer.process(&tasks[1], "sleep").await;
+
+    etcd.begin();
+    until_warned(&stayer, false).await;
+    until_taken(&stayer, &sleeper("/now", json!({}))).await;
+    stayer.running("/now", 1).await;
+    stayer
+        .until("the one that ended is replaced", |stayer| {
+            let before = ids(&tasks);
+            async move {
+                let now = ids(&stayer.tasks("/stays", "TASK_RUNNING").await);
+                now.len() == 2 && now != before
+            }
+        })
+        .await;
+    let still = stayer.process(&tasks[1], "sleep").await;
+    assert_eq!(still.pid, alive.pid, "the other one was left alone");
+    stayer.finish().await;
+}
+
+#[tokio::test]
+async fn an_etcd_that_hangs_refuses_writes_and_nothing_else() {
+    let etcd = EtcdServer::start(&[]);
+    let stayer = on(&etcd).await;
+    stayer.launch(&sleeper("/stays", json!({}))).await;
+    let tasks = stayer.running("/stays", 1).await;
+    etcd.freeze();
+    // The first one is asked for before it is known; its outcome is open then, and the asker is told so.
+    let open = stayer.post("/v2/apps", &sleeper("/open", json!({}))).await.expect(503);
+    assert!(open.text.contains("look before you ask again"), "{}", open.text);
+    until_warned(&stayer, true).await;
+    assert_eq!(stayer.tasks("/stays", "TASK_RUNNING").await, tasks);
+    etcd.thaw();
+    until_taken(&stayer, &sleeper("/open", json!({}))).await;
+    stayer.running("/open", 1).await;
+    until_warned(&stayer, false).await;
+    assert_eq!(ids(&stayer.running("/stays", 1).await), ids(&tasks));
+    stayer.finish().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_takes_its_own_place_at_once() {
+    let etcd = EtcdServer::start(&[]);
+    let mut stayer = on(&etcd).await;
+    stayer.launch(&sleeper("/stays", json!({"instances": 2}))).await;
+    let tasks = ids(&stayer.running("/stays", 2).await);
+    for _ in 0..2 {
+        stayer.kill();
+        stayer.restart().await;
+        assert_eq!(ids(&stayer.running("/stays", 2).await), tasks);
+    }
+    assert!(stayer.signal("TERM").await.success());
+    let mut etcd = client(&etcd).await;
+    let there = etcd.get("/stayer/it/servers/", Some(GetOptions::new().with_prefix())).await;
+    assert!(there.expect("it answers").kvs().is_empty(), "others need not wait for its lease");
+    stayer.restart().await;
+    assert_eq!(ids(&stayer.running("/stays", 2).await), tasks);
+    stayer.finish().await;
+}
+
+#[tokio::test]
+async fn a_second_server_on_the_same_store_refuses_and_says_who_leads() {
+    let etcd = EtcdServer::start(&[]);
+    let first = on(&etcd).await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let second = start(&etcd, dir.path());
+    assert_ne!(second.code, 0);
+    assert!(second.err.contains(&format!("the server at {} (epoch ", first.url)), "{}", second.err);
+    first.get("/v2/info").await.expect(200);
+    first.launch(&sleeper("/goes-on", json!({}))).await;
+    first.finish().await;
+}
+
+#[tokio::test]
+async fn a_deposed_server_answers_reads_and_says_who_leads() {
+    let etcd = EtcdServer::start(&[]);
+    let stayer = on(&etcd).await;
+    stayer.launch(&sleeper("/stays", json!({}))).await;
+    let task = stayer.running("/stays", 1).await.remove(0);
+    let process = stayer.process(&task, "sleep").await;
+    let other = json!({"id": "6f2a4c1e-0000-4000-8000-000000000001", "url": "http://other:8080"});
+    let mut operator = client(&etcd).await;
+    operator.put("/stayer/it/leader", other.to_string(), None).await.expect("room");
+
+    stayer
+        .until("it knows", |stayer| async move {
+            stayer.get("/v2/leader").await.json()["leader"] == "other:8080"
+        })
+        .await;
+    let old = stayer.get("/v2/apps//stays").await.expect(200);
+    assert!(old.header("Warning").starts_with("110 - \"Response is Stale: "), "{old:?}");
+    assert_eq!(old.json()["app"]["tasksRunning"], 1);
+    let info = stayer.get("/v2/info").await.expect(200).json();
+    assert_eq!((&info["elected"], &info["leader"]), (&json!(false), &json!("other:8080")));
+    let refused = stayer.post("/v2/apps", &sleeper("/not-here", json!({}))).await.expect(503);
+    assert!(refused.text.contains("the server at http://other:8080"), "{}", refused.text);
+    assert!(!refused.header("Retry-After").is_empty());
+    assert!(process.runs(), "the task goes on");
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_missing_or_damaged_is_no_new_one() {
+    let mut etcd = EtcdServer::start(&[]);
+    let mut stayer = on(&etcd).await;
+    stayer.launch(&sleeper("/stays", json!({}))).await;
+    let task = stayer.running("/stays", 1).await.remove(0);
+    let process = stayer.process(&task, "sleep").await;
+    stayer.kill();
+    let mut operator = client(&etcd).await;
+    let first = "/stayer/it/log/0000000000000001";
+    let record = operator.get(first, None).await.expect("it answers").kvs()[0].value().to_vec();
+    operator.delete(first, None).await.expect("it answers");
+    let damaged = start(&etcd, stayer.dir());
+    assert!(damaged.err.contains("the record at 1 is missing"), "{}", damaged.err);
+    operator.put(first, record, None).await.expect("room");
+
+    let all = GetOptions::new().with_prefix();
+    let kept = operator.get("/stayer/it/", Some(all)).await.expect("it answers");
+    let all = DeleteOptions::new().with_prefix();
+    operator.delete("/stayer/it/", Some(all)).await.expect("it answers");
+    let missing = start(&etcd, stayer.dir());
+    assert!(missing.err.contains("its tasks are left alone"), "{}", missing.err);
+    for kv in kept.kvs() {
+        operator.put(kv.key(), kv.value(), None).await.expect("room");
+    }
+    stayer.restart().await;
+    assert_eq!(ids(&stayer.running("/stays", 1).await), ids(&[task]));
+    stayer.kill();
+
+    etcd.kill();
+    let away = start(&etcd, stayer.dir());
+    assert!(away.err.contains("etcd at "), "{}", away.err);
+    assert!(process.runs(), "the task goes on");
+    etcd.begin();
+    stayer.restart().await;
+    stayer.finish().await;
+}
