@@ -3,11 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
-use crate::model::agent::{
-    AttributeValue, Device, DeviceId, Engine, Inventory, Policy, PortRange, thousandths,
-};
+use crate::model::agent::{AttributeValue, Engine, Inventory, Policy, PortRange, thousandths};
 use crate::model::unit::{Cpus, Disk, Mem};
 
 /// What an operator says of resources; the rest is found out.
@@ -19,8 +16,8 @@ pub struct Resources {
     pub mem: Option<Mem>,
     /// Disk.
     pub disk: Option<Disk>,
-    /// So many devices without hardware behind them.
-    pub gpus: u32,
+    /// At most so many of the devices that are found; where there is no hardware, so many that are made up.
+    pub gpus: Option<u32>,
     /// Ports for dynamic use.
     pub ports: Option<Vec<PortRange>>,
     /// The role that all of it is reserved for, as in `cpus(prod):4`.
@@ -55,13 +52,13 @@ pub struct BadText {
 /// Mesos' ports when nobody says anything.
 const PORTS: PortRange = PortRange { first: 31_000, last: 32_000 };
 
-/// Looks at the host; `data` is where sandboxes live, and so whose disk counts.
+/// Looks at the host, but for its devices; `data` is where sandboxes live, and so whose disk counts.
 ///
 /// # Errors
 /// When the host does not show what it has.
 pub fn inventory(offer: Offer, engine: Option<Engine>, data: &Path) -> io::Result<Inventory> {
     let Offer { hostname, address, attributes, role, resources, policy } = offer;
-    let Resources { cpus, mem, disk, gpus, ports, role: reserved } = resources;
+    let Resources { cpus, mem, disk, gpus: _, ports, role: reserved } = resources;
     Ok(Inventory {
         hostname: hostname.map_or_else(host_name, Ok)?,
         address,
@@ -71,11 +68,12 @@ pub fn inventory(offer: Offer, engine: Option<Engine>, data: &Path) -> io::Resul
         mem: mem.map_or_else(memory, Ok)?,
         disk: disk.map_or_else(|| free_disk(data), Ok)?,
         ports: ports.unwrap_or_else(|| vec![PORTS]),
-        devices: (0..gpus).map(made_up).collect(),
+        devices: Vec::new(),
         engine,
         policy,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         boot: boot_id()?,
+        gpu_driver: None,
     })
 }
 
@@ -103,7 +101,10 @@ pub fn parse_resources(text: &str) -> Result<Resources, BadText> {
             "cpus" => found.cpus = Some(Cpus::micro(amount()?)),
             "mem" => found.mem = Some(Mem::micro(amount()?)),
             "disk" => found.disk = Some(Disk::micro(amount()?)),
-            "gpus" => found.gpus = value.parse().map_err(|_| bad(part, "no whole number"))?,
+            "gpus" => {
+                let count = value.parse().map_err(|_| bad(part, "no whole number"))?;
+                found.gpus = Some(count);
+            }
             "ports" => found.ports = Some(ports(value).ok_or_else(|| bad(part, "no port ranges"))?),
             _ => return Err(bad(part, "none of cpus, mem, disk, gpus, ports")),
         }
@@ -207,11 +208,6 @@ fn set(text: &str) -> Option<BTreeSet<String>> {
     Some(items.map(str::to_owned).collect())
 }
 
-fn made_up(number: u32) -> Device {
-    let id = DeviceId(Arc::from(format!("gpu-{number}")));
-    Device { id, model: "made up by --resources".to_owned(), healthy: true }
-}
-
 fn host_name() -> io::Result<String> {
     Ok(nix::unistd::gethostname()?.to_string_lossy().into_owned())
 }
@@ -257,7 +253,7 @@ mod tests {
         assert_eq!((read.mem, read.disk), (Some(Mem::whole(8192)), Some(Disk::whole(10))));
         let ports = [PortRange { first: 80, last: 80 }, PortRange { first: 31_000, last: 32_000 }];
         assert_eq!(read.ports.as_deref(), Some(&ports[..]), "ascending and disjoint");
-        assert_eq!(read.gpus, 2);
+        assert_eq!(read.gpus, Some(2));
         assert_eq!(parse_ports("31000-31500, 31501-32000").expect("ports"), ports[1..]);
         assert!(parse_ports("31000").is_err() && parse_ports("2-1").is_err());
         let read = parse_resources("cpus(prod):4;mem(prod):1024;disk:1").expect("resources");
@@ -291,13 +287,9 @@ mod tests {
 
     #[test]
     fn this_host_shows_what_it_has() {
-        let resources = Resources { gpus: 2, ..Resources::default() };
-        let offer = Offer { resources, ..Offer::default() };
-        let found = inventory(offer, None, Path::new("/tmp")).expect("a host");
+        let found = inventory(Offer::default(), None, Path::new("/tmp")).expect("a host");
         assert!(found.cpus > Cpus::ZERO && found.mem > Mem::ZERO && found.disk > Disk::ZERO);
         assert_eq!(found.ports, [PORTS]);
-        assert_eq!(found.devices.len(), 2);
-        assert_ne!(found.devices[0].id, found.devices[1].id);
         assert!(!found.hostname.is_empty() && !found.boot.is_empty());
     }
 }

@@ -6,6 +6,7 @@
 //!   to the first, [`hands`] holds both; [`fake`] plays a host for tests and benches.
 //! - [`fetch`], [`logs`], [`policy`], [`ports`]: what both hands need.
 //! - [`doctor`]: what is wrong on a host.
+//! - [`gpu`]: the GPUs of the host, what the driver says of them and what a task sees of them.
 //! - [`identity`], [`inventory`], [`clock`]: who the agent is, what it offers, what time it is.
 
 pub mod clock;
@@ -15,6 +16,7 @@ pub mod docker;
 pub mod doctor;
 pub mod fake;
 pub mod fetch;
+pub mod gpu;
 pub mod hands;
 pub mod identity;
 pub mod inventory;

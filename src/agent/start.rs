@@ -17,6 +17,8 @@ use crate::agent::docker::connect::{self, Connection, EngineFacts, Search};
 use crate::agent::docker::labels::Owner;
 use crate::agent::docker::late::LateDocker;
 use crate::agent::fetch::{FetchConfig, Fetcher};
+use crate::agent::gpu::watch::{Offered, Watcher};
+use crate::agent::gpu::{GpuConfig, Shelf};
 use crate::agent::hands::{Hands, watch_engine};
 use crate::agent::identity::{Home, HomeError, new_run};
 use crate::agent::inventory::{Offer, inventory};
@@ -48,6 +50,8 @@ pub struct AgentConfig {
     pub search: Option<Search>,
     /// Where registry credentials are.
     pub keyring: Keyring,
+    /// The driver's library, if it is not where the system finds it.
+    pub nvml: Option<PathBuf>,
 }
 
 /// A running agent.
@@ -101,7 +105,7 @@ pub enum AgentError {
 /// # Errors
 /// When its directory is another agent's, or belongs to another cluster, or the host refuses.
 pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
-    let AgentConfig { dir, cluster, servers, offer, fetch, search, keyring } = config;
+    let AgentConfig { dir, cluster, servers, offer, fetch, search, keyring, nvml } = config;
     let host = |why| AgentError::Host { dir: dir.clone(), why };
     let (home, identity) = Home::open(&dir)?;
     if let (Some(theirs), Some(ours)) = (identity.cluster, cluster)
@@ -115,8 +119,10 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
     let owner = Owner { agent: identity.id };
     let was_used = contained::has_records(&dir).map_err(host)?;
     let is_there = found.is_ok();
+    let shelf = Shelf::default();
     let docker = search.map(|search| {
-        let late = LateDocker::new(search, owner, keyring, policy.clone(), was_used);
+        let shelf = shelf.clone();
+        let late = LateDocker::new(search, owner, keyring, policy.clone(), was_used, shelf);
         Arc::new(late.with(found.ok()))
     });
     let process = processes(&dir, identity.id, fetch.clone()).map_err(host)?;
@@ -130,7 +136,10 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
     let facts = engine.as_ref().ok().map(|facts| facts.engine.clone());
     // Where its containers may run, one that does not answer is away and not none.
     let known = facts.or_else(|| docker.as_ref().filter(|_| was_used).map(|_| away()));
-    let inventory = inventory(offer, known, &dir).map_err(host)?;
+    let gpus = GpuConfig { library: nvml, most: offer.resources.gpus };
+    let (watcher, offered) = Watcher::start(gpus, shelf).await.map_err(host)?;
+    let mut inventory = inventory(offer, known, &dir).map_err(host)?;
+    bring_in(&mut inventory, offered.clone());
     let clock = Clock::start();
     let hands = Hands { docker: contained, process: process.clone() };
     let bare = Arc::new(Hands { docker: docker.clone(), process: process.clone() });
@@ -163,6 +172,7 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
         let up = is_there || was_used;
         tasks.push(tokio::spawn(watch_engine(move || ping(docker.clone()), ends.sights, up)));
     }
+    tasks.extend(watcher.map(|watcher| watch_gpus(watcher, offered, desk.clone())));
     tasks.extend(servers.into_iter().map(|server| tokio::spawn(dial(server, desk.clone()))));
     Ok(Agent { inventory, engine, limits, hands: bare, desk, tasks })
 }
@@ -183,6 +193,18 @@ async fn find_engine(search: Option<&Search>) -> Result<Connection, String> {
 
 fn away() -> Engine {
     Engine { name: "away".to_owned(), version: String::new(), api: String::new() }
+}
+
+/// Tells the leaders what the driver shows, whenever that changes.
+fn watch_gpus(watcher: Watcher, first: Offered, desk: Arc<Desk<Journal>>) -> JoinHandle<()> {
+    let tell = move |offered| desk.change(|inventory| bring_in(inventory, offered));
+    tokio::spawn(watcher.run(first, tell))
+}
+
+fn bring_in(inventory: &mut Inventory, offered: Offered) {
+    let Offered { driver, devices } = offered;
+    inventory.gpu_driver = driver;
+    inventory.devices = devices;
 }
 
 /// Tells the leaders what the engine is, as soon as that is known.

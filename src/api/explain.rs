@@ -10,7 +10,7 @@ use crate::logic::place::account::{AgentAnswer, Explanation, Launching, PastEnd}
 use crate::logic::place::explain::explain;
 use crate::model::app::App;
 use crate::model::id::APP_TASK;
-use crate::model::reason::{Funnel, Reason};
+use crate::model::reason::{Funnel, PinTrouble, Reason};
 use crate::model::time::Timestamp;
 use crate::model::view::{Verdict, View};
 
@@ -194,7 +194,7 @@ fn reason_members(out: &mut Object<'_>, reason: &Reason) {
     out.text("text", &reason.to_string());
     out.plain("marathon", reason.funnel().as_str());
     match reason {
-        Reason::AgentLost | Reason::AgentDraining => {}
+        Reason::AgentLost | Reason::AgentDraining | Reason::GpuMissing { .. } => {}
         Reason::Role { has, accepts } => {
             out.text("has", has);
             out.texts("accepts", accepts);
@@ -206,9 +206,16 @@ fn reason_members(out: &mut Object<'_>, reason: &Reason) {
         Reason::Cpus { wanted, free, total } => amounts(out, [wanted, free, total]),
         Reason::Mem { wanted, free, total } => amounts(out, [wanted, free, total]),
         Reason::Disk { wanted, free, total } => amounts(out, [wanted, free, total]),
-        Reason::Gpus { wanted, free, total, holders } => {
+        Reason::Gpus { wanted, free, total, holders, unhealthy: _ } => {
             amounts(out, [wanted, free, total]);
             out.texts("holders", holders);
+        }
+        Reason::GpuHost { devices } => out.raw("total", devices),
+        Reason::GpuPin { wanted: _, trouble } => {
+            if let PinTrouble::Held { holder, .. } = trouble {
+                out.text("holder", holder);
+            }
+            out.text("detail", &trouble.to_string());
         }
         Reason::Ports { wanted, free } => {
             out.raw("wanted", wanted);
@@ -228,6 +235,7 @@ fn reason_members(out: &mut Object<'_>, reason: &Reason) {
             out.text("detail", detail);
         }
         Reason::NoEngine { detail }
+        | Reason::GpuEngine { detail }
         | Reason::Start { detail }
         | Reason::Vanished { detail }
         | Reason::Other { detail } => out.text("detail", detail),

@@ -155,6 +155,10 @@ impl Reply {
             Refusal::NoServicePort => {
                 Reply::message(422, "All ports in the range [10000-20000) are already in use")
             }
+            Refusal::AmbiguousGpu { member, wanted, devices } => {
+                let error = format!("{wanted} means several GPUs: {}", devices.join(", "));
+                problem_list("Object is not valid", &[Problem::new(member, error)])
+            }
             Refusal::SameAsGroup { .. } => problem_list(
                 "Object is not valid",
                 &[Problem::new("/", "Groups and Applications may not have the same identifier.")],

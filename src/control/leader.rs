@@ -20,6 +20,7 @@ use crate::control::turn::Turn;
 use crate::control::writer::{Writer, WriterEnd};
 use crate::logic::brain::{Brain, MAX_PENDING};
 use crate::logic::draft::Limits;
+use crate::model::agent::GpuScheduling;
 use crate::model::brake::Brake;
 use crate::model::fact::Fact;
 use crate::model::id::{AgentId, AgentKey, AppKey, ClusterId, Epoch};
@@ -233,6 +234,7 @@ fn with_meta(mut world: World, cluster: ClusterId) -> World {
         next_agent: agent.unwrap_or(AgentKey(1)),
         next_id: 0,
         brake: Brake::default(),
+        gpu_scheduling: GpuScheduling::default(),
     });
     world
 }

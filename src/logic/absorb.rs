@@ -9,7 +9,7 @@ use crate::logic::change;
 use crate::logic::decide::brake;
 use crate::logic::draft::Draft;
 use crate::logic::status::{self, Change};
-use crate::model::agent::{Agent, AgentState, Foreign, Inventory};
+use crate::model::agent::{Agent, AgentState, Device, Foreign, Inventory};
 use crate::model::condition::Condition;
 use crate::model::end::End;
 use crate::model::event::Event;
@@ -47,9 +47,10 @@ pub fn absorb(draft: &mut Draft<'_>, fact: Fact) {
     }
 }
 
-/// A new leadership takes up the waits of the one before. While nobody led nobody listened: what launched then may have
+/// A new leadership keeps its own flags, and takes up the waits of the one before. While nobody led nobody listened: what launched then may have
 /// come up, what was lost may be back, so both have their whole time again before anything is concluded (invariant 8).
 pub fn resume(draft: &mut Draft<'_>) {
+    draft.keep_gpus();
     let now = draft.now();
     let pending = |task: &Task| {
         matches!(
@@ -77,8 +78,9 @@ pub fn resume(draft: &mut Draft<'_>) {
     }
 }
 
-fn attach(draft: &mut Draft<'_>, id: AgentId, run: RunId, inventory: Inventory) -> AgentKey {
+fn attach(draft: &mut Draft<'_>, id: AgentId, run: RunId, mut inventory: Inventory) -> AgentKey {
     let known = draft.world().agent_ids.get(&id).copied();
+    yield_shared(draft, known, &mut inventory);
     let old = known.and_then(|key| draft.world().agents.get(&key).cloned());
     let agent = match old {
         Some(old) => {
@@ -97,6 +99,34 @@ fn attach(draft: &mut Draft<'_>, id: AgentId, run: RunId, inventory: Inventory) 
     let key = agent.key;
     draft.put_agent(agent);
     key
+}
+
+/// Several agents may look after one host, and each sees all its devices: who came first has them, as long as it is heard or
+/// a task of its own holds them (I5).
+fn yield_shared(draft: &Draft<'_>, own: Option<AgentKey>, inventory: &mut Inventory) {
+    let is_real = |device: &Device| device.id.is_real() && device.is_healthy();
+    for device in inventory.devices.iter_mut().filter(|device| is_real(device)) {
+        let id = &device.id;
+        let has = |other: &Agent| {
+            other.inventory.devices.iter().any(|it| it.id == *id && it.is_healthy())
+                && (other.is_heard()
+                    || draft
+                        .index()
+                        .agents
+                        .of(other.key)
+                        .is_some_and(|used| used.device_holder(id).is_some()))
+        };
+        let mut others = draft.world().agents.iter().map(|(_, agent)| agent);
+        let first = others.find(|other| {
+            Some(other.key) != own && other.inventory.boot == inventory.boot && has(other)
+        });
+        device.trouble = first.map(|first| {
+            format!(
+                "another agent of this host offers it: {} {}",
+                first.inventory.hostname, first.id
+            )
+        });
+    }
 }
 
 fn hear(draft: &mut Draft<'_>, key: AgentKey) {

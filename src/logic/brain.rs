@@ -108,8 +108,11 @@ impl Brain {
         // Time is steady: never behind anything already decided.
         let now = now.max(self.now);
         self.mark_due(now);
-        let was_quiet =
-            facts.is_empty() && self.dirty.subjects.is_empty() && self.dirty.fresh.is_empty();
+        let begins = !std::mem::replace(&mut self.resumed, true);
+        let was_quiet = !begins
+            && facts.is_empty()
+            && self.dirty.subjects.is_empty()
+            && self.dirty.fresh.is_empty();
         let full = now >= self.next_full_mark;
         if full {
             self.next_full_mark = now + FULL_MARK;
@@ -125,7 +128,7 @@ impl Brain {
             &mut self.dirty,
             &mut self.verdicts,
         );
-        if !std::mem::replace(&mut self.resumed, true) {
+        if begins {
             resume(&mut draft);
         }
         for fact in take_facts(facts) {

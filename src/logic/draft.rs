@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::logic::index::Index;
-use crate::model::agent::Agent;
+use crate::model::agent::{Agent, GpuScheduling};
 use crate::model::app::{App, AppVersion};
 use crate::model::brake::Brake;
 use crate::model::deployment::Deployment;
@@ -52,6 +52,8 @@ pub struct Limits {
     pub max_running_deployments: Option<u32>,
     /// Service ports are given out from this range, both included.
     pub service_ports: ServicePorts,
+    /// For whom agents with devices are kept; a row as soon as this leads.
+    pub gpu_scheduling: GpuScheduling,
 }
 
 /// The range of service ports (SD-1).
@@ -231,6 +233,13 @@ impl<'a> Draft<'a> {
     pub fn put_brake(&mut self, brake: Brake) {
         let meta = Meta { brake, ..self.meta() };
         self.put(Key::Meta, Some(Row::Meta(Arc::new(meta))));
+    }
+
+    /// Keeps agents with devices as the installation says from now on.
+    pub fn keep_gpus(&mut self) {
+        let Some(meta) = self.world.meta.clone() else { return };
+        let gpu_scheduling = self.limits.gpu_scheduling;
+        self.put(Key::Meta, Some(Row::Meta(Arc::new(Meta { gpu_scheduling, ..meta }))));
     }
 
     fn meta(&self) -> Meta {

@@ -79,7 +79,7 @@ pub struct Inventory {
     pub disk: Disk,
     /// Ports for dynamic use, inclusive, ascending and disjoint.
     pub ports: Vec<PortRange>,
-    /// Devices.
+    /// Devices, in the order in which they are given out.
     pub devices: Vec<Device>,
     /// The container engine, if one answers.
     pub engine: Option<Engine>,
@@ -89,6 +89,8 @@ pub struct Inventory {
     pub version: String,
     /// Changes with every boot of the host.
     pub boot: String,
+    /// The driver behind the devices, if there is one.
+    pub gpu_driver: Option<GpuDriver>,
 }
 
 /// The value of an attribute.
@@ -124,9 +126,41 @@ pub struct Device {
     pub id: DeviceId,
     /// What it is, for people.
     pub model: String,
-    /// Whether it may be given out.
-    pub healthy: bool,
+    /// The driver's number of it.
+    pub index: u32,
+    /// Its memory, if the driver says.
+    pub mem: Option<Mem>,
+    /// The number behind its name in `/dev`, if the driver says.
+    pub minor: Option<u32>,
+    /// Why it may not be given out; nothing when it may.
+    pub trouble: Option<String>,
 }
+
+/// A driver of devices.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GpuDriver {
+    /// Its version, if it says.
+    pub version: Option<String>,
+    /// The newest CUDA that it takes, if it says.
+    pub cuda: Option<String>,
+    /// Why it says nothing of its devices; nothing when it does.
+    pub trouble: Option<String>,
+}
+
+/// Whether agents with devices are kept for apps that ask for some (PL-12).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GpuScheduling {
+    /// They are.
+    #[default]
+    Restricted,
+    /// They take any app.
+    Unrestricted,
+}
+
+/// A text that is no [`GpuScheduling`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is either restricted or unrestricted")]
+pub struct NoGpuScheduling;
 
 /// A container engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,6 +243,47 @@ impl fmt::Display for AttributeValue {
                 write!(f, "{{{}}}", items.join(","))
             }
         }
+    }
+}
+
+// === impl DeviceId ===
+
+impl DeviceId {
+    /// Whether it is a name that NVIDIA's driver gives; all others were made up on a host without GPUs.
+    pub fn is_real(&self) -> bool {
+        self.0.starts_with("GPU-") || self.0.starts_with("MIG-")
+    }
+}
+
+// === impl Device ===
+
+impl Device {
+    /// Whether it may be given out.
+    pub const fn is_healthy(&self) -> bool {
+        self.trouble.is_none()
+    }
+}
+
+// === impl GpuScheduling ===
+
+impl std::str::FromStr for GpuScheduling {
+    type Err = NoGpuScheduling;
+
+    fn from_str(text: &str) -> Result<GpuScheduling, NoGpuScheduling> {
+        match text {
+            "restricted" => Ok(GpuScheduling::Restricted),
+            "unrestricted" => Ok(GpuScheduling::Unrestricted),
+            _ => Err(NoGpuScheduling),
+        }
+    }
+}
+
+impl fmt::Display for GpuScheduling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            GpuScheduling::Restricted => "restricted",
+            GpuScheduling::Unrestricted => "unrestricted",
+        })
     }
 }
 

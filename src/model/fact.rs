@@ -278,6 +278,15 @@ pub enum Refusal {
     Cycle,
     /// No service port is left.
     NoServicePort,
+    /// An app names a GPU by something that means several.
+    AmbiguousGpu {
+        /// Where it is written.
+        member: String,
+        /// What it names.
+        wanted: String,
+        /// What that means.
+        devices: Vec<String>,
+    },
     /// A group has this id, or an app has the id of an enclosing group.
     SameAsGroup {
         /// The id of both.

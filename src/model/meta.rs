@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::agent::GpuScheduling;
 use crate::model::brake::Brake;
 use crate::model::id::{AgentKey, AppKey, ClusterId};
 
@@ -18,4 +19,7 @@ pub struct Meta {
     pub next_id: u64,
     /// Whether replacement is held.
     pub brake: Brake,
+    /// For whom agents with devices are kept. Here, since what decides and what explains both see rows alone; the flag of
+    /// the server that leads counts.
+    pub gpu_scheduling: GpuScheduling,
 }

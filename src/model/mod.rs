@@ -20,6 +20,7 @@ pub mod instance;
 pub mod meta;
 pub mod network;
 pub mod path;
+pub mod pin;
 pub mod policy;
 pub mod reason;
 pub mod row;

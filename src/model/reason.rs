@@ -9,6 +9,40 @@ use crate::model::constraint::Constraint;
 use crate::model::time::Span;
 use crate::model::unit::{Cpus, Disk, Mem};
 
+/// Why a device that an app names cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PinTrouble {
+    /// The agent has none of this name.
+    Absent {
+        /// What it has.
+        devices: Vec<String>,
+    },
+    /// It means several.
+    Ambiguous {
+        /// Which.
+        devices: Vec<String>,
+    },
+    /// It means a device that another of the app's names means too.
+    Twice {
+        /// Which.
+        device: String,
+    },
+    /// Somebody holds it.
+    Held {
+        /// Which device.
+        device: String,
+        /// Who.
+        holder: String,
+    },
+    /// It may not be given out.
+    Unhealthy {
+        /// Which device.
+        device: String,
+        /// Why.
+        trouble: String,
+    },
+}
+
 /// Why something could not run, or why an agent could not take it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reason {
@@ -69,6 +103,8 @@ pub enum Reason {
         total: u32,
         /// Who holds them.
         holders: Vec<String>,
+        /// Which may not be given out, each with why.
+        unhealthy: Vec<String>,
     },
     /// Too few dynamic ports.
     Ports {
@@ -136,6 +172,30 @@ pub enum Reason {
     Other {
         /// The text.
         detail: String,
+    },
+    /// The agent's devices are kept for apps that ask for some.
+    GpuHost {
+        /// How many it has.
+        devices: u32,
+    },
+    /// A device that the app names cannot be had.
+    GpuPin {
+        /// As the app names it.
+        wanted: String,
+        /// Why.
+        trouble: PinTrouble,
+    },
+    /// The engine cannot give devices to containers.
+    GpuEngine {
+        /// What it lacks, and what would help.
+        detail: String,
+    },
+    /// A container was started and has not got its devices.
+    GpuMissing {
+        /// What it should have.
+        allocated: Vec<String>,
+        /// What it has.
+        found: Vec<String>,
     },
 }
 
@@ -214,6 +274,10 @@ impl Reason {
             Reason::Vanished { .. } => "vanished",
             Reason::Overdue { .. } => "overdue",
             Reason::Other { .. } => "other",
+            Reason::GpuHost { .. } => "gpu-host",
+            Reason::GpuPin { .. } => "gpu-pin",
+            Reason::GpuEngine { .. } => "gpu-engine",
+            Reason::GpuMissing { .. } => "gpu-missing",
         }
     }
 
@@ -226,7 +290,8 @@ impl Reason {
             Reason::Cpus { .. } => &[Funnel::InsufficientCpus],
             Reason::Mem { .. } => &[Funnel::InsufficientMemory],
             Reason::Disk { .. } => &[Funnel::InsufficientDisk],
-            Reason::Gpus { .. } => &[Funnel::InsufficientGpus],
+            Reason::Gpus { .. } | Reason::GpuPin { .. } => &[Funnel::InsufficientGpus],
+            Reason::GpuHost { .. } => &[Funnel::DeclinedScarceResources],
             Reason::Ports { .. } | Reason::PortTaken { .. } | Reason::PortForeign { .. } => {
                 &[Funnel::InsufficientPorts]
             }
@@ -239,6 +304,8 @@ impl Reason {
             | Reason::Start { .. }
             | Reason::Vanished { .. }
             | Reason::Overdue { .. }
+            | Reason::GpuEngine { .. }
+            | Reason::GpuMissing { .. }
             | Reason::Other { .. } => &[Funnel::UnfulfilledConstraint],
         }
     }
@@ -269,13 +336,15 @@ impl fmt::Display for Reason {
             Reason::Disk { wanted, free, total } => {
                 write!(f, "needs {wanted} MiB of disk, {free} of {total} free")
             }
-            Reason::Gpus { wanted, free, total, holders } => {
+            Reason::Gpus { wanted, free, total, holders, unhealthy } => {
                 write!(f, "needs {wanted} gpus, {free} of {total} free")?;
-                if holders.is_empty() {
-                    Ok(())
-                } else {
-                    write!(f, " (held by {})", holders.join(", "))
+                if !holders.is_empty() {
+                    write!(f, " (held by {})", holders.join(", "))?;
                 }
+                if unhealthy.is_empty() {
+                    return Ok(());
+                }
+                write!(f, " (not given out: {})", unhealthy.join(", "))
             }
             Reason::Ports { wanted, free } => write!(f, "needs {wanted} ports, {free} free"),
             Reason::PortTaken { port, holder } => write!(f, "port {port} taken by {holder}"),
@@ -292,6 +361,41 @@ impl fmt::Display for Reason {
                 write!(f, "the launch took too long: {} for {after}", condition.as_str())
             }
             Reason::Other { detail } => f.write_str(detail),
+            Reason::GpuHost { devices } => {
+                write!(f, "the agent's {devices} gpus are kept for apps that ask for gpus")
+            }
+            Reason::GpuPin { wanted, trouble } => write!(f, "needs gpu {wanted}, {trouble}"),
+            Reason::GpuEngine { detail } => {
+                write!(f, "the container engine cannot give gpus to a container: {detail}")
+            }
+            Reason::GpuMissing { allocated, found } => write!(
+                f,
+                "the container was started without its gpus: it was given {} and has {}",
+                listed(allocated),
+                listed(found)
+            ),
         }
     }
+}
+
+impl fmt::Display for PinTrouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PinTrouble::Absent { devices } => {
+                write!(f, "and the agent has {}", listed(devices))
+            }
+            PinTrouble::Ambiguous { devices } => write!(f, "which means {}", listed(devices)),
+            PinTrouble::Twice { device } => {
+                write!(f, "which is {device}, and another of its names is too")
+            }
+            PinTrouble::Held { device, holder } => write!(f, "{device} is held by {holder}"),
+            PinTrouble::Unhealthy { device, trouble } => {
+                write!(f, "{device} is not given out: {trouble}")
+            }
+        }
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

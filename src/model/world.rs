@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::model::agent::Agent;
+use crate::model::agent::{Agent, GpuScheduling};
 use crate::model::app::{App, AppVersion};
 use crate::model::deployment::Deployment;
 use crate::model::id::{
@@ -126,6 +126,11 @@ impl World {
     /// All apps that are not removed, in the order of their keys.
     pub fn live_apps(&self) -> impl Iterator<Item = &App> {
         self.apps.iter().map(|(_, app)| app).filter(|app| app.removed.is_none())
+    }
+
+    /// For whom agents with devices are kept.
+    pub fn gpu_scheduling(&self) -> GpuScheduling {
+        self.meta.as_ref().map(|meta| meta.gpu_scheduling).unwrap_or_default()
     }
 
     /// The definition that counts for `app`.

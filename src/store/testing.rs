@@ -6,7 +6,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::model::agent::{
-    Agent, AgentState, AttributeValue, Device, DeviceId, Drain, Foreign, Inventory, PortRange,
+    Agent, AgentState, AttributeValue, Device, DeviceId, Drain, Foreign, GpuScheduling, Inventory,
+    PortRange,
 };
 use crate::model::app::{Action, App, AppVersion, Backoff, Part};
 use crate::model::brake::Brake;
@@ -24,7 +25,7 @@ use crate::model::instance::{FieldValue, Goal, Instance, Place, Task};
 use crate::model::meta::Meta;
 use crate::model::network::Network;
 use crate::model::path::AppPath;
-use crate::model::reason::Reason;
+use crate::model::reason::{PinTrouble, Reason};
 use crate::model::row::{Key, Row, Write};
 use crate::model::spec::{
     BackoffSpec, Container, KillSelection, Restart, Spec, UnreachableStrategy, UpgradeStrategy,
@@ -50,6 +51,7 @@ pub fn meta() -> Meta {
         next_agent: AgentKey(2),
         next_id: 70_000,
         brake: Brake { held: Some(AT), ends: None, forgiven: None },
+        gpu_scheduling: GpuScheduling::Restricted,
     }
 }
 
@@ -68,7 +70,14 @@ pub fn agent(key: u32) -> Agent {
             cpus: Cpus::whole(4),
             mem: Mem::whole(1_024),
             ports: vec![PortRange { first: 31_000, last: 32_000 }],
-            devices: vec![Device { id: DeviceId("gpu".into()), model: "m".into(), healthy: true }],
+            devices: vec![Device {
+                id: DeviceId("gpu".into()),
+                model: "m".into(),
+                index: 0,
+                mem: None,
+                minor: Some(1),
+                trouble: None,
+            }],
             ..Inventory::default()
         },
     }
@@ -235,7 +244,7 @@ pub fn every_end() -> Vec<End> {
         Reason::Cpus { wanted: cpus(1), free: cpus(2), total: cpus(3) },
         Reason::Mem { wanted: mem(1), free: mem(2), total: mem(3) },
         Reason::Disk { wanted: disk(1), free: disk(2), total: disk(3) },
-        Reason::Gpus { wanted, free, total, holders: vec![text()] },
+        Reason::Gpus { wanted, free, total, holders: vec![text()], unhealthy: vec![text()] },
         Reason::Ports { wanted, free },
         Reason::PortTaken { port: 1, holder: text() },
         Reason::PortForeign { port: 1, holder: text() },
@@ -247,6 +256,20 @@ pub fn every_end() -> Vec<End> {
         Reason::Vanished { detail: text() },
         Reason::Overdue { condition: Condition::Starting, after: Span::secs(1) },
         Reason::Other { detail: text() },
+        Reason::GpuHost { devices: 1 },
+        Reason::GpuPin { wanted: text(), trouble: PinTrouble::Absent { devices: vec![text()] } },
+        Reason::GpuPin { wanted: text(), trouble: PinTrouble::Ambiguous { devices: vec![text()] } },
+        Reason::GpuPin { wanted: text(), trouble: PinTrouble::Twice { device: text() } },
+        Reason::GpuPin {
+            wanted: text(),
+            trouble: PinTrouble::Held { device: text(), holder: text() },
+        },
+        Reason::GpuPin {
+            wanted: text(),
+            trouble: PinTrouble::Unhealthy { device: text(), trouble: text() },
+        },
+        Reason::GpuEngine { detail: text() },
+        Reason::GpuMissing { allocated: vec![text()], found: vec![text()] },
     ];
     let mut ends = vec![End::Code(-1), End::Signal(9), End::Oom { peak: Some(Mem::whole(1)) }];
     ends.extend(reasons.into_iter().map(End::Refused));

@@ -238,13 +238,15 @@ impl Drop for Docked {
 // === impl Stayer ===
 
 impl Stayer {
-    async fn failure_of(&self, id: &str) -> Option<String> {
+    /// The message of an app's last failure, if it has failed.
+    pub async fn failure_of(&self, id: &str) -> Option<String> {
         let path = format!("/v2/apps{id}?embed=app.lastTaskFailure");
         let shown = self.get(&path).await.json();
         shown["app"]["lastTaskFailure"]["message"].as_str().map(str::to_owned)
     }
 
-    async fn reason(&self, id: &str, kind: &str) -> Option<String> {
+    /// The text of a reason for which an app waits, if it waits for such a one.
+    pub async fn reason(&self, id: &str, kind: &str) -> Option<String> {
         let told = self.get(&format!("/v2/apps{id}/explain")).await.json();
         let agents = told["agents"].as_array().cloned().unwrap_or_default();
         let mut reasons = agents

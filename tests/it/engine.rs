@@ -2,7 +2,7 @@
 //!
 //! It is one of the test's own; the machine's is never stopped.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -11,28 +11,41 @@ use serde_json::{Value, json};
 use crate::docker_rig::{Docked, Engine, Watch, comes_true, patient, sh};
 
 /// A dockerd with a root of its own and no bridge.
-struct OwnEngine {
+pub struct OwnEngine {
     dir: tempfile::TempDir,
     process: Child,
+    /// Where it looks for programs first.
+    bin: Option<PathBuf>,
 }
 
 // === impl OwnEngine ===
 
 impl OwnEngine {
     fn start(live_restore: bool) -> OwnEngine {
+        OwnEngine::with(&json!({ "live-restore": live_restore }), None)
+    }
+
+    /// With this configuration, and programs that it finds before the machine's.
+    pub fn with(config: &Value, bin: Option<&Path>) -> OwnEngine {
         assert!(nix::unistd::geteuid().is_root(), "a dockerd of one's own needs root");
         let dir = tempfile::tempdir().expect("a directory");
-        let config = json!({ "live-restore": live_restore }).to_string();
-        std::fs::write(dir.path().join("daemon.json"), config).expect("written");
-        let process = OwnEngine::spawn(dir.path());
-        let engine = OwnEngine { dir, process };
+        std::fs::write(dir.path().join("daemon.json"), config.to_string()).expect("written");
+        let process = OwnEngine::spawn(dir.path(), bin);
+        let engine = OwnEngine { dir, process, bin: bin.map(Path::to_owned) };
         engine.wait();
-        let host = engine.client().host().expect("its own").to_owned();
-        sh(&format!("docker save busybox:local | docker --host {host} load"));
+        engine.load("busybox:local");
         engine
     }
 
-    fn spawn(dir: &Path) -> Child {
+    /// Brings an image of the machine's engine to it.
+    pub fn load(&self, image: &str) {
+        let host = self.client().host().expect("its own").to_owned();
+        sh(&format!("docker save {image} | docker --host {host} load"));
+    }
+
+    fn spawn(dir: &Path, bin: Option<&Path>) -> Child {
+        let programs = std::env::var("PATH").expect("a path");
+        let programs = bin.map_or(programs.clone(), |bin| format!("{}:{programs}", bin.display()));
         let log = std::fs::File::create(dir.join("log")).expect("a log");
         let path = |name: &str| dir.join(name).display().to_string();
         // In a network of its own: an engine without a bridge removes the one that it finds, the machine's engine's.
@@ -43,6 +56,7 @@ impl OwnEngine {
             .args(["--data-root", &path("data"), "--exec-root", &path("run")])
             .args(["--pidfile", &path("pid"), "--bridge", "none"])
             .args(["--iptables=false", "--ip6tables=false"])
+            .env("PATH", programs)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -50,7 +64,8 @@ impl OwnEngine {
             .expect("unshare is installed")
     }
 
-    fn client(&self) -> Engine {
+    /// To ask it.
+    pub fn client(&self) -> Engine {
         Engine::at(&self.dir.path().join("d.sock"))
     }
 
@@ -75,7 +90,7 @@ impl OwnEngine {
     }
 
     fn resume(&mut self) {
-        self.process = OwnEngine::spawn(self.dir.path());
+        self.process = OwnEngine::spawn(self.dir.path(), self.bin.as_deref());
         self.wait();
     }
 
@@ -88,7 +103,7 @@ impl Drop for OwnEngine {
     /// Its containers, itself, and the mounts that it leaves behind.
     fn drop(&mut self) {
         if self.has_ended() {
-            self.process = OwnEngine::spawn(self.dir.path());
+            self.process = OwnEngine::spawn(self.dir.path(), self.bin.as_deref());
         }
         let _answers = comes_true(|| self.answers());
         let host = self.client().host().unwrap_or_default().to_owned();

@@ -14,6 +14,7 @@ mod cluster;
 mod docker_rig;
 #[path = "../../src/store/etcd/rig.rs"]
 mod etcd_rig;
+mod nvml;
 mod proc;
 mod registry;
 
@@ -28,6 +29,8 @@ mod events;
 mod failures;
 mod faults;
 mod first_curl;
+mod gpu_real;
+mod gpus;
 mod image;
 mod kills;
 mod launch_sh;

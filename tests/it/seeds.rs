@@ -53,7 +53,7 @@ fn folder(name: &str) -> Vec<(PathBuf, Value)> {
 }
 
 /// Posts one file and looks at the answer.
-fn post(stayer: &Docked, name: &str) -> Value {
+pub fn post(stayer: &Docked, name: &str) -> Value {
     let (path, expected) = folder("ok")
         .into_iter()
         .find(|(path, _)| path.file_stem().is_some_and(|stem| stem == name))

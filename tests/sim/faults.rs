@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use stayer::agent::fake::{CrashPoint, Fault};
 
+use crate::devices::Gpus;
 use crate::rng::Rng;
 
 /// A kind of fault.
@@ -109,6 +110,12 @@ pub enum Kind {
     SurvivesKill,
     /// Something that is not ours runs on the host.
     Foreign,
+    /// A device falls out.
+    DeviceLost,
+    /// A device is back.
+    DeviceBack,
+    /// A host gets one more device.
+    DeviceJoins,
 }
 
 /// How a call goes wrong.
@@ -192,6 +199,8 @@ pub struct Plan {
     pub stays_away: bool,
     /// Whether the clocks differ.
     pub clocks: bool,
+    /// What it has of devices, if it is about them.
+    pub gpus: Option<Gpus>,
 }
 
 /// How often each kind was met.
@@ -230,6 +239,9 @@ impl Kind {
             Kind::IgnoresTerm,
             Kind::SurvivesKill,
             Kind::Foreign,
+            Kind::DeviceLost,
+            Kind::DeviceBack,
+            Kind::DeviceJoins,
         ];
         all.extend(STRIKES);
         all.extend(APPEND_STRIKES);
@@ -308,6 +320,7 @@ impl Plan {
             strangers: rng.chance(300),
             stays_away: agents > 1 && rng.chance(250),
             clocks: !calm && rng.chance(500),
+            gpus: None,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! - `sim`: time and the order in which everybody acts; `faults`, `strike`: what goes wrong.
 //! - `server`, `fleet`: the leader, wired as `control` wires it; `agent`, `hands`: an agent, wired as its shell and its
 //!   desk wire it; `wire` between them; `client`, `specs`: who asks for what.
+//! - `devices`: what hosts have beside processors and memory, and who may hold it.
 //! - `history`, `operators`, `truth`, `rest`: what must hold of durable commits, of agents that are emptied, given up or
 //!   lost, of hosts, and in the end.
 //! - `run`, `planted`: many seeds, and bugs that must be found.
@@ -15,6 +16,7 @@
 mod agent;
 mod args;
 mod client;
+mod devices;
 mod faults;
 mod fleet;
 mod hands;

@@ -16,6 +16,7 @@ use stayer::model::time::{Span, Timestamp};
 use stayer::model::unit::{Cpus, Mem};
 use stayer::model::world::World;
 
+use crate::devices;
 use crate::faults::Kind;
 use crate::operators::is_overdue;
 use crate::sim::{Event, Sim};
@@ -43,6 +44,7 @@ impl Sim {
         self.faulty = false;
         self.active = false;
         self.server.armed = None;
+        self.devices_heal();
         self.reform();
         let now = self.now;
         let away = self.plan.stays_away;
@@ -248,7 +250,7 @@ impl Sim {
             return Err(format!("{} is held back", app.path));
         }
         let version = world.versions.get(&(row.key.app, row.version)).ok_or("no definition")?;
-        let need = Need::of(&version.spec);
+        let need = Need::of(&version.spec, world.gpu_scheduling());
         for (_, agent) in world.agents.iter().filter(|(_, agent)| agent.takes_work()) {
             if fits(world, agent, &need, now) {
                 return Err(format!("{} waits and fits on {}", app.path, agent.inventory.hostname));
@@ -320,7 +322,7 @@ fn fits(world: &World, agent: &Agent, need: &Need<'_>, now: Timestamp) -> bool {
         .filter_map(|(_, row)| row.place.as_ref())
         .filter(|place| place.agent == agent.key)
         .collect();
-    let (mut cpus, mut mem, mut devices) = (Cpus::ZERO, Mem::ZERO, 0);
+    let (mut cpus, mut mem) = (Cpus::ZERO, Mem::ZERO);
     let mut taken: BTreeSet<u16> = agent
         .foreign
         .iter()
@@ -330,13 +332,13 @@ fn fits(world: &World, agent: &Agent, need: &Need<'_>, now: Timestamp) -> bool {
     for place in places {
         cpus += place.cpus;
         mem += place.mem;
-        devices += place.devices.len();
         taken.extend(place.ports.iter().flatten());
     }
     let offers = &agent.inventory;
     let room = cpus + need.amounts.cpus <= offers.cpus
         && mem + need.amounts.mem <= offers.mem
-        && devices + need.amounts.gpus as usize <= offers.devices.len();
+        && devices::are_free(world, agent, need.spec)
+        && !devices::is_kept_off(world, agent, need.spec);
     let fixed_free = need.ports.iter().all(|port| match port {
         PortNeed::Fixed(port) => !taken.contains(port),
         PortNeed::Dynamic | PortNeed::Inside => true,

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use stayer::logic::brain::{Brain, MAX_PENDING};
 use stayer::logic::draft::Limits;
+use stayer::model::agent::GpuScheduling;
 use stayer::model::brake::Brake;
 use stayer::model::commit::Commit;
 use stayer::model::fact::{Answer, Fact, Ticket};
@@ -163,7 +164,12 @@ impl Sim {
         let wall = Timestamp::from_millis(self.now.as_millis() + self.server.wall);
         let began = wall.max(loaded.at + Span::millis(1));
         let world = with_meta(loaded.world, lead.head.cluster);
-        let brain = Brain::load(world, lead.epoch, loaded.no, loaded.at, Limits::default());
+        let scheduling = self.plan.gpus.map(|gpus| gpus.scheduling);
+        let limits = Limits {
+            gpu_scheduling: scheduling.unwrap_or(GpuScheduling::Unrestricted),
+            ..Limits::default()
+        };
+        let brain = Brain::load(world, lead.epoch, loaded.no, loaded.at, limits);
         let view = brain.view();
         let seen = view.clone();
         let fleet = Fleet::inherit(began, &view);
@@ -470,6 +476,7 @@ fn with_meta(mut world: World, cluster: ClusterId) -> World {
         next_agent: AgentKey(1),
         next_id: 0,
         brake: Brake::default(),
+        gpu_scheduling: GpuScheduling::default(),
     };
     world.meta.get_or_insert(fresh);
     world

@@ -16,6 +16,7 @@ use stayer::wire::message::{Down, Up};
 
 use crate::agent::Agent;
 use crate::client::Client;
+use crate::devices::Gpus;
 use crate::faults::{Kind, Plan, Seen};
 use crate::history::History;
 use crate::rng::Rng;
@@ -39,8 +40,10 @@ const TURNS_AT_ONCE: u32 = 5_000;
 pub struct Sim {
     /// True time.
     pub now: Timestamp,
-    /// All chance.
+    /// All chance but that of devices.
     pub rng: Rng,
+    /// That of devices.
+    pub devices: Rng,
     /// What this seed has.
     pub plan: Plan,
     /// What is to come.
@@ -105,6 +108,7 @@ pub enum Event {
     EngineTold(usize, bool),
     ClientActs,
     Strikes,
+    DevicesStir,
 }
 
 // === impl Sim ===
@@ -113,13 +117,16 @@ impl Sim {
     /// The cluster of a seed.
     pub fn new(seed: u64, mode: Mode) -> Sim {
         let mut rng = Rng::new(seed);
-        let plan = Plan::draw(&mut rng);
+        let mut devices = Rng::new(seed ^ 0x6770_7573);
+        let gpus = Gpus::draw(&mut devices);
+        let plan = Plan { gpus, ..Plan::draw(&mut rng) };
         let agents = (0..plan.agents)
             .map(|number| Agent::new(number, specs::inventory(number, &plan, &mut rng)))
             .collect();
         let mut sim = Sim {
             now: BEGIN,
             rng,
+            devices,
             plan,
             queue: BTreeMap::new(),
             server: Server::new(CLUSTER),
@@ -148,6 +155,10 @@ impl Sim {
         self.later(50, Event::ClientActs);
         let first = self.rng.between(100, 3_000);
         self.later(first, Event::Strikes);
+        if self.plan.gpus.is_some() {
+            let first = self.devices.between(100, 5_000);
+            self.later(first, Event::DevicesStir);
+        }
         for agent in 0..self.agents.len() {
             let start = self.rng.between(0, 1_000);
             self.later(start, Event::AgentStarts(agent));
@@ -295,6 +306,7 @@ impl Sim {
             Event::EngineTold(agent, answers) => self.engine_told(agent, answers),
             Event::ClientActs => self.client_acts(),
             Event::Strikes => self.strikes(),
+            Event::DevicesStir => self.devices_stir(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use stayer::agent::fake::Behaviour;
-use stayer::model::agent::{Device, DeviceId, Engine, Inventory, PortRange};
+use stayer::model::agent::{Engine, Inventory, PortRange};
 use stayer::model::end::End;
 use stayer::model::id::APP_TASK;
 use stayer::model::network::{Network, PortDefinition};
@@ -16,6 +16,7 @@ use stayer::model::spec::{
 use stayer::model::time::Span;
 use stayer::model::unit::{Cpus, Disk, Mem, Ratio};
 
+use crate::devices::{self, Gpus};
 use crate::faults::{Kind, Plan};
 use crate::rng::Rng;
 
@@ -30,11 +31,9 @@ pub fn paths(count: usize) -> Vec<AppPath> {
 
 /// What an agent offers.
 pub fn inventory(number: usize, plan: &Plan, rng: &mut Rng) -> Inventory {
-    let devices = (0..rng.between(0, 3)).map(|gpu| Device {
-        id: DeviceId(format!("gpu-{gpu}").into()),
-        model: "synthetic".to_owned(),
-        healthy: true,
-    });
+    let most = plan.gpus.map_or(3, |gpus| gpus.most);
+    let devices = (0..rng.between(0, most))
+        .map(|number| devices::device(usize::try_from(number).expect("small")));
     let (cpus, mem) = if plan.crowded { (2, 512) } else { (64, 16_384) };
     Inventory {
         hostname: format!("host-{number}"),
@@ -61,7 +60,7 @@ pub fn spec(path: AppPath, plan: &Plan, rng: &mut Rng) -> Spec {
         port: if fixed { FIXED_PORT } else { 0 },
         ..PortDefinition::default()
     };
-    Spec {
+    let mut spec = Spec {
         path,
         instances: u32::try_from(rng.between(0, 6)).expect("small"),
         containers: vec![container(plan, rng)],
@@ -95,7 +94,11 @@ pub fn spec(path: AppPath, plan: &Plan, rng: &mut Rng) -> Spec {
         executor_resources: None,
         restart: Restart::Always,
         priority: 0,
+    };
+    if plan.gpus.is_some() {
+        Gpus::ask(&mut spec, rng);
     }
+    spec
 }
 
 /// How many may be missing or too many.

@@ -234,6 +234,7 @@ impl Sim {
 impl Sim {
     /// A commit stops and starts no more than it may (I3, I4).
     pub fn check_decisions(&mut self, before: &World, commit: &Commit) {
+        self.check_devices(before, commit);
         let mut apps: Vec<AppKey> = commit
             .writes
             .iter()

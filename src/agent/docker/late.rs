@@ -12,6 +12,7 @@ use crate::agent::docker::call::Deadlines;
 use crate::agent::docker::connect::{self, Connection, EngineFacts, Search};
 use crate::agent::docker::labels::Owner;
 use crate::agent::docker::logs::Logs;
+use crate::agent::gpu::Shelf;
 use crate::agent::runtime::{
     Found, Launch, LogStream, Progress, Running, Runtime, RuntimeError, SandboxId,
 };
@@ -30,6 +31,7 @@ pub struct LateDocker {
     policy: Policy,
     /// Whether containers of this agent may exist.
     was_used: bool,
+    shelf: Shelf,
     found: SetOnce<DockerRuntime>,
 }
 
@@ -43,8 +45,9 @@ impl LateDocker {
         keyring: Keyring,
         policy: Policy,
         was_used: bool,
+        shelf: Shelf,
     ) -> LateDocker {
-        LateDocker { search, owner, keyring, policy, was_used, found: SetOnce::new() }
+        LateDocker { search, owner, keyring, policy, was_used, shelf, found: SetOnce::new() }
     }
 
     /// The same, with what was found, if anything was.
@@ -101,7 +104,8 @@ impl LateDocker {
     fn runtime(&self, connection: Connection) -> DockerRuntime {
         let policy = self.policy.clone();
         let check = move |spec: &_| violations(&policy, spec);
-        DockerRuntime::new(connection, self.owner, self.keyring.clone(), check)
+        let keyring = self.keyring.clone();
+        DockerRuntime::new(connection, self.owner, keyring, self.shelf.clone(), check)
     }
 }
 

@@ -43,9 +43,11 @@ use crate::agent::docker::labels::Owner;
 use crate::agent::docker::logs::Logs;
 use crate::agent::docker::pull::Puller;
 use crate::agent::docker::spec::container_name;
+use crate::agent::gpu::{Shelf, inside};
 use crate::agent::runtime::{
     Found, FoundState, Launch, LogStream, Progress, Running, Runtime, RuntimeError, SandboxId,
 };
+use crate::model::agent::DeviceId;
 use crate::model::end::End;
 use crate::model::reason::Reason;
 use crate::model::spec::Spec;
@@ -61,6 +63,7 @@ pub struct DockerRuntime {
     owner: Owner,
     puller: Puller,
     policy: PolicyCheck,
+    shelf: Shelf,
 }
 
 /// What an attempt to create came to.
@@ -99,6 +102,7 @@ impl DockerRuntime {
         connection: Connection,
         owner: Owner,
         keyring: Keyring,
+        shelf: Shelf,
         policy: impl Fn(&Spec) -> Vec<Reason> + Send + Sync + 'static,
     ) -> DockerRuntime {
         let Connection { facts, caller } = connection;
@@ -108,6 +112,7 @@ impl DockerRuntime {
             owner,
             puller: Puller::new(keyring),
             policy: Box::new(policy),
+            shelf,
         }
     }
 
@@ -201,6 +206,26 @@ impl DockerRuntime {
         }
     }
 
+    /// What runs, once it is seen to have its devices. One without them would run on and do its work somewhere else, so
+    /// it is ended (gpu.md §4.2).
+    async fn with_its_gpus(&self, launch: &Launch, seen: Seen) -> Result<Running, RuntimeError> {
+        let devices = &launch.place.devices;
+        let (Some(pid), true) = (seen.pid, devices.iter().all(DeviceId::is_real)) else {
+            return Ok(seen.running);
+        };
+        let mark = format!("MESOS_CONTAINER_NAME={}", container_name(launch.id));
+        let Err(missing) = inside::check(&self.shelf, devices, (pid, &mark)) else {
+            return Ok(seen.running);
+        };
+        self.signal(launch.id, |_| "SIGKILL".to_owned()).await?;
+        let limit = self.caller.deadlines().change;
+        match tokio::time::timeout(limit, self.ended(launch.id)).await {
+            Ok(ended) => ended.map(drop)?,
+            Err(_) => return Err(RuntimeError::Unknown(format!("{missing}, and does not end"))),
+        }
+        Err(RuntimeError::Refused(missing))
+    }
+
     /// A start that the engine refused, with the port's holder where a port was the cause.
     async fn start_refused(&self, error: CallError) -> RuntimeError {
         let port = match &error {
@@ -250,7 +275,7 @@ impl DockerRuntime {
 
 impl fmt::Debug for DockerRuntime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let DockerRuntime { caller: _, facts, owner, puller: _, policy: _ } = self;
+        let DockerRuntime { caller: _, facts, owner, puller: _, policy: _, shelf: _ } = self;
         f.debug_struct("DockerRuntime")
             .field("facts", facts)
             .field("owner", owner)
@@ -275,7 +300,9 @@ impl Runtime for DockerRuntime {
 
     async fn prepare(&self, launch: &Launch, progress: &Progress) -> Result<(), RuntimeError> {
         self.check_policy(&launch.spec)?;
-        let body = spec::create_body(launch, self.facts.nofile).map_err(RuntimeError::Refused)?;
+        let gpus = gpu::given(&self.caller, &self.facts, &self.shelf, launch).await?;
+        let body =
+            spec::create_body(launch, self.facts.nofile, gpus).map_err(RuntimeError::Refused)?;
         escape::check(launch.spec.container(), &launch.dir).map_err(RuntimeError::Refused)?;
         let image = body.image.clone().unwrap_or_default();
         let is_forced = launch.spec.container().image().is_some_and(|image| image.force_pull);
@@ -304,7 +331,7 @@ impl Runtime for DockerRuntime {
             return Err(RuntimeError::Unknown(format!("there is no container {name} to start")));
         };
         match seen.state {
-            FoundState::Running(running) => return Ok(running),
+            FoundState::Running(_) => return self.with_its_gpus(launch, seen).await,
             // A second start would be a second life under one name.
             FoundState::Exited { .. } => {
                 return Err(RuntimeError::Unknown(format!("{name} has run and ended before")));
@@ -315,9 +342,9 @@ impl Runtime for DockerRuntime {
         if let Err(error) = self.caller.change("start the container", call).await {
             return Err(self.start_refused(error).await);
         }
-        let seen = self.own(launch.id).await?;
-        seen.map(|seen| seen.running)
-            .ok_or_else(|| RuntimeError::Unknown(format!("{name} was started and is gone")))
+        let gone = || RuntimeError::Unknown(format!("{name} was started and is gone"));
+        let seen = self.own(launch.id).await?.ok_or_else(gone)?;
+        self.with_its_gpus(launch, seen).await
     }
 
     async fn ended(&self, id: SandboxId) -> Result<(Timestamp, End), RuntimeError> {

@@ -15,6 +15,7 @@ use super::auth::Keyring;
 use super::call::Deadlines;
 use super::connect::{self, Search};
 use super::labels::{self, Owner};
+use crate::agent::gpu::Shelf;
 use crate::agent::runtime::{Launch, Running, Runtime, SandboxId};
 use crate::model::end::End;
 use crate::model::have::SpecKey;
@@ -236,7 +237,13 @@ pub async fn remove(engine: &Docker, id: &str) {
 
 pub async fn runtime(owner: Owner, keyring: Keyring) -> DockerRuntime {
     let connection = connect::find(&Search::default(), Deadlines::default()).await;
-    DockerRuntime::new(connection.expect("an engine runs here"), owner, keyring, |_| Vec::new())
+    DockerRuntime::new(
+        connection.expect("an engine runs here"),
+        owner,
+        keyring,
+        Shelf::default(),
+        |_| Vec::new(),
+    )
 }
 
 pub fn progress() -> crate::agent::runtime::Progress {
@@ -315,7 +322,7 @@ impl FalseEngine {
 
     pub async fn runtime(&self, owner: Owner, deadlines: Deadlines) -> DockerRuntime {
         let connection = self.connect(deadlines).await.expect("it answers");
-        DockerRuntime::new(connection, owner, Keyring::default(), |_| Vec::new())
+        DockerRuntime::new(connection, owner, Keyring::default(), Shelf::default(), |_| Vec::new())
     }
 }
 

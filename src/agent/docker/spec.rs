@@ -12,7 +12,9 @@ use bollard::models::{
 };
 
 use crate::agent::docker::draft::Draft;
-use crate::agent::docker::{gpu, labels, parameters, ports};
+use crate::agent::docker::gpu::{CAPABILITIES, Given};
+use crate::agent::docker::{labels, parameters, ports};
+use crate::agent::gpu::visible::VISIBLE;
 use crate::agent::runtime::{Launch, SandboxId};
 use crate::model::instance::Place;
 use crate::model::network::{Network, NetworkMode};
@@ -33,7 +35,11 @@ pub fn container_name(id: SandboxId) -> String {
 ///
 /// # Errors
 /// When the definition asks for what the engine cannot do, or names a parameter that is not known.
-pub fn create_body(launch: &Launch, nofile: i64) -> Result<ContainerCreateBody, Reason> {
+pub fn create_body(
+    launch: &Launch,
+    nofile: i64,
+    gpus: Given,
+) -> Result<ContainerCreateBody, Reason> {
     let container = launch.spec.container();
     let image = container.image().ok_or_else(|| start("the app has no image"))?;
     let mut draft = Draft::default();
@@ -43,12 +49,12 @@ pub fn create_body(launch: &Launch, nofile: i64) -> Result<ContainerCreateBody, 
     draft.network(&launch.spec.networks)?;
     draft.volumes(container, &launch.dir)?;
     draft.ports(launch);
-    draft.devices(launch);
     draft.host.privileged = Some(image.privileged);
     for parameter in &image.parameters {
         parameters::apply(&mut draft, parameter).map_err(start)?;
     }
-    // After the parameters: the marks are never theirs to change.
+    // After the parameters: neither the devices nor the marks are theirs to change.
+    draft.devices(gpus);
     draft.labels.extend(labels::write(launch));
     Ok(draft.finish())
 }
@@ -160,10 +166,19 @@ impl Draft {
             Some(bindings.into_iter().map(|(key, list)| (key, Some(list))).collect());
     }
 
-    fn devices(&mut self, launch: &Launch) {
-        let gpus = gpu::gpu_request(&launch.place.devices);
-        self.env.insert(gpu::VISIBLE.to_owned(), Some(gpus.visible));
-        self.host.device_requests = gpus.requests;
+    fn devices(&mut self, gpus: Given) {
+        let Given { visible, capabilities, requests, nodes, runtime } = gpus;
+        self.env.insert(VISIBLE.to_owned(), Some(visible));
+        if let Some(capabilities) = capabilities {
+            self.env.insert(CAPABILITIES.to_owned(), Some(capabilities));
+        }
+        self.host.device_requests = requests;
+        if !nodes.is_empty() {
+            self.host.devices.get_or_insert_default().extend(nodes);
+        }
+        if let Some(runtime) = runtime {
+            self.host.runtime = Some(runtime);
+        }
     }
 
     fn finish(self) -> ContainerCreateBody {

@@ -16,6 +16,7 @@ use super::rig::{
 };
 use super::spec::container_name;
 use crate::agent::docker::auth::Keyring;
+use crate::agent::gpu::Shelf;
 use crate::agent::runtime::{
     Found, FoundState, Launch, LogStream, Runtime, RuntimeError, SandboxId,
 };
@@ -432,6 +433,7 @@ async fn what_the_policy_forbids_is_never_created() {
         connection.expect("an engine"),
         rig.owner,
         Keyring::default(),
+        Shelf::default(),
         move |_| vec![forbid("privileged"), forbid("a host path")],
     );
     let reason = refusal(strict.prepare(&rig.shell("exit 0"), &progress()).await);

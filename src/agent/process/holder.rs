@@ -16,6 +16,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Resource, getrlimit};
 
+use crate::agent::gpu::visible;
 use crate::agent::process::user::Account;
 use crate::agent::runtime::Launch;
 use crate::model::reason::Reason;
@@ -134,6 +135,7 @@ fn environment(launch: &Launch) -> BTreeMap<String, String> {
         is_identifier(name) && !READ_ONLY.contains(&name) && !name.starts_with(HARMLESS)
     };
     all.extend(launch.env.clone().into_iter().filter(|(name, _)| passes(name)));
+    all.extend(visible::for_process(&launch.place.devices));
     all.insert("MESOS_SANDBOX".to_owned(), sandbox);
     all
 }

@@ -280,7 +280,11 @@ async fn the_environment_is_the_launch_and_defaults_alone() {
         .collect();
     let mut sorted = names.clone();
     sorted.sort();
-    assert_eq!(sorted, ["GREETING", "HOME", "MESOS_SANDBOX", "PATH"]);
+    let own =
+        ["CUDA_VISIBLE_DEVICES", "GREETING", "HOME", "MESOS_SANDBOX", "NVIDIA_VISIBLE_DEVICES"];
+    assert_eq!(sorted, [&own[..], &["PATH"]].concat());
+    let gpus = "NVIDIA_VISIBLE_DEVICES=void\n";
+    assert!(read(&launch, "stdout").contains(gpus), "a task without devices sees none");
     let dir = launch.dir.display();
     assert!(read(&launch, "stdout").contains(&format!("MESOS_SANDBOX={dir}\n")), "CT-8");
     assert_eq!(read(&launch, "here"), format!("{dir}\n"));

@@ -176,7 +176,7 @@ impl<'v> Shown<'v> {
         let offers = &self.agent.inventory;
         let none = AgentUse::default();
         let used = self.used.unwrap_or(&none);
-        let healthy = offers.devices.iter().filter(|device| device.healthy).count();
+        let healthy = offers.devices.iter().filter(|device| device.is_healthy()).count();
         let held = used.devices.len();
         amounts(out, "total", (offers.cpus, offers.mem, offers.disk, healthy));
         amounts(out, "used", (used.cpus, used.mem, used.disk, held));

@@ -7,7 +7,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::rig::{Rig, START};
-use crate::model::agent::{Agent, AgentState, Drain};
+use crate::model::agent::{Agent, AgentState, Drain, GpuScheduling};
 use crate::model::brake::Brake;
 use crate::model::condition::Condition;
 use crate::model::fact::{Change, Refusal};
@@ -166,6 +166,7 @@ async fn a_held_brake_says_for_how_many() {
             next_agent: AgentKey(9),
             next_id: 0,
             brake: Brake { held: Some(at(10)), ..Brake::default() },
+            gpu_scheduling: GpuScheduling::default(),
         });
     });
     let brake = rig.get("/v2/brake").await.json();

@@ -83,6 +83,9 @@ pub struct HostArgs {
         hide_default_value = true
     )]
     pub resources: String,
+    /// The NVIDIA driver's library, if it is not where the system finds libnvidia-ml.so.1
+    #[arg(long, env = "STAYER_NVML_LIBRARY", value_name = "PATH")]
+    pub nvml_library: Option<PathBuf>,
     /// Host ports for tasks that ask for any, several ranges with commas between them [default: 31000-32000]
     #[arg(long, env = "STAYER_PORTS", value_name = "RANGES")]
     pub ports: Option<String>,
@@ -167,7 +170,8 @@ impl HostArgs {
         let config = account.home.as_ref().map(|home| home.join(".docker/config.json"));
         let search = (!self.no_engine).then(|| account.search(self.engine.clone()));
         let keyring = Keyring { config, helpers: None };
-        Ok(AgentConfig { dir, cluster, servers, offer, fetch, search, keyring })
+        let nvml = self.nvml_library.clone();
+        Ok(AgentConfig { dir, cluster, servers, offer, fetch, search, keyring, nvml })
     }
 
     fn offer(&self, policy: Policy) -> Result<Offer, BadText> {

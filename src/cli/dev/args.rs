@@ -9,6 +9,7 @@ use crate::cli::DEFAULT_DATA_DIR;
 use crate::cli::agent::{Account, HostArgs, Setting};
 use crate::cli::failure::Failure;
 use crate::cli::server::ApiArgs;
+use crate::model::agent::GpuScheduling;
 use crate::model::id::ClusterId;
 use crate::wire::dial::Address;
 
@@ -21,6 +22,9 @@ pub struct DevArgs {
     /// Where the server and the agent keep what they know
     #[arg(long, env = "STAYER_DATA_DIR", value_name = "DIR", default_value = DEFAULT_DATA_DIR)]
     pub data_dir: PathBuf,
+    /// Whether a host with GPUs is kept for apps that ask for GPUs (restricted) or takes any app (unrestricted); `dev` alone has unrestricted by default, since its host is the only one
+    #[arg(long, env = "STAYER_GPU_SCHEDULING", value_name = "HOW", default_value_t = GpuScheduling::Unrestricted)]
+    pub gpu_scheduling: GpuScheduling,
     /// Whether privileged containers may run; `dev` alone takes them unless told otherwise, with a warning
     #[arg(long, env = "STAYER_ALLOW_PRIVILEGED", value_name = "BOOL", default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub allow_privileged: bool,

@@ -30,7 +30,8 @@ pub async fn run(args: DevArgs, console: &mut Console) -> Result<(), Failure> {
     let cluster = store.head().cluster;
     let agents = server_dir.join("agents.sock");
     let config = args.agent(agent_dir(&args.data_dir), cluster, Address::Unix(agents.clone()))?;
-    let mut up = Up::start(store, &args.api, &server_dir, &Door::Unix(agents)).await?;
+    let limits = args.api.limits(args.gpu_scheduling);
+    let mut up = Up::start(store, &args.api, limits, &server_dir, &Door::Unix(agents)).await?;
     let agent = start::start(config).await.map_err(|error| Failure::Failed(error.to_string()))?;
     for line in banner::lines(&args, up.address, &agent) {
         console.line(&line)?;

@@ -12,6 +12,7 @@ use crate::cli::console::Console;
 use crate::cli::failure::Failure;
 use crate::logic::brain::Brain;
 use crate::logic::draft::Limits;
+use crate::model::agent::GpuScheduling;
 use crate::model::commit::Commit;
 use crate::model::fact::Fact;
 use crate::model::id::{AgentKey, AppKey, ClusterId, CommitNo, Epoch};
@@ -40,6 +41,8 @@ struct Begin {
     epoch: Epoch,
     now: Timestamp,
     cluster: ClusterId,
+    #[serde(default)]
+    gpu_scheduling: GpuScheduling,
 }
 
 /// A further line: one moment.
@@ -80,9 +83,11 @@ fn begin(begin: Begin) -> Brain {
         next_agent: AgentKey(1),
         next_id: 0,
         brake: crate::model::brake::Brake::default(),
+        gpu_scheduling: begin.gpu_scheduling,
     };
+    let limits = Limits { gpu_scheduling: begin.gpu_scheduling, ..Limits::default() };
     let world = World { meta: Some(meta), ..World::default() };
-    Brain::load(world, begin.epoch, CommitNo(0), begin.now, Limits::default())
+    Brain::load(world, begin.epoch, CommitNo(0), begin.now, limits)
 }
 
 fn read<'t, T: Deserialize<'t>>(

@@ -10,6 +10,7 @@ use crate::cli::DEFAULT_DATA_DIR;
 use crate::cli::failure::Failure;
 use crate::control::fleet::listen::Door;
 use crate::logic::draft::Limits;
+use crate::model::agent::GpuScheduling;
 use crate::store::address::StoreAddress;
 
 /// What `stayer server` is told.
@@ -29,6 +30,9 @@ pub struct ServerArgs {
     /// Take agents beyond loopback although nobody is asked who he is: whoever reaches the port can pose as an agent [default: off]
     #[arg(long, env = "STAYER_INSECURE_AGENTS", value_parser = FalseyValueParser::new())]
     pub insecure_agents: bool,
+    /// Whether a host with GPUs is kept for apps that ask for GPUs (restricted) or takes any app (unrestricted)
+    #[arg(long, env = "STAYER_GPU_SCHEDULING", value_name = "HOW", default_value_t = GpuScheduling::Restricted)]
+    pub gpu_scheduling: GpuScheduling,
     /// Where the server keeps what is its own
     #[arg(long, env = "STAYER_DATA_DIR", value_name = "DIR", default_value = DEFAULT_DATA_DIR)]
     pub data_dir: PathBuf,
@@ -106,8 +110,9 @@ impl ApiArgs {
     }
 
     /// The core's limits.
-    pub fn limits(&self) -> Limits {
-        Limits { max_running_deployments: self.max_running_deployments, ..Limits::default() }
+    pub fn limits(&self, gpu_scheduling: GpuScheduling) -> Limits {
+        let max_running_deployments = self.max_running_deployments;
+        Limits { max_running_deployments, gpu_scheduling, ..Limits::default() }
     }
 
     /// Why whoever starts this should think again, if he should.

@@ -23,6 +23,7 @@ use crate::cli::failure::Failure;
 use crate::cli::{limits, signals};
 use crate::control::fleet::listen::Door;
 use crate::control::leader::{self, Leader};
+use crate::logic::draft::Limits;
 use crate::store::any::AnyStore;
 
 /// A server that leads and answers.
@@ -47,7 +48,8 @@ pub async fn run(args: ServerArgs, console: &mut Console) -> Result<(), Failure>
     make_dir(&args.data_dir)?;
     let store = open_store(&args.api, &args.data_dir).await?;
     let dir = server_dir(&args.data_dir);
-    let mut up = Up::start(store, &args.api, &dir, &args.agents_listen).await?;
+    let limits = args.api.limits(args.gpu_scheduling);
+    let mut up = Up::start(store, &args.api, limits, &dir, &args.agents_listen).await?;
     for line in banner::lines(&args, &up) {
         console.line(&line)?;
     }
@@ -74,6 +76,7 @@ impl Up {
     pub async fn start(
         store: AnyStore,
         args: &ApiArgs,
+        limits: Limits,
         dir: &Path,
         door: &Door,
     ) -> Result<Up, Failure> {
@@ -85,7 +88,7 @@ impl Up {
         store.announce(&format!("http://{}", reached_at(address)));
         make_private(dir)?;
         let (listener, door) = door.open().await.map_err(|error| cannot(door, error))?;
-        let leader = leader::lead(store, args.limits(), listener)
+        let leader = leader::lead(store, limits, listener)
             .await
             .map_err(|error| Failure::Failed(error.to_string()))?;
         let shutdown = CancellationToken::new();

@@ -2,6 +2,7 @@
 //! member alone are kept where it is read.
 
 mod checks;
+mod gpus;
 mod ports;
 mod storage;
 
@@ -40,6 +41,7 @@ pub fn problems(
     upgrade(spec, resident, &mut broken);
     roles(spec, resident, setting, &mut broken);
     ports::rules(spec, &mut broken);
+    gpus::rules(spec, &mut broken);
     checks::rules(spec, checks, &mut broken);
     storage::rules(spec, &mut broken);
     broken.0

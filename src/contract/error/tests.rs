@@ -88,6 +88,15 @@ fn changes_that_the_core_refuses() {
             r#"{"message":"Object is not valid","details":[{"path":"/","errors":["Dependency graph has cyclic dependencies."]}]}"#.to_owned(),
         ),
         (
+            Refusal::AmbiguousGpu {
+                member: "/env/NV_GPU".to_owned(),
+                wanted: "GPU-1".to_owned(),
+                devices: vec!["GPU-11".to_owned(), "GPU-12".to_owned()],
+            },
+            422,
+            r#"{"message":"Object is not valid","details":[{"path":"/env/NV_GPU","errors":["GPU-1 means several GPUs: GPU-11, GPU-12"]}]}"#.to_owned(),
+        ),
+        (
             Refusal::NoServicePort,
             422,
             r#"{"message":"All ports in the range [10000-20000) are already in use"}"#.to_owned(),

@@ -5,11 +5,14 @@ use std::collections::BTreeSet;
 use crate::logic::change::plan::{self, Effect, Terms};
 use crate::logic::change::service_ports;
 use crate::logic::draft::Draft;
+use crate::logic::place::devices;
+use crate::model::agent::DeviceId;
 use crate::model::app::{Action, App, AppVersion};
 use crate::model::event::Event;
 use crate::model::fact::{Announce, Answer, Caller, Expect, Put, Refusal};
 use crate::model::id::{AppKey, Version};
 use crate::model::path::AppPath;
+use crate::model::pin::{Pin, Wanted};
 use crate::model::spec::Spec;
 use crate::model::world::World;
 
@@ -27,6 +30,7 @@ pub fn put(
     for put in &puts {
         check_expected(draft.world(), put)?;
         check_groups(draft.world(), &put.spec.path)?;
+        check_pin(draft.world(), &put.spec)?;
     }
     let known: Vec<App> =
         puts.iter().filter_map(|put| draft.world().any_app(&put.spec.path)).cloned().collect();
@@ -82,6 +86,26 @@ fn check_groups(world: &World, path: &AppPath) -> Result<(), Refusal> {
         above = above.parent();
     }
     if is_group { Err(Refusal::SameAsGroup { path: path.clone() }) } else { Ok(()) }
+}
+
+/// A UUID that is cut so short that it means several devices could put the app anywhere (F10). An index means one on each
+/// agent, and is none of this.
+fn check_pin(world: &World, spec: &Spec) -> Result<(), Refusal> {
+    let (Some((written, _)), Some(pin)) = (Pin::text(spec), Pin::of(spec)) else { return Ok(()) };
+    let names = pin.wanted().filter(|wanted| matches!(wanted, Wanted::Prefix(_)));
+    for wanted in names {
+        let agents = world.agents.iter().map(|(_, agent)| agent);
+        let all: BTreeSet<&DeviceId> =
+            agents.flat_map(|agent| devices::matching(agent, wanted)).map(|it| &it.id).collect();
+        if all.len() > 1 && !all.iter().any(|id| *id.0 == wanted.to_string()) {
+            return Err(Refusal::AmbiguousGpu {
+                member: written.member(),
+                wanted: wanted.to_string(),
+                devices: all.into_iter().map(|id| id.0.to_string()).collect(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// What is said to have changed: the group of a single app, else the root.

@@ -20,6 +20,7 @@ use crate::logic::index::pool::Pool;
 use crate::logic::index::roll::Roll;
 use crate::logic::index::timers::Timers;
 use crate::model::agent::Agent;
+use crate::model::instance::Place;
 use crate::model::row::{Key, Row};
 use crate::model::world::{Broken, World};
 
@@ -74,6 +75,7 @@ impl Index {
                 if let Some(place) = &instance.place {
                     self.agents.release(instance.key, place);
                     self.pool.release(place);
+                    self.count_devices(world, place);
                 }
             }
             Row::App(app) => {
@@ -95,6 +97,7 @@ impl Index {
                 if let Some(place) = &instance.place {
                     self.agents.hold(instance.key, place);
                     self.pool.hold(place);
+                    self.count_devices(world, place);
                 }
             }
             Row::App(app) => {
@@ -106,6 +109,12 @@ impl Index {
                 self.roll.add(agent);
             }
             Row::Meta(_) | Row::AppVersion(_) | Row::Deployment(_) => {}
+        }
+    }
+
+    fn count_devices(&mut self, world: &World, place: &Place) {
+        if let Some(agent) = world.agents.get(&place.agent).filter(|_| !place.devices.is_empty()) {
+            self.pool.count_devices(agent, self.agents.of(place.agent));
         }
     }
 

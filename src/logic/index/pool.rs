@@ -3,6 +3,7 @@
 //! Rows are in the order of agent keys; keys are never reused, so a new agent is always the last.
 
 use crate::logic::index::agents::AgentUse;
+use crate::logic::place::devices;
 use crate::model::agent::Agent;
 use crate::model::id::AgentKey;
 use crate::model::instance::Place;
@@ -90,14 +91,14 @@ impl Pool {
     pub fn add(&mut self, agent: &Agent, used: Option<&AgentUse>) {
         let slot = self.keys.partition_point(|key| *key < agent.key);
         let offers = &agent.inventory;
-        let healthy = offers.devices.iter().filter(|device| device.healthy).count();
+        let gpus = count(devices::free(agent, used));
         let none = AgentUse::default();
         let used = used.unwrap_or(&none);
         self.keys.insert(slot, agent.key);
         self.cpus.insert(slot, signed(offers.cpus.as_micro()) - signed(used.cpus.as_micro()));
         self.mem.insert(slot, signed(offers.mem.as_micro()) - signed(used.mem.as_micro()));
         self.disk.insert(slot, signed(offers.disk.as_micro()) - signed(used.disk.as_micro()));
-        self.gpus.insert(slot, count(healthy) - count(used.devices.len()));
+        self.gpus.insert(slot, gpus);
     }
 
     /// Takes an agent's row out.
@@ -111,12 +112,19 @@ impl Pool {
         }
     }
 
-    /// Notes that a place is held.
+    /// Counts an agent's free devices anew. One that is held and not healthy is missing once, so a sum would not do.
+    pub fn count_devices(&mut self, agent: &Agent, used: Option<&AgentUse>) {
+        if let Some(slot) = self.slot(agent.key) {
+            self.gpus[slot] = count(devices::free(agent, used));
+        }
+    }
+
+    /// Notes that a place is held, but for its devices.
     pub fn hold(&mut self, place: &Place) {
         self.shift(place, 1);
     }
 
-    /// Notes that a place is let go.
+    /// Notes that a place is let go, but for its devices.
     pub fn release(&mut self, place: &Place) {
         self.shift(place, -1);
     }
@@ -126,7 +134,6 @@ impl Pool {
             self.cpus[slot] -= sign * signed(place.cpus.as_micro());
             self.mem[slot] -= sign * signed(place.mem.as_micro());
             self.disk[slot] -= sign * signed(place.disk.as_micro());
-            self.gpus[slot] -= sign * count(place.devices.len());
         }
     }
 }

@@ -9,13 +9,15 @@ use crate::logic::index::agents::AgentUse;
 use crate::logic::index::pool::{Amounts, Free};
 use crate::logic::place::Ask;
 use crate::logic::place::constraint::Rules;
+use crate::logic::place::devices::{self, Obstacle};
 use crate::logic::place::need::{Need, PortNeed};
+use crate::logic::place::ports;
 use crate::logic::place::taken::Taken;
-use crate::logic::place::{devices, ports};
-use crate::model::agent::Agent;
+use crate::model::agent::{Agent, Device};
 use crate::model::id::{APP_TASK, InstanceId, InstanceKey};
+use crate::model::pin::Wanted;
 use crate::model::policy;
-use crate::model::reason::{Funnel, Reason};
+use crate::model::reason::{Funnel, PinTrouble, Reason};
 use crate::model::unit::{Cpus, Disk, Mem};
 use crate::model::world::World;
 use crate::planted::planted;
@@ -52,6 +54,13 @@ pub fn refusal_of(
                 return Some(scarce(left, &need.amounts));
             }
         }
+    }
+    if need.pin.is_some() && !has_devices(ask, agent, taken) {
+        return Some(Funnel::InsufficientGpus);
+    }
+    if planted!("kept-host-given-away", need.off_gpus, false) && !agent.inventory.devices.is_empty()
+    {
+        return Some(Funnel::DeclinedScarceResources);
     }
     (!has_ports(ask, agent, taken)).then_some(Funnel::InsufficientPorts)
 }
@@ -125,9 +134,16 @@ fn has_ports(ask: &Ask<'_>, agent: &Agent, taken: Option<&Taken>) -> bool {
         Some(taken) => {
             let nobody = InstanceId(uuid::Uuid::nil());
             ports::choose(agent, used, &taken.ports, needs, nobody, ask.now).is_some()
-                && devices::choose(agent, used, &taken.devices, ask.need.amounts.gpus).is_some()
+                && has_devices(ask, agent, Some(taken))
         }
     }
+}
+
+fn has_devices(ask: &Ask<'_>, agent: &Agent, taken: Option<&Taken>) -> bool {
+    let none = BTreeSet::new();
+    let taken = taken.map_or(&none, |taken| &taken.devices);
+    let (used, need) = (ask.index.agents.of(agent.key), &ask.need);
+    devices::choose(agent, used, taken, need.amounts.gpus, need.pin.as_ref()).is_some()
 }
 
 /// What `count` instances leave of what is free.
@@ -176,15 +192,75 @@ fn amounts(
         reasons.push(Reason::Disk { wanted: wanted.disk, free: free.disk, total: offers.disk });
     }
     if free.gpus < wanted.gpus {
-        let holding = used.into_iter().flat_map(|used| &used.devices).map(|(_, key)| *key);
-        let holders: BTreeSet<InstanceKey> = holding.collect();
-        reasons.push(Reason::Gpus {
-            wanted: wanted.gpus,
-            free: free.gpus,
-            total: u32::try_from(offers.devices.len()).unwrap_or(u32::MAX),
-            holders: holders.into_iter().map(|key| holder(world, key)).collect(),
-        });
+        reasons.push(too_few_gpus(world, need, agent, used, free));
+    } else if let Some(pin) = &need.pin {
+        let none = BTreeSet::new();
+        for (wanted, found) in devices::named(agent, used, &none, pin) {
+            let Err(obstacle) = found else { continue };
+            let trouble = pin_trouble(world, agent, wanted, obstacle);
+            reasons.push(Reason::GpuPin { wanted: wanted.to_string(), trouble });
+        }
     }
+    if need.off_gpus && !offers.devices.is_empty() {
+        reasons.push(Reason::GpuHost { devices: count(offers.devices.len()) });
+    }
+}
+
+fn too_few_gpus(
+    world: &World,
+    need: &Need<'_>,
+    agent: &Agent,
+    used: Option<&AgentUse>,
+    free: Free,
+) -> Reason {
+    let devices = &agent.inventory.devices;
+    let holding = used.into_iter().flat_map(|used| &used.devices).map(|(_, key)| *key);
+    let holders: BTreeSet<InstanceKey> = holding.collect();
+    let sick = devices.iter().filter_map(|device| {
+        device.trouble.as_ref().map(|trouble| format!("{}: {trouble}", device.id.0))
+    });
+    let driver = agent.inventory.gpu_driver.as_ref().and_then(|driver| driver.trouble.clone());
+    Reason::Gpus {
+        wanted: need.amounts.gpus,
+        free: free.gpus,
+        total: count(devices.len()),
+        holders: holders.into_iter().map(|key| holder(world, key)).collect(),
+        unhealthy: sick.chain(driver.filter(|_| devices.is_empty())).collect(),
+    }
+}
+
+fn pin_trouble(
+    world: &World,
+    agent: &Agent,
+    wanted: &Wanted,
+    obstacle: Obstacle<'_>,
+) -> PinTrouble {
+    let name = |device: &Device| device.id.0.to_string();
+    match obstacle {
+        Obstacle::Absent => {
+            PinTrouble::Absent { devices: agent.inventory.devices.iter().map(name).collect() }
+        }
+        Obstacle::Ambiguous => {
+            let devices = devices::matching(agent, wanted).into_iter().map(name).collect();
+            PinTrouble::Ambiguous { devices }
+        }
+        Obstacle::Twice(device) => PinTrouble::Twice { device: name(device) },
+        Obstacle::Held(device, key) => {
+            PinTrouble::Held { device: name(device), holder: holder(world, key) }
+        }
+        Obstacle::Given(device) => {
+            let holder = "an instance that is about to start".to_owned();
+            PinTrouble::Held { device: name(device), holder }
+        }
+        Obstacle::Unhealthy(device) => PinTrouble::Unhealthy {
+            device: name(device),
+            trouble: device.trouble.clone().unwrap_or_default(),
+        },
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn port_reasons(ask: &Ask<'_>, agent: &Agent, used: Option<&AgentUse>, reasons: &mut Vec<Reason>) {

@@ -3,7 +3,7 @@
 use crate::logic::place::account::{AgentAnswer, LeftOut, PastEnd};
 use crate::logic::place::constraint::{Rule, Rules};
 use crate::model::constraint::Operator;
-use crate::model::reason::Reason;
+use crate::model::reason::{PinTrouble, Reason};
 use crate::model::spec::Spec;
 use crate::model::unit::Mem;
 use crate::model::world::World;
@@ -135,6 +135,18 @@ fn fix_one(reason: &Reason) -> Option<String> {
         Reason::NoEngine { .. } => "once a container engine answers there".to_owned(),
         Reason::AgentLost => "once the agent is heard again".to_owned(),
         Reason::AgentDraining => "once its draining is taken back".to_owned(),
+        Reason::GpuHost { .. } => {
+            "with the label GPU_SCHEDULING_BEHAVIOR=unrestricted, or if the server ran with \
+             --gpu-scheduling unrestricted"
+                .to_owned()
+        }
+        Reason::GpuPin { trouble: PinTrouble::Held { device, holder }, .. } => {
+            format!("once {holder} lets go of {device}")
+        }
+        Reason::GpuPin { wanted, trouble: PinTrouble::Ambiguous { devices } } => {
+            format!("if NV_GPU named one of {} in full instead of {wanted}", devices.join(", "))
+        }
+        Reason::GpuPin { wanted, .. } => format!("without {wanted} in NV_GPU"),
         Reason::Role { has, .. } => format!("if acceptedResourceRoles named {has}"),
         Reason::Constraint { .. }
         | Reason::Image { .. }
@@ -142,6 +154,8 @@ fn fix_one(reason: &Reason) -> Option<String> {
         | Reason::Start { .. }
         | Reason::Vanished { .. }
         | Reason::Overdue { .. }
+        | Reason::GpuEngine { .. }
+        | Reason::GpuMissing { .. }
         | Reason::Other { .. } => return None,
     })
 }

@@ -76,7 +76,7 @@ impl<'a> Ask<'a> {
         row: &'a AppVersion,
         now: Timestamp,
     ) -> Ask<'a> {
-        Ask { world, index, app, row, need: Need::of(&row.spec), now }
+        Ask { world, index, app, row, need: Need::of(&row.spec, world.gpu_scheduling()), now }
     }
 
     /// Finds places for `instances` on all agents, or only on some of them.

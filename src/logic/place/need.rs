@@ -1,6 +1,8 @@
 //! What one instance of a definition asks of an agent.
 
 use crate::logic::index::pool::Amounts;
+use crate::model::agent::GpuScheduling;
+use crate::model::pin::Pin;
 use crate::model::spec::Spec;
 
 /// What one instance asks for.
@@ -15,7 +17,14 @@ pub struct Need<'a> {
     pub engine: bool,
     /// Whether it asks for anything that an agent's policy may forbid.
     pub guarded: bool,
+    /// The devices that it names itself, if it does.
+    pub pin: Option<Pin>,
+    /// Whether it is kept off agents with devices (PL-12).
+    pub off_gpus: bool,
 }
+
+/// The label by which an app says for itself how agents with devices take it.
+const GPU_SCHEDULING: &str = "GPU_SCHEDULING_BEHAVIOR";
 
 /// One port that is asked for (PL-13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +40,8 @@ pub enum PortNeed {
 // === impl Need ===
 
 impl<'a> Need<'a> {
-    /// What one instance of `spec` asks for.
-    pub fn of(spec: &'a Spec) -> Need<'a> {
+    /// What one instance of `spec` asks for, where agents with devices are kept as `scheduling` says.
+    pub fn of(spec: &'a Spec, scheduling: GpuScheduling) -> Need<'a> {
         let mut amounts = Amounts::default();
         for container in &spec.containers {
             amounts.cpus += container.cpus;
@@ -43,7 +52,17 @@ impl<'a> Need<'a> {
         let images = || spec.containers.iter().filter_map(|container| container.image());
         let guarded = images().any(|image| image.privileged || !image.parameters.is_empty())
             || spec.containers.iter().any(|container| !container.volumes().is_empty());
-        Need { spec, amounts, ports: port_needs(spec), engine: images().next().is_some(), guarded }
+        // PL-12: any other value of the label is no word on it.
+        let own = spec.labels.get(GPU_SCHEDULING).and_then(|text| text.parse().ok());
+        Need {
+            spec,
+            amounts,
+            ports: port_needs(spec),
+            engine: images().next().is_some(),
+            guarded,
+            pin: Pin::of(spec),
+            off_gpus: amounts.gpus == 0 && own.unwrap_or(scheduling) == GpuScheduling::Restricted,
+        }
     }
 
     /// How many dynamic ports it asks for.

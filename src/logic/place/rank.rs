@@ -171,7 +171,8 @@ impl Candidates {
         if !need.ports.is_empty() || need.amounts.gpus > 0 {
             let (agent, used) = (world.agents.get(&key)?, index.agents.of(key));
             ports = ports::choose(agent, used, &taken.ports, &need.ports, instance, *now)?;
-            devices = devices::choose(agent, used, &taken.devices, need.amounts.gpus)?;
+            devices =
+                devices::choose(agent, used, &taken.devices, need.amounts.gpus, need.pin.as_ref())?;
             taken.ports.extend(ports.iter().flatten());
             taken.devices.extend(devices.iter().cloned());
         }

@@ -220,7 +220,10 @@ fn a_holder_of_a_device_and_of_a_port_is_named() {
     let device = |no| crate::model::agent::Device {
         id: crate::model::agent::DeviceId(format!("gpu-{no}").into()),
         model: String::new(),
-        healthy: true,
+        index: no,
+        mem: None,
+        minor: None,
+        trouble: None,
     };
     rig.attach_as(1, Inventory { devices: vec![device(0), device(1)], ..inventory(1) });
     let gpu = |id: &str, gpus| {

@@ -4,6 +4,7 @@ mod deployments;
 mod drains;
 mod events;
 mod explains;
+mod gpus;
 mod launches;
 mod losses;
 pub mod rig;

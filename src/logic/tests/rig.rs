@@ -9,7 +9,7 @@ use crate::logic::decide::rollout::SETTLE;
 use crate::logic::draft::Limits;
 use crate::logic::place::account::Explanation;
 use crate::logic::place::explain::explain;
-use crate::model::agent::{Agent, AttributeValue, Engine, Inventory, PortRange};
+use crate::model::agent::{Agent, AttributeValue, Engine, GpuScheduling, Inventory, PortRange};
 use crate::model::brake::Brake;
 use crate::model::constraint::{Constraint, Operator};
 use crate::model::end::End;
@@ -133,6 +133,7 @@ impl Rig {
                 next_agent: AgentKey(1),
                 next_id: 0,
                 brake: Brake::default(),
+                gpu_scheduling: GpuScheduling::default(),
             }),
             ..World::default()
         };
@@ -182,6 +183,15 @@ impl Rig {
         });
         self.settle();
         *self.brain.world().agent_ids.get(&agent).expect("attached")
+    }
+
+    /// An agent says anew what it offers, in the session that is open.
+    pub fn change_agent(&mut self, key: AgentKey, by: impl FnOnce(&mut Inventory)) {
+        let row = self.brain.world().agents.get(&key).expect("attached").clone();
+        let (agent, run, mut inventory) = (row.id, row.run, row.inventory);
+        by(&mut inventory);
+        let ticket = Ticket::Agent(agent, run, Seq(0));
+        self.tell(Fact::Attached { ticket, agent, run, inventory });
     }
 
     /// Takes steps until nothing changes at this moment; every step is checked.

@@ -229,7 +229,7 @@ impl AgentLink {
         if self.inventory != inventory {
             self.inventory = inventory;
             if let Some(live) = &mut self.live {
-                live.inventory_due = true;
+                live.inventory_due = planted!("changed-offer-not-told", true, false);
             }
         }
     }

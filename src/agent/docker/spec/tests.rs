@@ -1,8 +1,9 @@
 //! The create body against the tables of the behaviour document: CT-3, CT-4, CT-5, CT-8…CT-10, NW-5.
 
-use bollard::models::{ContainerCreateBody, HostConfig};
+use bollard::models::{ContainerCreateBody, DeviceMapping, HostConfig};
 
 use super::{SANDBOX, create_body};
+use crate::agent::docker::gpu::Given;
 use crate::agent::docker::limits::NOFILE;
 use crate::agent::docker::rig::{docker, launch, only, owner, parameters, sandbox, spec};
 use crate::agent::runtime::Launch;
@@ -14,7 +15,8 @@ use crate::model::unit::{Cpus, Mem};
 use crate::model::volume::{Volume, VolumeMode};
 
 fn body_of(launch: &Launch) -> ContainerCreateBody {
-    create_body(launch, NOFILE).unwrap_or_else(|reason| panic!("{reason}"))
+    create_body(launch, NOFILE, Given::unreal(&launch.place.devices))
+        .unwrap_or_else(|reason| panic!("{reason}"))
 }
 
 fn body(change: impl FnOnce(&mut Spec)) -> ContainerCreateBody {
@@ -30,7 +32,7 @@ fn host(change: impl FnOnce(&mut Spec)) -> HostConfig {
 fn refused(change: impl FnOnce(&mut Spec)) -> String {
     let mut spec = spec("redis");
     change(&mut spec);
-    match create_body(&launch(owner(), spec, Vec::new()), NOFILE) {
+    match create_body(&launch(owner(), spec, Vec::new()), NOFILE, Given::default()) {
         Err(Reason::Start { detail }) => detail,
         other => panic!("{other:?}"),
     }
@@ -124,7 +126,8 @@ fn what_every_container_gets() {
     assert_eq!(host.privileged, Some(false));
     let ulimits = host.ulimits.expect("ulimits");
     assert_eq!((ulimits[0].soft, ulimits[0].hard), (Some(65_536), Some(1_048_576)));
-    let poor = create_body(&launch(owner(), spec("redis"), Vec::new()), 20_000).expect("a body");
+    let poor = create_body(&launch(owner(), spec("redis"), Vec::new()), 20_000, Given::default())
+        .expect("a body");
     let ulimits = poor.host_config.and_then(|host| host.ulimits).expect("ulimits");
     assert_eq!((ulimits[0].soft, ulimits[0].hard), (Some(20_000), Some(20_000)));
     let log = host.log_config.expect("a log");
@@ -355,25 +358,27 @@ fn an_unknown_or_broken_parameter_is_refused_by_name() {
 }
 
 #[test]
-fn devices_are_named_by_id_and_others_see_none() {
-    // gpu.md §4.2.
-    let with_devices = |ids: &[&str]| {
-        let mut launch = launch(owner(), spec("nvidia/cuda"), Vec::new());
+fn a_task_sees_its_own_devices_whatever_it_says_itself() {
+    // gpu.md §4.2: images, apps and parameters all like to say `all`.
+    let visible = |ids: &[&str]| {
+        let mut spec = spec("redis");
+        let pairs = [("env", "NVIDIA_VISIBLE_DEVICES=all"), ("runtime", "other")];
+        docker(&mut spec).parameters = parameters(&pairs);
+        let mut launch = launch(owner(), spec, Vec::new());
         launch.env.insert("NVIDIA_VISIBLE_DEVICES".to_owned(), "all".to_owned());
         launch.place.devices = ids.iter().map(|id| DeviceId((*id).into())).collect();
-        let body = body_of(&launch);
-        let visible = variable(&body, "NVIDIA_VISIBLE_DEVICES").concat();
-        (visible, body.host_config.and_then(|host| host.device_requests))
+        variable(&body_of(&launch), "NVIDIA_VISIBLE_DEVICES").concat()
     };
-    assert_eq!(with_devices(&[]), ("NVIDIA_VISIBLE_DEVICES=void".to_owned(), None));
-    assert_eq!(
-        with_devices(&["fake-0", "fake-1"]),
-        ("NVIDIA_VISIBLE_DEVICES=fake-0,fake-1".to_owned(), None)
-    );
-    let (visible, requests) = with_devices(&["GPU-11", "MIG-22"]);
-    assert_eq!(visible, "NVIDIA_VISIBLE_DEVICES=GPU-11,MIG-22");
-    let request = &requests.expect("a request")[0];
-    assert_eq!(request.driver.as_deref(), Some("nvidia"));
-    assert_eq!(request.device_ids, words(&["GPU-11", "MIG-22"]));
-    assert_eq!(request.count, None);
+    assert_eq!(visible(&[]), "NVIDIA_VISIBLE_DEVICES=void");
+    assert_eq!(visible(&["fake-0", "fake-1"]), "NVIDIA_VISIBLE_DEVICES=fake-0,fake-1");
+    let mut spec = spec("redis");
+    docker(&mut spec).parameters = parameters(&[("runtime", "other"), ("device", "/dev/a")]);
+    let node =
+        DeviceMapping { path_on_host: Some("/dev/b".to_owned()), ..DeviceMapping::default() };
+    let given = Given { runtime: Some("nvidia".to_owned()), nodes: vec![node], ..Given::default() };
+    let body = create_body(&launch(owner(), spec, Vec::new()), NOFILE, given).expect("a body");
+    let host = body.host_config.expect("a host part");
+    assert_eq!(host.runtime.as_deref(), Some("nvidia"));
+    let paths = host.devices.expect("devices").into_iter().filter_map(|it| it.path_on_host);
+    assert_eq!(paths.collect::<Vec<_>>(), ["/dev/a", "/dev/b"]);
 }

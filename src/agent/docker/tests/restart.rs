@@ -13,6 +13,7 @@ use crate::agent::docker::call::Deadlines;
 use crate::agent::docker::connect::{self, Connection, Search};
 use crate::agent::docker::labels::Owner;
 use crate::agent::docker::rig::{PATIENCE, launch, only, owner, progress, spec};
+use crate::agent::gpu::Shelf;
 use crate::agent::runtime::{FoundState, Launch, Runtime, RuntimeError};
 use crate::model::end::End;
 
@@ -87,7 +88,13 @@ impl OwnEngine {
     }
 
     async fn runtime(&self, owner: Owner) -> DockerRuntime {
-        DockerRuntime::new(self.connection().await, owner, Keyring::default(), |_| Vec::new())
+        DockerRuntime::new(
+            self.connection().await,
+            owner,
+            Keyring::default(),
+            Shelf::default(),
+            |_| Vec::new(),
+        )
     }
 }
 

@@ -566,6 +566,31 @@ fn gpus_are_taken_with_either_type_and_the_rest_has_defaults() {
 }
 
 #[test]
+fn gpus_that_an_app_names_are_as_many_as_it_asks_for() {
+    // seeds.md 1-6, 1-7, F10. Without `gpus` the variable is one like any other.
+    let gpus = |gpus: u32, members: serde_json::Value| {
+        let mut all = json!({"cmd": "nvidia-smi", "gpus": gpus});
+        all.as_object_mut().expect("it").extend(members.as_object().expect("it").clone());
+        app(all)
+    };
+    spec(&gpus(2, json!({"env": {"NV_GPU": "0,1,0"}})));
+    spec(&gpus(2, json!({"labels": {"NV_GPU": "GPU-836c0c09,GPU-b78a60a"}})));
+    spec(&gpus(0, json!({"env": {"NV_GPU": "none of it"}})));
+    check(vec![
+        (
+            gpus(1, json!({"env": {"NV_GPU": "0,1"}})),
+            &["/env/NV_GPU names 2 GPUs, and the app asks for 1 by 'gpus'"],
+        ),
+        (
+            gpus(1, json!({"labels": {"NV_GPU": "0;1"}})),
+            &[
+                "/labels/NV_GPU must name GPUs by index or by UUID, separated by commas, as in '0,1' or 'GPU-836c0c09'",
+            ],
+        ),
+    ]);
+}
+
+#[test]
 fn more_instances_than_any_cluster_has_are_refused() {
     check(vec![(
         app(json!({"instances": 2_000_000_000})),

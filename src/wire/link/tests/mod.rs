@@ -69,6 +69,32 @@ fn an_agent_says_what_it_is_then_all_it_has_then_that_this_was_all() {
 }
 
 #[test]
+fn a_changed_offer_reaches_the_leader_in_the_open_session() {
+    let mut agent = agent();
+    let session = session(&mut agent);
+    pull_all(&mut agent, session);
+    let same = agent.inventory().clone();
+    agent.offer(same.clone());
+    assert_eq!(pull_all(&mut agent, session), [], "the same is not told again");
+    let engine = crate::model::agent::Engine {
+        name: "Docker".to_owned(),
+        version: "28".to_owned(),
+        api: "1.51".to_owned(),
+    };
+    let changed = crate::model::agent::Inventory { engine: Some(engine), ..same };
+    agent.offer(changed.clone());
+    let said = pull_all(&mut agent, session);
+    assert_eq!(said, [Up::Inventory(Box::new(changed.clone()))]);
+    let mut leader = attached(&world().rows);
+    leader.up(at(1), said[0].clone());
+    let told = leader.facts();
+    assert!(
+        matches!(&told[..], [Fact::Attached { inventory, .. }] if *inventory == changed),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn an_agent_does_not_claim_to_have_said_all_before_its_host_was_listed() {
     let mut agent = agent();
     agent.have(running(1, 1));
