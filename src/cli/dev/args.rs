@@ -56,7 +56,7 @@ pub struct DevArgs {
         hide_default_value = true
     )]
     pub resources: String,
-    /// The NVIDIA driver's library, if it is not where the system finds libnvidia-ml.so.1
+    /// The NVIDIA driver's library [default: libnvidia-ml.so.1, where the system finds it]
     #[arg(long, env = "STAYER_NVML_LIBRARY", value_name = "PATH")]
     pub nvml_library: Option<PathBuf>,
     /// Whether a host with GPUs is kept for apps that ask for GPUs (restricted) or takes any app (unrestricted); `dev` alone has unrestricted by default, since its host is the only one
