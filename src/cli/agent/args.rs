@@ -83,7 +83,7 @@ pub struct HostArgs {
         hide_default_value = true
     )]
     pub resources: String,
-    /// The NVIDIA driver's library, if it is not where the system finds libnvidia-ml.so.1
+    /// The NVIDIA driver's library [default: libnvidia-ml.so.1, where the system finds it]
     #[arg(long, env = "STAYER_NVML_LIBRARY", value_name = "PATH")]
     pub nvml_library: Option<PathBuf>,
     /// Host ports for tasks that ask for any, several ranges with commas between them [default: 31000-32000]
