@@ -99,7 +99,8 @@ pub async fn lead(
     let store = Arc::new(store);
     let cluster = lead.head.cluster;
     let gauges = Gauges::default();
-    tell(&loaded, &gauges);
+    gauges.log_bytes.set(i64::try_from(loaded.bytes.log).unwrap_or(i64::MAX));
+    tell_unreadable(&loaded, &gauges);
     let clock = Clock::start(loaded.at);
     let brain =
         Brain::load(with_meta(loaded.world, cluster), lead.epoch, loaded.no, loaded.at, limits);
@@ -186,9 +187,7 @@ fn read(log: &Log) -> Result<(Loaded, Vec<Published>), LoadError> {
     Ok((loaded, kept))
 }
 
-/// What people are told of a log that was read.
-fn tell(loaded: &Loaded, gauges: &Gauges) {
-    gauges.log_bytes.set(i64::try_from(loaded.bytes.log).unwrap_or(i64::MAX));
+fn tell_unreadable(loaded: &Loaded, gauges: &Gauges) {
     gauges.quarantined.set(i64::try_from(loaded.quarantined.len()).unwrap_or(i64::MAX));
     for row in &loaded.quarantined {
         tracing::error!(what = ?row.what, why = %row.why, "a row cannot be read; it is kept, and what it speaks of is left alone");
