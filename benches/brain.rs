@@ -6,6 +6,7 @@ use criterion::{BatchSize, Criterion};
 use serde_json::json;
 use stayer::logic::brain::Brain;
 use stayer::logic::draft::Limits;
+use stayer::model::brake::Brake;
 use stayer::model::fact::{Announce, Caller, Change, Expect, Fact, Put, Ticket};
 use stayer::model::id::{AgentId, AgentKey, AppKey, ClusterId, CommitNo, Epoch, RunId, Seq};
 use stayer::model::meta::Meta;
@@ -42,6 +43,7 @@ fn full() -> Brain {
         next_app: AppKey(1),
         next_agent: AgentKey(1),
         next_id: 0,
+        brake: Brake::default(),
     };
     let world = World { meta: Some(meta), ..World::default() };
     let mut brain = Brain::load(world, Epoch(1), CommitNo(0), begin(), Limits::default());

@@ -61,6 +61,7 @@ fn cluster() -> (World, Index) {
             state: AgentState::Up,
             inventory: inventory(number),
             foreign: BTreeMap::new(),
+            drain: None,
         };
         world.apply(&Write { key: Key::Agent(key), row: Some(Row::Agent(Arc::new(agent))) });
     }

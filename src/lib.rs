@@ -44,8 +44,9 @@
 //! 6. A record holds at most 512 KiB; a bigger commit takes several and counts when its last is there.
 //! 7. The host is the agent's ledger: a sandbox and a container named by instance and incarnation. An existing one is
 //!    adopted, none is removed before its end is acknowledged.
-//! 8. Absence is never a licence to kill. A row leaves only when its agent has confirmed that nothing is left of it; what
-//!    no row knows is a stray, shown and left alone. An empty or unreadable log kills nothing.
+//! 8. Absence is never a licence to kill. A row leaves only when its agent has confirmed that nothing is left of it, or an
+//!    operator has forgotten that agent; what no row knows is a stray, shown and left alone. An empty or unreadable log
+//!    kills nothing.
 //! 9. An error from Docker, the store or the network means *unknown*, not *dead*. Every call has a deadline.
 //! 10. Everything has a bound: facts waiting, commits in flight, bytes per session. At the bound the sender waits or is
 //!     told 503; nothing is dropped.

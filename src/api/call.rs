@@ -15,6 +15,7 @@ use crate::api::seams::{ApiConfig, Backends, LogSource};
 use crate::api::serve::Ending;
 use crate::contract::fault::Options;
 use crate::contract::query::Query;
+use crate::control::fleet::signs::Signs;
 use crate::control::server::{Server, Trouble};
 use crate::model::fact::Caller;
 use crate::model::time::Timestamp;
@@ -111,6 +112,11 @@ impl Api {
     /// Where the output of tasks comes from.
     pub fn logs(&self) -> &dyn LogSource {
         &*self.0.backends.logs
+    }
+
+    /// When each agent was last heard.
+    pub fn signs(&self) -> &Signs {
+        &self.0.backends.signs
     }
 
     /// What is counted.

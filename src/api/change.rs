@@ -35,6 +35,8 @@ pub enum Done {
     Cancelled,
     /// A delay is gone.
     DelayReset,
+    /// It is so.
+    Plainly,
 }
 
 /// Asks for what `make` makes of the newest view until it is no longer stale. What `make` noted beside the change comes
@@ -59,6 +61,7 @@ pub async fn ask<T>(
             Answer::Killed { instances } => return Ok((Done::Killed(instances), noted)),
             Answer::Cancelled => return Ok((Done::Cancelled, noted)),
             Answer::DelayReset => return Ok((Done::DelayReset, noted)),
+            Answer::Done => return Ok((Done::Plainly, noted)),
             answer @ (Answer::Attached(_) | Answer::Noted) => return Err(unexpected(&answer)),
         }
     }
@@ -77,7 +80,7 @@ pub async fn deploy<T>(
 ) -> Result<(Deployed, T), Reply> {
     match ask(api, call, force, make).await? {
         (Done::Deployed(deployed), noted) => Ok((deployed, noted)),
-        (done @ (Done::Killed(_) | Done::Cancelled | Done::DelayReset), _) => {
+        (done @ (Done::Killed(_) | Done::Cancelled | Done::DelayReset | Done::Plainly), _) => {
             Err(unexpected(&done))
         }
     }

@@ -53,6 +53,8 @@ pub async fn cancel(api: &Api, call: &Call, id: &str) -> Outcome {
             Ok(Reply::deployed(200, deployed.deployment, deployed.version).into_response())
         }
         (Done::Cancelled, ()) => Ok(reply::empty(StatusCode::ACCEPTED)),
-        (done @ (Done::Killed(_) | Done::DelayReset), ()) => Err(change::unexpected(&done)),
+        (done @ (Done::Killed(_) | Done::DelayReset | Done::Plainly), ()) => {
+            Err(change::unexpected(&done))
+        }
     }
 }

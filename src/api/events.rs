@@ -6,6 +6,7 @@
 //! its connection buffers.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::header::{ACCEPT, CONNECTION};
@@ -19,6 +20,7 @@ use crate::api::serve::Ending;
 use crate::contract::error::Reply;
 use crate::contract::show::event::{self, Notice, Plans};
 use crate::control::events::{Filter, Pull, Reader, Start};
+use crate::control::server::Trouble;
 use crate::model::path::AppPath;
 
 /// The only type that is asked for and given.
@@ -66,6 +68,7 @@ enum Next {
     responses(
         (status = 200, description = "server-sent events", body = String, content_type = "text/event-stream"),
         (status = 400, description = "`app` is no id", body = crate::api::schema::Message),
+        (status = 503, description = "another server leads", body = crate::api::schema::Message),
         (status = 405, description = "the header `Accept` is not `text/event-stream` and nothing else", body = crate::api::schema::Message),
     ),
 )]
@@ -73,6 +76,9 @@ pub fn follow(api: &Api, call: &Call) -> Outcome {
     if !call.headers.get_all(ACCEPT).iter().any(|accept| accept == EVENT_STREAM) {
         let hint = "send the header Accept: text/event-stream";
         return Err(reply::hint(StatusCode::METHOD_NOT_ALLOWED, hint));
+    }
+    if let Some(trouble) = led_elsewhere(api) {
+        return Err(Reply::unavailable(&format!("{trouble}; events are told there")));
     }
     let filter = call.scope.events(filter(call)?);
     // From here on nothing is missed, although the body begins later, and for HEAD never.
@@ -153,6 +159,8 @@ impl Follow {
                     self.stage = Stage::Over;
                     return Next::Bytes(self.say(&Notice::Overflow { last: self.reader.last() }));
                 }
+                // Contract 11.1: who leads no more closes its streams, and a client goes on elsewhere by its last id.
+                Pull::All if led_elsewhere(&self.api).is_some() => return Next::End,
                 Pull::All => {
                     tokio::select! {
                         () = self.reader.wait() => {}
@@ -200,6 +208,14 @@ impl Drop for Follow {
             }
         }
     }
+}
+
+/// Who leads, when this server does so no more and therefore learns of nothing.
+fn led_elsewhere(api: &Api) -> Option<Arc<Trouble>> {
+    api.server().trouble().filter(|trouble| match **trouble {
+        Trouble::NotLeading(_) => true,
+        Trouble::StoreAway(_) => false,
+    })
 }
 
 async fn end(ending: &mut Option<Ending>) {

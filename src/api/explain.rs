@@ -6,7 +6,8 @@ use crate::api::call::{Api, Call};
 use crate::api::path::AppId;
 use crate::api::reply::{self, Outcome};
 use crate::contract::show::text::{self, Object};
-use crate::logic::place::explain::{AgentAnswer, Explanation, Launching, PastEnd, explain};
+use crate::logic::place::account::{AgentAnswer, Explanation, Launching, PastEnd};
+use crate::logic::place::explain::explain;
 use crate::model::app::App;
 use crate::model::id::APP_TASK;
 use crate::model::reason::{Funnel, Reason};
@@ -70,7 +71,12 @@ fn text_of(view: &View, app: &App, explanation: &Explanation, now: Timestamp) ->
 
 /// The whole in one sentence.
 fn sentence(explanation: &Explanation, verdict: Option<&Verdict>, now: Timestamp) -> String {
-    let Explanation { waiting, delayed_until, agents, .. } = explanation;
+    let Explanation { waiting, delayed_until, agents, held, .. } = explanation;
+    if *held > 0 {
+        return format!(
+            "{held} are on agents that are not heard, and nothing is replaced while so many are lost: `stayer agent release` goes on"
+        );
+    }
     if *waiting == 0 {
         return on_its_way(explanation, now);
     }

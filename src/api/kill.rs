@@ -191,6 +191,8 @@ async fn end(
             Ok(Reply::deployed(200, deployed.deployment, deployed.version).into_response())
         }
         (Done::Killed(_), chosen) => Ok(reply::json_text(show(&api.view().world, &chosen))),
-        (done @ (Done::Cancelled | Done::DelayReset), _) => Err(change::unexpected(&done)),
+        (done @ (Done::Cancelled | Done::DelayReset | Done::Plainly), _) => {
+            Err(change::unexpected(&done))
+        }
     }
 }

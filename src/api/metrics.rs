@@ -27,6 +27,9 @@ pub struct Metrics {
     apps: IntGauge,
     deployments: IntGauge,
     agents: IntGauge,
+    agents_lost: IntGauge,
+    agents_draining: IntGauge,
+    held: IntGauge,
     instances: IntGaugeVec,
     queue_apps: IntGauge,
     queue_instances: IntGauge,
@@ -61,6 +64,12 @@ impl Metrics {
             apps: gauge("stayer_apps", "Apps."),
             deployments: gauge("stayer_deployments", "Running deployments."),
             agents: gauge("stayer_agents", "Agents that are heard."),
+            agents_lost: gauge("stayer_agents_lost", "Agents that are not heard."),
+            agents_draining: gauge("stayer_agents_draining", "Agents that are being emptied."),
+            held: gauge(
+                "stayer_replacement_held",
+                "1 while nothing that was lost is replaced, since many agents were lost at once.",
+            ),
             queue_apps: gauge("stayer_queue_apps", "Apps of which something waits."),
             queue_instances: gauge("stayer_queue_instances", "Instances that wait."),
             backoff: gauge("stayer_backoff_apps", "Apps whose next launch is delayed."),
@@ -89,6 +98,11 @@ impl Metrics {
         let world = &view.world;
         let heard = world.agents.iter().filter(|(_, agent)| agent.is_heard()).count();
         self.agents.set(number(heard));
+        self.agents_lost.set(number(world.agents.len() - heard));
+        let draining = world.agents.iter().filter(|(_, agent)| agent.is_draining()).count();
+        self.agents_draining.set(number(draining));
+        let held = world.meta.as_ref().is_some_and(|meta| meta.brake.held.is_some());
+        self.held.set(i64::from(held));
         self.deployments.set(number(world.deployments.len()));
         // Every series is there before its first instance.
         let mut conditions = [0; Condition::ALL.len()];

@@ -9,6 +9,7 @@
 //! that rights narrow every read in one place. What the API needs of the rest of a server comes through [`seams`].
 
 mod accept;
+mod agents;
 mod apps;
 mod batch;
 mod body;

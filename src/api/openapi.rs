@@ -3,8 +3,8 @@
 use utoipa::OpenApi;
 
 use crate::api::{
-    apps, batch, deployments, events, explain, exposition, kill, logs, queue, system, tasks,
-    versions, write,
+    agents, apps, batch, deployments, events, explain, exposition, kill, logs, queue, system,
+    tasks, versions, write,
 };
 
 /// Collects the handlers.
@@ -41,6 +41,13 @@ use crate::api::{
         deployments::cancel,
         queue::list,
         queue::reset_delay,
+        agents::list,
+        agents::get,
+        agents::drain,
+        agents::undrain,
+        agents::forget,
+        agents::brake,
+        agents::release,
         system::info,
         system::leader,
         system::ping,

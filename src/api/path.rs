@@ -47,6 +47,14 @@ pub enum Route {
     Queue,
     /// `/v2/queue/{id}/delay`.
     QueueDelay(AppId),
+    /// `/v2/agents`.
+    Agents,
+    /// `/v2/agents/{agent}`.
+    Agent(String),
+    /// `/v2/agents/{agent}/drain`.
+    AgentDrain(String),
+    /// `/v2/brake`.
+    Brake,
     /// `/v2/info`.
     Info,
     /// `/v2/leader`.
@@ -134,6 +142,10 @@ impl Route {
             ["v2", "queue", id @ .., "delay"] if !id.is_empty() => {
                 Some(Route::QueueDelay(AppId::from_segments(id)))
             }
+            ["v2", "agents"] => Some(Route::Agents),
+            ["v2", "agents", agent] => Some(Route::Agent((*agent).to_owned())),
+            ["v2", "agents", agent, "drain"] => Some(Route::AgentDrain((*agent).to_owned())),
+            ["v2", "brake"] => Some(Route::Brake),
             ["v2", "info"] => Some(Route::Info),
             ["v2", "leader"] => Some(Route::Leader),
             _ => None,
@@ -168,9 +180,9 @@ impl Route {
             Route::Apps => &[Verb::Get, Verb::Post, Verb::Put, Verb::Patch],
             // An app may be named `explain`: all but reading goes to the app of that name.
             Route::App(_) | Route::Explain(_) => &[Verb::Get, Verb::Put, Verb::Patch, Verb::Delete],
-            Route::AppTasks(_) => &[Verb::Get, Verb::Delete],
+            Route::AppTasks(_) | Route::Agent(_) | Route::Brake => &[Verb::Get, Verb::Delete],
             Route::AppTask(..) | Route::Deployment(_) | Route::QueueDelay(_) => &[Verb::Delete],
-            Route::Restart(_) => &[Verb::Post, Verb::Delete],
+            Route::Restart(_) | Route::AgentDrain(_) => &[Verb::Post, Verb::Delete],
             Route::TasksDelete => &[Verb::Post],
             Route::AppsBelow(_)
             | Route::TasksBelow(_)
@@ -181,6 +193,7 @@ impl Route {
             | Route::Events
             | Route::Deployments
             | Route::Queue
+            | Route::Agents
             | Route::Info
             | Route::Leader
             | Route::Ping
@@ -211,6 +224,10 @@ impl Route {
             Route::Deployment(_) => "/v2/deployments/{id}",
             Route::Queue => "/v2/queue",
             Route::QueueDelay(_) => "/v2/queue/{id}/delay",
+            Route::Agents => "/v2/agents",
+            Route::Agent(_) => "/v2/agents/{agent}",
+            Route::AgentDrain(_) => "/v2/agents/{agent}/drain",
+            Route::Brake => "/v2/brake",
             Route::Info => "/v2/info",
             Route::Leader => "/v2/leader",
             Route::Ping => "/ping",
@@ -304,6 +321,7 @@ mod tests {
             ("/v2/apps/g/*/tasks", Route::TasksBelow(id("/g"))),
             ("/v2/queue//a/b/delay", Route::QueueDelay(id("/a/b"))),
             ("/v2/tasks/a.instance-1/logs", Route::TaskLogs("a.instance-1".into())),
+            ("/v2/agents/host-1/drain", Route::AgentDrain("host-1".into())),
         ];
         for (path, route) in cases {
             assert_eq!(Route::parse(path), Some(route), "{path}");

@@ -9,7 +9,8 @@ use crate::api::path::AppId;
 use crate::api::reply::{self, Outcome};
 use crate::contract::show::queue::{self, Free, UnusedOffer};
 use crate::logic::index::Index;
-use crate::logic::place::explain::{AgentAnswer, explain_with};
+use crate::logic::place::account::AgentAnswer;
+use crate::logic::place::explain::explain_with;
 use crate::model::app::App;
 use crate::model::fact::Change;
 use crate::model::time::Timestamp;
@@ -87,7 +88,7 @@ pub async fn reset_delay(api: &Api, call: &Call, id: &AppId) -> Outcome {
     };
     match change::ask(api, call, false, reset).await? {
         (Done::DelayReset, ()) => Ok(reply::empty(StatusCode::NO_CONTENT)),
-        (done @ (Done::Deployed(_) | Done::Killed(_) | Done::Cancelled), ()) => {
+        (done @ (Done::Deployed(_) | Done::Killed(_) | Done::Cancelled | Done::Plainly), ()) => {
             Err(change::unexpected(&done))
         }
     }

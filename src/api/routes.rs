@@ -14,8 +14,8 @@ use crate::api::path::{Route, Verb};
 use crate::api::reply::Outcome;
 use crate::api::scope::Scope;
 use crate::api::{
-    accept, apps, batch, deployments, events, explain, exposition, guard, kill, logs, queue, reply,
-    system, tasks, versions, write,
+    accept, agents, apps, batch, deployments, events, explain, exposition, guard, kill, logs,
+    queue, reply, system, tasks, versions, write,
 };
 use crate::contract::error::Reply;
 use crate::contract::query::Query;
@@ -98,6 +98,13 @@ async fn handle(api: &Api, call: &Call, route: Route, verb: Verb) -> Outcome {
         (Route::Deployment(id), _) => deployments::cancel(api, call, &id).await,
         (Route::Queue, _) => Ok(queue::list(api, call)),
         (Route::QueueDelay(id), _) => queue::reset_delay(api, call, &id).await,
+        (Route::Agents, _) => Ok(agents::list(api)),
+        (Route::Agent(agent), Verb::Delete) => agents::forget(api, call, &agent).await,
+        (Route::Agent(agent), _) => agents::get(api, &agent),
+        (Route::AgentDrain(agent), Verb::Delete) => agents::undrain(api, call, &agent).await,
+        (Route::AgentDrain(agent), _) => agents::drain(api, call, &agent).await,
+        (Route::Brake, Verb::Delete) => agents::release(api, call).await,
+        (Route::Brake, _) => Ok(agents::brake(api)),
         (Route::Info, _) => Ok(system::info(api)),
         (Route::Leader, _) => system::leader(api),
         (Route::Ping, _) => Ok(system::ping(call)),
@@ -156,6 +163,10 @@ fn offers(route: &Route, verb: Verb) -> &'static [&'static str] {
         | Route::Deployments
         | Route::Deployment(_)
         | Route::Queue
+        | Route::Agents
+        | Route::Agent(_)
+        | Route::AgentDrain(_)
+        | Route::Brake
         | Route::Info
         | Route::Leader => &[accept::JSON],
     }
@@ -168,6 +179,7 @@ const fn body_limit(route: &Route, verb: Verb) -> Option<usize> {
         Route::Apps if matches!(verb, Verb::Put | Verb::Patch) => Some(MANY_LIMIT),
         Route::Apps | Route::App(_) | Route::Explain(_) if writes => Some(ONE_LIMIT),
         Route::TasksDelete => Some(MANY_LIMIT),
+        Route::AgentDrain(_) if writes => Some(ONE_LIMIT),
         Route::Apps
         | Route::App(_)
         | Route::Explain(_)
@@ -185,6 +197,10 @@ const fn body_limit(route: &Route, verb: Verb) -> Option<usize> {
         | Route::Deployment(_)
         | Route::Queue
         | Route::QueueDelay(_)
+        | Route::Agents
+        | Route::Agent(_)
+        | Route::AgentDrain(_)
+        | Route::Brake
         | Route::Info
         | Route::Leader
         | Route::Ping

@@ -19,6 +19,10 @@ macro_rules! schemas {
     )+};
 }
 
+mod agents;
+
+pub use agents::{Agent, Agents, Amounts, Brake, DrainProgress, DrainRequest};
+
 schemas! {
     /// A sentence; `details` is an empty list where a resource itself says 404.
     Message {

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures::Stream;
 
 use crate::agent::runtime::LogStream;
+use crate::control::fleet::signs::Signs;
 use crate::control::gauges::Gauges;
 use crate::model::id::{AgentKey, Incarnation, InstanceId};
 use crate::model::time::Timestamp;
@@ -42,6 +43,8 @@ pub struct Backends {
     pub logs: Arc<dyn LogSource>,
     /// What the inner parts count.
     pub gauges: Gauges,
+    /// When each agent was last heard, and what lives on it.
+    pub signs: Signs,
 }
 
 /// The wall clock.

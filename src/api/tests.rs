@@ -1,5 +1,6 @@
 //! The whole API over a fake brain: routes, statuses, headers, bodies, and who is let in.
 
+mod agents;
 mod apps;
 mod document;
 mod events;

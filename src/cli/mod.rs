@@ -69,7 +69,7 @@ pub enum Verb {
     Dev(Box<dev::DevArgs>),
     /// Run a server: the API, and what decides; agents on their hosts dial it
     Server(Box<server::ServerArgs>),
-    /// Run an agent: what runs tasks on this host, for the servers that it dials
+    /// Run an agent: what runs tasks on this host, for the servers that it dials; or look after those of a server
     Agent(Box<agent::AgentArgs>),
     /// Say what is wrong on this host, and what to do about it
     Doctor(doctor::DoctorArgs),

@@ -133,6 +133,13 @@ impl Reply {
             Refusal::NoDeployment { deployment } => {
                 Reply::missing(&Missing::Deployment(&deployment.to_string()))
             }
+            Refusal::NoAgent { agent } => Reply::no_agent(&agent.to_string()),
+            Refusal::AgentInUse { hostname, instances } => Reply::message(
+                409,
+                &format!(
+                    "{hostname} is heard and has {instances} instances. Drain it, or stop it, and forget it then."
+                ),
+            ),
             Refusal::NotQueued { path } => Reply::missing(&Missing::Queued(path)),
             Refusal::Locked { deployments } => locked(deployments),
             Refusal::TooMany { limit } => Reply::message(403, &too_many(*limit)),
@@ -154,6 +161,11 @@ impl Reply {
             ),
             Refusal::Unavailable { detail } => Reply::unavailable(detail),
         }
+    }
+
+    /// No agent has this id or host name.
+    pub fn no_agent(name: &str) -> Reply {
+        Reply::message(404, &format!("Agent '{name}' does not exist"))
     }
 
     /// Not now, perhaps soon.

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::control::clock::Clock;
 use crate::control::events::{Events, Published};
 use crate::control::fleet::names::Names;
+use crate::control::fleet::signs::Signs;
 use crate::control::fleet::{Fleet, FleetEvent, listen};
 use crate::control::gauges::Gauges;
 use crate::control::server::{MAX_WAITING_FACTS, Server};
@@ -19,6 +20,7 @@ use crate::control::turn::Turn;
 use crate::control::writer::{Writer, WriterEnd};
 use crate::logic::brain::{Brain, MAX_PENDING};
 use crate::logic::draft::Limits;
+use crate::model::brake::Brake;
 use crate::model::fact::Fact;
 use crate::model::id::{AgentId, AgentKey, AppKey, ClusterId, Epoch};
 use crate::model::meta::Meta;
@@ -26,6 +28,7 @@ use crate::model::world::World;
 use crate::store::any::AnyStore;
 use crate::store::log::{Bid, LeadError, Log, Store, StoreError};
 use crate::store::replay::{Happened, LoadError, Loaded, load_world};
+use crate::wire::link::absence::Absences;
 use crate::wire::reverse::Peer;
 
 /// Events of the fleet that may wait.
@@ -42,6 +45,8 @@ pub struct Leader {
     pub agents: Agents,
     /// Figures.
     pub gauges: Gauges,
+    /// When each agent was last heard.
+    pub signs: Signs,
     /// The steady time.
     pub clock: Clock,
     /// Which cluster it leads.
@@ -98,9 +103,7 @@ pub async fn lead(
     };
     let store = Arc::new(store);
     let cluster = lead.head.cluster;
-    let gauges = Gauges::default();
-    gauges.log_bytes.set(i64::try_from(loaded.bytes.log).unwrap_or(i64::MAX));
-    tell_unreadable(&loaded, &gauges);
+    let gauges = figures_of(&loaded);
     let clock = Clock::start(loaded.at);
     let brain =
         Brain::load(with_meta(loaded.world, cluster), lead.epoch, loaded.no, loaded.at, limits);
@@ -113,6 +116,7 @@ pub async fn lead(
     let happened = Events::new(&gauges);
     happened.restore(kept, loaded.complete_after);
     let server = Server::new(facts.clone(), happened);
+    let signs = Signs::default();
     server.publish(brain.view(), Vec::new());
 
     let writer = Writer {
@@ -135,11 +139,12 @@ pub async fn lead(
         events,
         own: own.clone(),
         gauges: gauges.clone(),
-        absent: BTreeMap::new(),
+        absences: Absences::inherit(clock.now(), &server.view().world),
         sessions: BTreeMap::new(),
         keys: BTreeMap::new(),
         names: Names::default(),
         next: 0,
+        signs: signs.clone(),
     };
     let turn = Turn {
         brain,
@@ -156,7 +161,18 @@ pub async fn lead(
     tokio::spawn(listen::listen(listener.into(), cluster, own.clone()));
     let ended = spawn_writer(end(writer, server.clone()))?;
     let agents = Agents { fleet: own, server: server.clone() };
-    Ok(Leader { server, agents, gauges, clock, cluster, epoch: lead.epoch, ended, store })
+    Ok(Leader { server, agents, gauges, signs, clock, cluster, epoch: lead.epoch, ended, store })
+}
+
+/// Figures that begin with what was read; what could not be is said.
+fn figures_of(loaded: &Loaded) -> Gauges {
+    let gauges = Gauges::default();
+    gauges.log_bytes.set(i64::try_from(loaded.bytes.log).unwrap_or(i64::MAX));
+    gauges.quarantined.set(i64::try_from(loaded.quarantined.len()).unwrap_or(i64::MAX));
+    for row in &loaded.quarantined {
+        tracing::error!(what = ?row.what, why = %row.why, "a row cannot be read; it is kept, and what it speaks of is left alone");
+    }
+    gauges
 }
 
 async fn load(store: &AnyStore) -> Result<(Loaded, Vec<Published>), LeaderError> {
@@ -185,13 +201,6 @@ fn read(log: &Log) -> Result<(Loaded, Vec<Published>), LoadError> {
     };
     let kept = runs.into_iter().map(published).collect();
     Ok((loaded, kept))
-}
-
-fn tell_unreadable(loaded: &Loaded, gauges: &Gauges) {
-    gauges.quarantined.set(i64::try_from(loaded.quarantined.len()).unwrap_or(i64::MAX));
-    for row in &loaded.quarantined {
-        tracing::error!(what = ?row.what, why = %row.why, "a row cannot be read; it is kept, and what it speaks of is left alone");
-    }
 }
 
 /// Whatever ends the writer ends the brain and the fleet. Of a server that was deposed the views remain.
@@ -223,6 +232,7 @@ fn with_meta(mut world: World, cluster: ClusterId) -> World {
         next_app: app.unwrap_or(AppKey(1)),
         next_agent: agent.unwrap_or(AgentKey(1)),
         next_id: 0,
+        brake: Brake::default(),
     });
     world
 }

@@ -121,6 +121,8 @@ impl Server {
         let detail = format!("{trouble}; whether the change was made is not known, ask there");
         self.shared.trouble.store(Some(Arc::new(trouble)));
         self.tell_all(&detail);
+        // Who follows the events looks whether this server still leads.
+        self.shared.events.wake();
     }
 
     /// The store takes commits.

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::logic::change;
+use crate::logic::decide::brake;
 use crate::logic::draft::Draft;
 use crate::logic::status::{self, Change};
 use crate::model::agent::{Agent, AgentState, Foreign, Inventory};
@@ -81,15 +82,16 @@ fn attach(draft: &mut Draft<'_>, id: AgentId, run: RunId, inventory: Inventory) 
     let old = known.and_then(|key| draft.world().agents.get(&key).cloned());
     let agent = match old {
         Some(old) => {
-            let state = match old.state {
-                AgentState::Lost { .. } | AgentState::Forgotten => AgentState::Up,
-                AgentState::Up | AgentState::Draining { .. } => old.state,
-            };
-            Agent { run, state, inventory, ..old }
+            // Whoever comes back while it is being emptied goes on being emptied.
+            let drain = planted!("drain-forgotten-on-return", old.drain, {
+                old.drain.filter(|_| old.is_heard())
+            });
+            Agent { run, state: AgentState::Up, drain, inventory, ..old }
         }
         None => {
             let key = draft.new_agent();
-            Agent { key, id, run, state: AgentState::Up, inventory, foreign: BTreeMap::new() }
+            let (state, foreign) = (AgentState::Up, BTreeMap::new());
+            Agent { key, id, run, state, drain: None, inventory, foreign }
         }
     };
     let key = agent.key;
@@ -134,6 +136,8 @@ fn lose(draft: &mut Draft<'_>, key: AgentKey) {
             .collect();
         status::update(draft, instance, changes);
     }
+    // What was not heard before and has not been spoken of since has its time counted on.
+    brake::mark(draft, key);
 }
 
 /// Takes what an agent has of one instance.

@@ -227,7 +227,8 @@ impl Brain {
         let agents = world.agents.iter().map(|(key, _)| Subject::Agent(*key));
         let apps = world.apps.iter().map(|(key, _)| Subject::App(*key));
         let deployments = world.deployments.iter().map(|(id, _)| Subject::Deployment(*id));
-        self.dirty.subjects.extend(agents.chain(apps).chain(deployments));
+        let all = agents.chain([Subject::Brake]).chain(apps).chain(deployments);
+        self.dirty.subjects.extend(all);
     }
 
     /// Whether the index follows from the rows and the rows hold their laws.
@@ -251,7 +252,7 @@ impl Brain {
                     Subject::Agent(key)
                 }
                 Key::Deployment(id) => Subject::Deployment(id),
-                Key::Meta => continue,
+                Key::Meta => Subject::Brake,
             };
             self.dirty.subjects.insert(subject);
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::logic::index::Index;
 use crate::model::agent::Agent;
 use crate::model::app::{App, AppVersion};
+use crate::model::brake::Brake;
 use crate::model::deployment::Deployment;
 use crate::model::event::Event;
 use crate::model::fact::{Answer, Ticket};
@@ -27,6 +28,8 @@ use crate::planted::planted;
 pub enum Subject {
     /// An agent.
     Agent(AgentKey),
+    /// The brake, which follows from all agents. Before every app: what it holds must not have begun.
+    Brake,
     /// An app and its instances.
     App(AppKey),
     /// A deployment.
@@ -219,6 +222,17 @@ impl<'a> Draft<'a> {
         key
     }
 
+    /// The brake on replacement.
+    pub fn brake(&self) -> Brake {
+        self.world.meta.as_ref().map(|meta| meta.brake).unwrap_or_default()
+    }
+
+    /// Puts the brake on replacement.
+    pub fn put_brake(&mut self, brake: Brake) {
+        let meta = Meta { brake, ..self.meta() };
+        self.put(Key::Meta, Some(Row::Meta(Arc::new(meta))));
+    }
+
     fn meta(&self) -> Meta {
         self.world.meta.clone().expect("a brain is loaded with a meta row")
     }
@@ -286,7 +300,9 @@ impl<'a> Draft<'a> {
                 Row::Meta(_) | Row::AppVersion(_) => {}
                 Row::Agent(agent) => {
                     self.mark(Subject::Agent(agent.key));
+                    self.mark(Subject::Brake);
                     self.dirty.fresh.insert(agent.key);
+                    self.mark_drained(agent.key, old, new);
                 }
                 Row::App(app) => {
                     self.mark(Subject::App(app.key));
@@ -304,6 +320,19 @@ impl<'a> Draft<'a> {
                     self.mark_freed(old, new);
                 }
             },
+        }
+    }
+
+    /// A drain that begins, ends or gets another deadline concerns every app on the agent.
+    fn mark_drained(&mut self, key: AgentKey, old: Option<&Row>, new: Option<&Row>) {
+        let drain = |row: Option<&Row>| match row {
+            Some(Row::Agent(agent)) => agent.drain,
+            Some(_) | None => None,
+        };
+        if drain(old) != drain(new) {
+            let used = self.index.agents.of(key).into_iter().flat_map(|used| &used.instances);
+            let apps: Vec<Subject> = used.map(|instance| Subject::App(instance.app)).collect();
+            self.dirty.subjects.extend(apps);
         }
     }
 

@@ -49,7 +49,8 @@ pub fn update(draft: &mut Draft<'_>, mut instance: Instance, changes: Vec<Change
     for change in &moved {
         publish_status(draft, &instance, change);
         backoff::follow(draft, &instance, change.task.condition);
-        if change.task.condition.is_failure() && instance.goal == Goal::Run {
+        let unasked = instance.goal == Goal::Run || change.task.condition == Condition::Gone;
+        if change.task.condition.is_failure() && unasked {
             keep_failure(draft, &instance, change);
         }
     }
@@ -137,6 +138,25 @@ pub fn stop(draft: &mut Draft<'_>, key: InstanceKey, why: StopWhy, then: Then) {
         publish_instance(draft, &instance);
     }
     update(draft, instance, changes);
+}
+
+/// Gives up an instance whose agent is gone for good: its row leaves, though nobody has confirmed its end.
+pub fn give_up(draft: &mut Draft<'_>, key: InstanceKey) {
+    let Some(mut instance) = draft.instance(key).cloned() else { return };
+    let now = draft.now();
+    let gone = |task: &Task| Change {
+        task: Task { condition: Condition::Gone, since: now, ..task.clone() },
+        message: "its agent is gone for good".to_owned(),
+    };
+    let changes: Vec<Change> =
+        instance.tasks.iter().filter(|task| !task.condition.is_terminal()).map(gone).collect();
+    instance.goal = Goal::Stop { then: Then::Leave, why: StopWhy::Forgotten, since: now };
+    if changes.is_empty() {
+        publish_gone(draft, &instance);
+        draft.remove(Key::Instance(key));
+    } else {
+        update(draft, instance, changes);
+    }
 }
 
 /// The agent of an instance and that agent's host name, for people.

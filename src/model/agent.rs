@@ -22,6 +22,8 @@ pub struct Agent {
     pub run: RunId,
     /// Whether it is heard.
     pub state: AgentState,
+    /// Whether it is being emptied. Beside the state, since one that is lost meanwhile goes on being emptied.
+    pub drain: Option<Drain>,
     /// What it offers and allows.
     pub inventory: Inventory,
     /// Host ports that a launch found taken by somebody else.
@@ -37,23 +39,25 @@ pub struct Foreign {
     pub until: Timestamp,
 }
 
-/// Whether an agent is heard and takes work.
+/// Whether an agent is heard. One that an operator forgets has no row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AgentState {
     /// Heard.
     Up,
-    /// Heard, takes nothing new, is being emptied.
-    Draining {
-        /// When it gives up waiting.
-        until: Timestamp,
-    },
     /// Not heard.
     Lost {
         /// Since when.
         since: Timestamp,
     },
-    /// An operator said that it never returns.
-    Forgotten,
+}
+
+/// An agent is being emptied: it takes nothing new, and what it runs is replaced elsewhere and ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drain {
+    /// Since when.
+    pub since: Timestamp,
+    /// When what is left is ended, replaced or not; never when absent.
+    pub deadline: Option<Timestamp>,
 }
 
 /// What an agent offers and allows, as it reports itself.
@@ -213,12 +217,17 @@ impl fmt::Display for AttributeValue {
 impl Agent {
     /// Whether it is heard.
     pub const fn is_heard(&self) -> bool {
-        matches!(self.state, AgentState::Up | AgentState::Draining { .. })
+        matches!(self.state, AgentState::Up)
+    }
+
+    /// Whether it is being emptied.
+    pub const fn is_draining(&self) -> bool {
+        self.drain.is_some()
     }
 
     /// Whether new work may go to it.
     pub const fn takes_work(&self) -> bool {
-        matches!(self.state, AgentState::Up)
+        self.is_heard() && !self.is_draining()
     }
 }
 

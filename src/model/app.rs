@@ -32,6 +32,8 @@ pub struct App {
     pub last_failure: Option<Failure>,
     /// The number of the next instance.
     pub next_instance: u32,
+    /// When to look again at new instances that run, and have not run for long enough to be relied on.
+    pub look_again: Option<Timestamp>,
     /// When it was removed; then it is hidden, and kept for a later rollback of its group.
     pub removed: Option<Timestamp>,
 }
@@ -63,8 +65,6 @@ pub struct Part {
     pub action: Action,
     /// Whether it is done; it stays so, whatever happens to the app meanwhile.
     pub done: bool,
-    /// When to look again at new instances that run, and have not run for long enough to be relied on.
-    pub look_again: Option<Timestamp>,
     /// The definition before, if there was one.
     pub from: Option<Version>,
     /// The definition after, if there is one.

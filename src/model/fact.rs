@@ -11,6 +11,7 @@ use crate::model::id::{
 };
 use crate::model::path::AppPath;
 use crate::model::spec::Spec;
+use crate::model::time::Span;
 
 /// Something that the core is told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -132,6 +133,25 @@ pub enum Change {
         /// Which app.
         path: AppPath,
     },
+    /// Empty an agent, or change until when.
+    Drain {
+        /// Which.
+        agent: AgentKey,
+        /// After so long what is left is ended, replaced or not; never when absent.
+        deadline: Option<Span>,
+    },
+    /// Let an agent take work again.
+    Undrain {
+        /// Which.
+        agent: AgentKey,
+    },
+    /// Take an agent for gone for good: what it had is replaced, and if it does come back it is a new one.
+    Forget {
+        /// Which.
+        agent: AgentKey,
+    },
+    /// Replace what was lost although many agents were lost at once.
+    ReleaseBrake,
 }
 
 /// One app to create or change.
@@ -197,6 +217,8 @@ pub enum Answer {
     Cancelled,
     /// The delay is gone.
     DelayReset,
+    /// It is so, and there is nothing more to say.
+    Done,
     /// An agent is known by this key.
     Attached(AgentKey),
     /// What the agent said is durable.
@@ -222,6 +244,18 @@ pub enum Refusal {
     NoDeployment {
         /// Its id.
         deployment: DeploymentId,
+    },
+    /// There is no such agent.
+    NoAgent {
+        /// Its key.
+        agent: AgentKey,
+    },
+    /// The agent is heard and runs something: it is not gone.
+    AgentInUse {
+        /// The name of its host.
+        hostname: String,
+        /// How many instances are on it.
+        instances: u32,
     },
     /// Nothing of this app waits.
     NotQueued {

@@ -76,6 +76,10 @@ pub enum StopWhy {
     Overdue,
     /// Its agent was lost for too long and it has been replaced.
     Replaced,
+    /// Its agent is being emptied.
+    Drained,
+    /// Its agent was forgotten.
+    Forgotten,
 }
 
 /// What follows the end of an instance that is stopped.
@@ -168,6 +172,11 @@ impl Instance {
         !self.is_wanted()
             && self.is_live()
             && !self.condition().is_some_and(Condition::is_unreachable)
+    }
+
+    /// Whether it is leaving because its agent is being emptied.
+    pub fn is_drained(&self) -> bool {
+        self.is_leaving() && matches!(self.goal, Goal::Stop { why: StopWhy::Drained, .. })
     }
 
     /// Whether something of it may exist on its agent: it holds its place until its end is confirmed.

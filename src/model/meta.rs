@@ -1,10 +1,11 @@
-//! Counters and identity of a cluster: the only row without a key of its own.
+//! What there is once in a cluster: counters, identity, the brake. The only row without a key of its own.
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::brake::Brake;
 use crate::model::id::{AgentKey, AppKey, ClusterId};
 
-/// Counters and identity of a cluster.
+/// What there is once in a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meta {
     /// Which cluster.
@@ -15,4 +16,6 @@ pub struct Meta {
     pub next_agent: AgentKey,
     /// The counter of the next id; see [`time_uuid`](crate::model::id::time_uuid).
     pub next_id: u64,
+    /// Whether replacement is held.
+    pub brake: Brake,
 }

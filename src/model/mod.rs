@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod app;
+pub mod brake;
 pub mod check;
 pub mod commit;
 pub mod condition;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::model::agent::{
-    Agent, AgentState, AttributeValue, Device, DeviceId, Foreign, Inventory, PortRange,
+    Agent, AgentState, AttributeValue, Device, DeviceId, Drain, Foreign, Inventory, PortRange,
 };
 use crate::model::app::{Action, App, AppVersion, Backoff, Part};
+use crate::model::brake::Brake;
 use crate::model::commit::Commit;
 use crate::model::condition::Condition;
 use crate::model::constraint::{Constraint, Operator};
@@ -43,7 +44,13 @@ pub fn path(no: u32) -> AppPath {
 }
 
 pub fn meta() -> Meta {
-    Meta { cluster: cluster(), next_app: AppKey(300), next_agent: AgentKey(2), next_id: 70_000 }
+    Meta {
+        cluster: cluster(),
+        next_app: AppKey(300),
+        next_agent: AgentKey(2),
+        next_id: 70_000,
+        brake: Brake { held: Some(AT), ends: None, forgiven: None },
+    }
 }
 
 pub fn agent(key: u32) -> Agent {
@@ -53,6 +60,7 @@ pub fn agent(key: u32) -> Agent {
         run: RunId(Uuid::from_u128(0xB0)),
         foreign: BTreeMap::from([(8_080, Foreign { holder: "nginx".into(), until: AT })]),
         state: AgentState::Lost { since: AT },
+        drain: Some(Drain { since: AT, deadline: Some(AT) }),
         inventory: Inventory {
             hostname: "host".into(),
             attributes: BTreeMap::from([("rack".into(), AttributeValue::Scalar(-1_500))]),
@@ -78,7 +86,6 @@ pub fn app(key: u32) -> App {
             step: 1,
             action: Action::Restart,
             done: true,
-            look_again: Some(AT),
             from: None,
             to: Some(Version(AT)),
         }),
@@ -90,6 +97,7 @@ pub fn app(key: u32) -> App {
         }],
         last_failure: None,
         next_instance: 3,
+        look_again: Some(AT),
         removed: None,
     }
 }

@@ -42,6 +42,8 @@ pub struct Agent {
     pub stirred: bool,
     /// The process was told that the engine is away.
     pub told_down: bool,
+    /// Since when there is no process, if it did not say that it comes back.
+    pub down_since: Option<Timestamp>,
 }
 
 /// A process of an agent.
@@ -83,6 +85,7 @@ impl Agent {
             away_until: None,
             stirred: true,
             told_down: false,
+            down_since: None,
         }
     }
 
@@ -114,6 +117,7 @@ impl Sim {
             return self.at(until, Event::AgentStarts(agent));
         }
         host.away_until = None;
+        host.down_since = None;
         host.lives += 1;
         host.stirred = true;
         let life = host.lives;
@@ -142,6 +146,7 @@ impl Sim {
     /// A process of an agent is killed; its host goes on. Calls that are on their way may still take effect.
     pub fn agent_dies(&mut self, agent: usize) {
         let Some(up) = self.agents[agent].up.take() else { return };
+        self.agents[agent].down_since = Some(self.now);
         trace!(self, "agent {agent} dies");
         let lost = self.rng.chance(500);
         self.queue.retain(|_, event| match event {

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use stayer::model::agent::Agent;
 use stayer::model::fact::{
     Announce, Answer, Caller, Change, Expect, Fact, KillHow, Put, Refusal, Ticket,
 };
-use stayer::model::id::{DeploymentId, InstanceKey, Version};
+use stayer::model::id::{AgentKey, DeploymentId, InstanceKey, Version};
 use stayer::model::path::AppPath;
 use stayer::model::spec::Spec;
 use stayer::model::time::{Span, Timestamp};
@@ -28,6 +29,10 @@ pub struct Client {
     pub known: BTreeMap<AppPath, Known>,
     /// Deployments that were said to be over.
     pub cancelled: Vec<DeploymentId>,
+    /// Agents whose drain somebody has asked to be taken back.
+    pub undrained: BTreeSet<AgentKey>,
+    /// When the brake was last asked to be released.
+    pub released: Option<Timestamp>,
     /// Lives that were said to end.
     pub killed: Vec<(InstanceKey, stayer::agent::runtime::SandboxId)>,
 }
@@ -78,6 +83,20 @@ impl Sim {
         self.client.next += 1;
         let number = self.client.next;
         self.history.asked(&change);
+        match &change {
+            Change::Undrain { agent } => {
+                self.client.undrained.insert(*agent);
+            }
+            Change::ReleaseBrake => self.client.released = Some(self.now),
+            Change::Put { .. }
+            | Change::Remove { .. }
+            | Change::Restart { .. }
+            | Change::Kill { .. }
+            | Change::Cancel { .. }
+            | Change::ResetDelay { .. }
+            | Change::Drain { .. }
+            | Change::Forget { .. } => {}
+        }
         for path in touched(&change, self.server.up.as_ref().map(|up| &up.view)) {
             if let Some(known) = self.client.known.get_mut(&path) {
                 known.doubtful = true;
@@ -95,6 +114,9 @@ impl Sim {
             view.world.instances.iter().map(|(key, _)| *key).collect();
         let deployments: Vec<DeploymentId> =
             view.world.deployments.iter().map(|(id, _)| *id).collect();
+        if self.rng.chance(self.plan.operators) {
+            return self.draw_operation(view);
+        }
         let some = |sim: &mut Sim| (!apps.is_empty()).then(|| sim.rng.pick(&apps).clone());
         match self.rng.below(20) {
             0..=4 => Some(self.draw_new()),
@@ -114,6 +136,33 @@ impl Sim {
             17 | 18 => some(self).map(|path| Change::Remove { path }),
             19 => some(self).map(|path| Change::ResetDelay { path }),
             _ => Some(self.draw_new()),
+        }
+    }
+
+    /// What an operator does to an agent.
+    fn draw_operation(&mut self, view: &View) -> Option<Change> {
+        let such = |such: fn(&Agent) -> bool| -> Vec<AgentKey> {
+            let agents = view.world.agents.iter().filter(|(_, agent)| such(agent));
+            agents.map(|(key, _)| *key).collect()
+        };
+        let all = such(|_| true);
+        let draining = such(Agent::is_draining);
+        let lost = such(|agent| !agent.is_heard());
+        let some = |sim: &mut Sim, of: &[AgentKey]| (!of.is_empty()).then(|| *sim.rng.pick(of));
+        let held = view.world.meta.as_ref().is_some_and(|meta| meta.brake.held.is_some());
+        if held && self.rng.chance(500) {
+            return Some(Change::ReleaseBrake);
+        }
+        match self.rng.below(10) {
+            0..=3 => some(self, &all).map(|agent| {
+                let deadline =
+                    self.rng.chance(400).then(|| Span::millis(self.rng.between(0, 12_000)));
+                Change::Drain { agent, deadline }
+            }),
+            4..=6 => some(self, &draining).map(|agent| Change::Undrain { agent }),
+            7 => some(self, &all).map(|agent| Change::Forget { agent }),
+            8 => some(self, &lost).map(|agent| Change::Forget { agent }),
+            _ => (!all.is_empty()).then_some(Change::ReleaseBrake),
         }
     }
 
@@ -167,7 +216,7 @@ impl Sim {
         match answer {
             Answer::Deployed { version, .. } => self.accepted(&ask, *version, &view),
             Answer::Killed { instances } => self.killed(instances, &view),
-            Answer::Cancelled | Answer::DelayReset => {}
+            Answer::Cancelled | Answer::DelayReset | Answer::Done => {}
             Answer::Refused(Refusal::Locked { deployments }) => {
                 if ask.force || deployments.is_empty() {
                     self.fail("I17", format!("locked by {deployments:?}, force {}", ask.force));
@@ -200,7 +249,13 @@ impl Sim {
             }
             Change::Remove { path } => (vec![path.clone()], true),
             Change::Restart { path } => (vec![path.clone()], false),
-            Change::Kill { .. } | Change::Cancel { .. } | Change::ResetDelay { .. } => return,
+            Change::Kill { .. }
+            | Change::Cancel { .. }
+            | Change::ResetDelay { .. }
+            | Change::Drain { .. }
+            | Change::Undrain { .. }
+            | Change::Forget { .. }
+            | Change::ReleaseBrake => return,
         };
         for path in paths {
             let before = self.client.known.get(&path).map(|known| known.version);
@@ -311,7 +366,11 @@ impl Client {
             | Change::Remove { .. }
             | Change::Restart { .. }
             | Change::Cancel { .. }
-            | Change::ResetDelay { .. } => None,
+            | Change::ResetDelay { .. }
+            | Change::Drain { .. }
+            | Change::Undrain { .. }
+            | Change::Forget { .. }
+            | Change::ReleaseBrake => None,
         });
         kills.flatten().copied().collect()
     }
@@ -339,6 +398,10 @@ fn touched(change: &Change, view: Option<&View>) -> Vec<AppPath> {
         Change::Remove { path } | Change::Restart { path } | Change::ResetDelay { path } => {
             vec![path.clone()]
         }
+        Change::Drain { .. }
+        | Change::Undrain { .. }
+        | Change::Forget { .. }
+        | Change::ReleaseBrake => Vec::new(),
         Change::Kill { .. } | Change::Cancel { .. } => view
             .into_iter()
             .flat_map(|view| view.world.apps.iter().map(|(_, app)| app.path.clone()))
@@ -364,5 +427,9 @@ pub fn brief(change: &Change) -> String {
         }
         Change::Cancel { deployment } => format!("cancel {deployment}"),
         Change::ResetDelay { path } => format!("reset the delay of {}", path.as_str()),
+        Change::Drain { agent, deadline } => format!("drain {agent} {deadline:?}"),
+        Change::Undrain { agent } => format!("undrain {agent}"),
+        Change::Forget { agent } => format!("forget {agent}"),
+        Change::ReleaseBrake => "release the brake".to_owned(),
     }
 }

@@ -31,6 +31,26 @@ pub enum Kind {
     AgentAway,
     /// An agent stays away while all else is well.
     AgentStaysAway,
+    /// Something is moved from an agent that is emptied.
+    AgentDrained,
+    /// Something is ended at the deadline of a drain.
+    DrainOverdue,
+    /// An agent is lost while it is emptied.
+    DrainLost,
+    /// A drain is taken back while something is left.
+    DrainTakenBack,
+    /// An agent is given up with what it had.
+    AgentForgotten,
+    /// An agent that was given up is back, with strays.
+    ForgottenReturns,
+    /// More than a third of the agents go away at once.
+    MassLoss,
+    /// So many are lost at once that nothing is replaced.
+    BrakeHeld,
+    /// Somebody releases the brake.
+    BrakeReleased,
+    /// Nobody hears that an agent is lost.
+    LossUntold,
     /// A call to the host goes wrong at a point.
     Call(CrashPoint, CallFault),
     /// The engine goes away and its containers live on.
@@ -103,13 +123,14 @@ pub enum CallFault {
 }
 
 /// What strikes from outside, each by its own timer.
-const STRIKES: [Kind; 14] = [
+const STRIKES: [Kind; 15] = [
     Kind::SessionCut,
     Kind::SessionHalfOpen,
     Kind::AgentRestarts,
     Kind::AgentShutsDown,
     Kind::AgentKilled,
     Kind::AgentAway,
+    Kind::MassLoss,
     Kind::EngineAway,
     Kind::EngineRestarts,
     Kind::ServerKilled,
@@ -153,6 +174,10 @@ pub struct Plan {
     pub delayed: u64,
     /// Frames that come twice, in a thousand.
     pub doubled: u64,
+    /// Losses that nobody hears, in a thousand.
+    pub untold: u64,
+    /// How often operators act on agents, in a thousand of all asks.
+    pub operators: u64,
     /// How many bytes of haves or wants go into a frame.
     pub budget: usize,
     /// Whether definitions are so large that commits take several records.
@@ -184,6 +209,15 @@ impl Kind {
             Kind::FrameStale,
             Kind::AgentKilledOpening,
             Kind::AgentStaysAway,
+            Kind::AgentDrained,
+            Kind::DrainOverdue,
+            Kind::DrainLost,
+            Kind::DrainTakenBack,
+            Kind::AgentForgotten,
+            Kind::ForgottenReturns,
+            Kind::BrakeHeld,
+            Kind::BrakeReleased,
+            Kind::LossUntold,
             Kind::ServerKilledCommitTorn,
             Kind::ClockJumpedAhead,
             Kind::ClockJumpedBack,
@@ -252,7 +286,7 @@ impl Plan {
         let of = |rng: &mut Rng, share: u64, most: u64| {
             if calm || !rng.chance(share) { 0 } else { rng.between(1, most) }
         };
-        let agents = *rng.pick(&[1, 1, 1, 2, 2, 3]);
+        let agents = *rng.pick(&[1, 1, 1, 2, 2, 2, 3, 3, 5, 8]);
         let fat = !calm && rng.chance(80);
         let fewest = if fat { 3 } else { 1 };
         Plan {
@@ -265,6 +299,8 @@ impl Plan {
             calls: of(rng, 500, 80),
             delayed: of(rng, 400, 60),
             doubled: of(rng, 400, 200),
+            untold: of(rng, 400, 700),
+            operators: *rng.pick(&[0, 100, 100, 250]),
             budget: *rng.pick(&[200, 2_000, 64 * 1024]),
             fat,
             unruly: !calm && rng.chance(600),

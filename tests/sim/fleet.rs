@@ -6,17 +6,18 @@ use stayer::model::fact::{Answer, Fact, Ticket};
 use stayer::model::id::{AgentId, AgentKey, InstanceKey};
 use stayer::model::time::Timestamp;
 use stayer::model::view::View;
+use stayer::wire::link::absence::Absences;
 use stayer::wire::link::leader::LeaderLink;
-use stayer::wire::link::liveness::Liveness;
 use stayer::wire::message::{Down, Open, PROTOCOLS, Up};
 
+use crate::faults::Kind;
 use crate::sim::Sim;
 use crate::trace;
 
 /// The leader's agents.
 #[derive(Default)]
 pub struct Fleet {
-    absent: BTreeMap<AgentId, Liveness>,
+    absences: Absences,
     /// Agents with a session.
     pub sessions: BTreeMap<AgentId, Session>,
     keys: BTreeMap<AgentKey, AgentId>,
@@ -37,18 +38,14 @@ pub struct Session {
 impl Fleet {
     /// A new leader gives everybody time to be heard.
     pub fn inherit(now: Timestamp, view: &View) -> Fleet {
-        let mut fleet = Fleet::default();
-        for (_, agent) in view.world.agents.iter().filter(|(_, agent)| agent.is_heard()) {
-            fleet.absent.insert(agent.id, Liveness::inherited(now));
-        }
-        fleet
+        Fleet { absences: Absences::inherit(now, &view.world), ..Fleet::default() }
     }
 
     /// When to tick at the latest, in the leader's time.
     pub fn next_wake(&self) -> Option<Timestamp> {
-        let absent = self.absent.values().filter_map(Liveness::next_wake);
         let open = self.sessions.values().filter(|session| session.open);
-        absent.chain(open.filter_map(|session| session.link.next_wake())).min()
+        let wakes = open.filter_map(|session| session.link.next_wake());
+        wakes.chain([self.absences.next_wake()]).min()
     }
 
     /// The session on a wire has ended; gives what the agent is measured by.
@@ -56,7 +53,7 @@ impl Fleet {
         let of = self.sessions.iter().find(|(_, session)| session.wire == wire);
         let Some(agent) = of.map(|(agent, _)| *agent) else { return };
         if let Some(session) = self.sessions.remove(&agent) {
-            self.absent.insert(agent, session.link.closed());
+            self.absences.ended(agent, session.link.closed());
         }
     }
 }
@@ -74,7 +71,7 @@ impl Sim {
         let Some(up) = &mut self.server.up else { return };
         let link = LeaderLink::new(id, run, up.clock(now));
         let old = up.fleet.sessions.remove(&id);
-        up.fleet.absent.remove(&id);
+        up.fleet.absences.begins(id);
         up.fleet.sessions.insert(id, Session { wire, open: false, link });
         if let Some(old) = old {
             self.hang_up(old.wire);
@@ -117,15 +114,10 @@ impl Sim {
 
     /// What has become durable goes to the sessions that it concerns.
     pub fn hand_out(&mut self, answers: &[(Ticket, Answer)], changed: &[(AgentKey, InstanceKey)]) {
-        let now = self.now;
         let Some(up) = &mut self.server.up else { return };
-        let clock = up.clock(now);
         let (fleet, view) = (&mut up.fleet, &up.view);
         for (ticket, answer) in answers {
             let Ticket::Agent(agent, run, seq) = ticket else { continue };
-            if matches!(answer, Answer::Attached(_)) && !fleet.sessions.contains_key(agent) {
-                fleet.absent.entry(*agent).or_insert(Liveness::of_agent(clock));
-            }
             let session = fleet.sessions.get_mut(agent);
             let Some(session) = session.filter(|session| session.link.run() == *run) else {
                 continue;
@@ -140,6 +132,7 @@ impl Sim {
                 | Answer::Killed { .. }
                 | Answer::Cancelled
                 | Answer::DelayReset
+                | Answer::Done
                 | Answer::Refused(_) => session.link.answered(*run, *seq),
             }
         }
@@ -172,17 +165,18 @@ impl Sim {
                 over.push((session.wire, session.link.over()));
             }
         }
-        let (mut lost, view) = (Vec::new(), &up.view);
-        for (agent, liveness) in &mut up.fleet.absent {
-            if let Some(why) = liveness.tick(clock) {
-                lost.push((*agent, why));
-            }
-        }
-        for (agent, why) in lost {
-            up.fleet.absent.remove(&agent);
-            if let Some(key) = view.world.agent_ids.get(&agent) {
-                facts.push(Fact::Lost { agent: *key, why });
-            }
+        if clock >= up.fleet.absences.next_wake() {
+            let Fleet { absences, sessions, .. } = &mut up.fleet;
+            let told = absences.tick(clock, &up.view.world, |agent| sessions.contains_key(&agent));
+            // An inbox may be full, or its brain be gone.
+            let heard = told.into_iter().filter(|_| {
+                let untold = self.faulty && self.rng.chance(self.plan.untold);
+                if untold {
+                    self.seen.met(Kind::LossUntold);
+                }
+                !untold
+            });
+            facts.extend(heard);
         }
         let busy = !said.is_empty() || !facts.is_empty() || !over.is_empty();
         up.inbox.extend(facts);

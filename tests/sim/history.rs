@@ -10,7 +10,7 @@ use stayer::model::condition::Condition;
 use stayer::model::event::{Event, StatusUpdate};
 use stayer::model::fact::Change;
 use stayer::model::id::{AppKey, CommitNo, Incarnation, InstanceId, InstanceKey, Version};
-use stayer::model::instance::{Goal, Instance};
+use stayer::model::instance::{Goal, Instance, StopWhy};
 use stayer::model::path::AppPath;
 use stayer::model::row::{Key, Row};
 use stayer::model::time::{Span, Timestamp};
@@ -67,6 +67,7 @@ type Law = Result<(), (&'static str, String)>;
 impl Sim {
     /// A commit has become durable.
     pub fn observe(&mut self, commit: &Commit) {
+        self.observe_agents(commit);
         if let Err((law, text)) = self.history.observe(commit) {
             self.fail(law, text);
         }
@@ -140,6 +141,17 @@ impl History {
         }
         for event in &commit.events {
             self.happened(commit, event)?;
+        }
+        let drained = commit.writes.iter().filter_map(|write| match &write.row {
+            Some(Row::Instance(row)) => Some(row),
+            Some(_) | None => None,
+        });
+        let drained = drained
+            .filter(|row| matches!(row.goal, Goal::Stop { why: StopWhy::Drained, .. }))
+            .map(|row| row.key.app);
+        for app in drained.collect::<Vec<AppKey>>() {
+            // What an operator moves does not wait for what failed before.
+            self.forget_delays(app);
         }
         for write in &commit.writes {
             match (&write.key, &write.row) {
@@ -221,7 +233,8 @@ impl History {
         if is.is_terminal() {
             self.ended.insert(life);
         }
-        if is.grows_backoff() {
+        // What was given up with its agent is no failure of its own.
+        if is.grows_backoff() && is != Condition::Gone {
             self.failed(commit, update);
         }
         Ok(())
@@ -312,7 +325,11 @@ fn forgets(change: &Change) -> Option<&AppPath> {
         Change::Put { .. }
         | Change::Remove { .. }
         | Change::Kill { .. }
-        | Change::Cancel { .. } => None,
+        | Change::Cancel { .. }
+        | Change::Drain { .. }
+        | Change::Undrain { .. }
+        | Change::Forget { .. }
+        | Change::ReleaseBrake => None,
     }
 }
 

@@ -1,12 +1,13 @@
 //! The simulator: production's own brain, link and mind in virtual time, over a fake host, a fake wire and a log in
-//! memory, with faults everywhere and the truth asserted on the host (reference: invariants I1 to I18).
+//! memory, with faults everywhere and the truth asserted on the host (reference: invariants I1 to I19).
 //!
 //! A seed is a run. `cargo test --profile sim --test sim -- --help` says how to run some, `--seed S --trace` shows one.
 //!
 //! - `sim`: time and the order in which everybody acts; `faults`, `strike`: what goes wrong.
 //! - `server`, `fleet`: the leader, wired as `control` wires it; `agent`, `hands`: an agent, wired as its shell and its
 //!   desk wire it; `wire` between them; `client`, `specs`: who asks for what.
-//! - `history`, `truth`, `rest`: what must hold of durable commits, of hosts, and in the end.
+//! - `history`, `operators`, `truth`, `rest`: what must hold of durable commits, of agents that are emptied, given up or
+//!   lost, of hosts, and in the end.
 //! - `run`, `planted`: many seeds, and bugs that must be found.
 
 #![expect(clippy::disallowed_macros, reason = "a program for people: it prints")]
@@ -18,6 +19,7 @@ mod faults;
 mod fleet;
 mod hands;
 mod history;
+mod operators;
 mod planted;
 mod rest;
 mod rng;

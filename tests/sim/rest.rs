@@ -8,18 +8,20 @@ use stayer::logic::place::need::{Need, PortNeed};
 use stayer::model::agent::Agent;
 use stayer::model::app::App;
 use stayer::model::condition::Condition;
-use stayer::model::id::AppKey;
-use stayer::model::instance::Instance;
+use stayer::model::fact::Change;
+use stayer::model::id::{AgentKey, AppKey};
+use stayer::model::instance::{Goal, Instance};
 use stayer::model::spec::UnreachableStrategy;
 use stayer::model::time::{Span, Timestamp};
 use stayer::model::unit::{Cpus, Mem};
 use stayer::model::world::World;
 
 use crate::faults::Kind;
+use crate::operators::is_overdue;
 use crate::sim::{Event, Sim};
 use crate::specs;
 use crate::trace;
-use crate::truth::target;
+use crate::truth::{drains, target};
 
 /// All is as it shall be within so long.
 const CONVERGES: u64 = 120;
@@ -52,6 +54,19 @@ impl Sim {
                 self.seen.met(Kind::AgentStaysAway);
             }
             self.later(0, Event::AgentStarts(agent));
+        }
+        self.take_drains_back();
+    }
+
+    /// Some agents take work again, others stay as they are.
+    fn take_drains_back(&mut self) {
+        let Some(up) = &self.server.up else { return };
+        let draining = up.view.world.agents.iter().filter(|(_, agent)| agent.is_draining());
+        let draining: Vec<AgentKey> = draining.map(|(key, _)| *key).collect();
+        for agent in draining {
+            if self.rng.chance(500) {
+                self.ask(Change::Undrain { agent }, false);
+            }
         }
     }
 
@@ -120,13 +135,20 @@ impl Sim {
                 return Err(format!("{} is away and nobody knows", agent.id));
             }
         }
+        if world.meta.as_ref().is_some_and(|meta| meta.brake.held.is_some()) {
+            return Err("the brake holds, and hardly anybody is away".to_owned());
+        }
         for (key, app) in world.apps.iter() {
             self.app_settled(world, *key, app)?;
+        }
+        for (_, row) in world.instances.iter() {
+            self.drain_goes_on(world, row)?;
         }
         self.deployments_settled(world)?;
         self.hosts_agree(world)?;
         for (key, id) in &self.client.killed {
-            if self.agents.iter().any(|agent| agent.up.is_some() && agent.host.is_running(*id)) {
+            if self.agents.iter().any(|agent| agent.up.is_some() && agent.host.live().contains(id))
+            {
                 return Err(format!("{key:?} was killed and runs in life {}", id.incarnation));
             }
         }
@@ -179,13 +201,37 @@ impl Sim {
             count(&rows, |row| row.is_wanted() && row.condition() == Some(Condition::Unreachable));
         let healthy = count(&rows, |row| row.is_healthy());
         // Where something is absent an upgrade may have to leave more than is wanted.
-        let held = target.rolling && absent > 0 && healthy + absent > wanted;
+        let moves = target.rolling || drains(world, key);
+        let held = moves && absent > 0 && healthy + absent > wanted;
         if healthy + absent != wanted && !held {
             return Err(format!("{name}: {healthy} healthy, {absent} absent, {wanted} wanted"));
         }
         let old = count(&rows, |row| row.config != target.row.config && row.is_healthy());
         if target.rolling && old > 0 && absent == 0 {
             return Err(format!("{name}: {old} are of an old configuration"));
+        }
+        Ok(())
+    }
+
+    /// What is left on an agent that is emptied has nowhere to go, or is waited for by its app.
+    fn drain_goes_on(&self, world: &World, row: &Instance) -> Yet {
+        let agent = row.place.as_ref().and_then(|place| world.agents.get(&place.agent));
+        let Some(agent) = agent.filter(|agent| agent.is_heard() && agent.is_draining()) else {
+            return Ok(());
+        };
+        let up = self.server.up.as_ref().ok_or("there is no server")?;
+        let overdue = is_overdue(world, world, row, up.clock(self.now));
+        let siblings = || world.instances_of(row.key.app);
+        let waits = siblings().any(|one| {
+            one.is_scheduled() || one.condition().is_some_and(Condition::is_unreachable)
+        });
+        if row.goal == Goal::Run
+            && row.is_live()
+            && self.settles(row.key.app)
+            && (overdue || !waits)
+        {
+            let host = &agent.inventory.hostname;
+            return Err(format!("{host} is emptied, {:?} stays, overdue {overdue}", row.key));
         }
         Ok(())
     }

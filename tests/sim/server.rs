@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use stayer::logic::brain::{Brain, MAX_PENDING};
 use stayer::logic::draft::Limits;
+use stayer::model::brake::Brake;
 use stayer::model::commit::Commit;
 use stayer::model::fact::{Answer, Fact, Ticket};
 use stayer::model::id::{AgentKey, AppKey, ClusterId, InstanceKey, Position};
@@ -107,6 +108,11 @@ impl Leading {
     /// The leader's time.
     pub fn clock(&self, now: Timestamp) -> Timestamp {
         self.began + now.since(self.started)
+    }
+
+    /// When it started, in true time.
+    pub fn started_at(&self) -> Timestamp {
+        self.started
     }
 
     /// When the brain is to be turned although nothing came, in true time.
@@ -237,6 +243,7 @@ impl Sim {
             }
             trace!(self, "  commit {}: {}", commit.no, brief_commit(&commit));
             self.check_decisions(&before, &commit);
+            self.check_operations(&before, &commit);
             let rows = commit.world.instances.len();
             if rows > ROWS {
                 return self.fail("I18", format!("there are {rows} instances"));
@@ -457,7 +464,13 @@ fn changed_in(commit: &Commit) -> Vec<(AgentKey, InstanceKey)> {
 
 /// As `control::leader` has it.
 fn with_meta(mut world: World, cluster: ClusterId) -> World {
-    let fresh = Meta { cluster, next_app: AppKey(1), next_agent: AgentKey(1), next_id: 0 };
+    let fresh = Meta {
+        cluster,
+        next_app: AppKey(1),
+        next_agent: AgentKey(1),
+        next_id: 0,
+        brake: Brake::default(),
+    };
     world.meta.get_or_insert(fresh);
     world
 }
@@ -510,7 +523,8 @@ fn brief_commit(commit: &Commit) -> String {
                 row.part.as_ref().map_or(String::new(), |part| format!(" {:?}", part.action))
             ),
             Some(Row::Deployment(row)) => format!("[deployment {}/{}]", row.step, row.steps),
-            Some(Row::Agent(row)) => format!("[agent {} {:?}]", row.key, row.state),
+            Some(Row::Agent(row)) => format!("[agent {} {:?} {:?}]", row.key, row.state, row.drain),
+            Some(Row::Meta(row)) if row.brake.held.is_some() => "[brake]".to_owned(),
             Some(Row::AppVersion(_) | Row::Meta(_)) => continue,
             None => format!("[-{:?}]", write.key),
         });

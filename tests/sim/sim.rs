@@ -262,6 +262,7 @@ impl Sim {
                 busy = true;
             }
             self.check_patience();
+            self.check_absences();
             if !busy || self.failure.is_some() {
                 return;
             }

@@ -44,6 +44,7 @@ impl Sim {
                 self.agents[agent].away_until = Some(self.now + away);
                 self.kill_agent(agent, kind);
             }
+            Kind::MassLoss => self.lose_many(),
             Kind::EngineAway => self.engine_fails(agent, true),
             Kind::EngineRestarts => self.engine_fails(agent, false),
             Kind::ServerKilled => {
@@ -80,6 +81,23 @@ impl Sim {
         if self.agents[agent].up.as_ref().is_some_and(|up| up.wire.is_some()) {
             self.seen.met(kind);
             self.agent_leaves(agent, why);
+        }
+    }
+
+    /// More than a third of the agents, and at least three, go away within a moment.
+    fn lose_many(&mut self) {
+        let all = self.agents.len();
+        let count = (all / 3 + 1).max(3);
+        if all < count {
+            return;
+        }
+        self.seen.met(Kind::MassLoss);
+        let first = self.rng.index(all);
+        for offset in 0..count {
+            let agent = (first + offset) % all;
+            let away = Span::millis(self.rng.between(6_000, 40_000));
+            self.agents[agent].away_until = Some(self.now + away);
+            self.agent_dies(agent);
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use stayer::agent::mind::Step;
 use stayer::agent::runtime::{FoundState, SandboxId};
 use stayer::logic::decide::rollout::Capacity;
+use stayer::model::agent::Agent;
 use stayer::model::app::{Action, App, AppVersion};
 use stayer::model::commit::Commit;
 use stayer::model::condition::Condition;
@@ -18,6 +19,7 @@ use stayer::model::unit::{Cpus, Mem};
 use stayer::model::world::World;
 
 use crate::hands::short;
+use crate::operators::is_overdue;
 use crate::sim::Sim;
 
 /// What is remembered of what was done.
@@ -173,12 +175,13 @@ impl Sim {
         }
         for (key, app) in world.apps.iter() {
             let target = target(&world, app);
-            let rolling = target.as_ref().is_some_and(|target| target.rolling);
+            let drains = drains(&world, *key);
+            let rolling = target.as_ref().is_some_and(|target| target.rolling) || drains;
             let there: Vec<SandboxId> =
                 self.agents.iter().flat_map(|agent| agent.host.live_of(*key)).collect();
             let leaving = there.iter().filter(|id| self.is_leaving(**id, rolling)).count();
             let counted = u32::try_from(there.len() - leaving).expect("small");
-            let cap = target.map_or(0, |target| ceiling(&target));
+            let cap = target.map_or(0, |target| ceiling(&target, drains));
             // What is on its way counts as there: it may still start.
             let coming = world.instances_of(*key).filter(|row| row.is_live());
             let coming =
@@ -203,7 +206,7 @@ impl Sim {
         row.is_some_and(|row| match row.goal {
             _ if self.history.lost.contains(&id) => true,
             Goal::Run => false,
-            Goal::Stop { why: StopWhy::Upgrade, .. } => !rolling,
+            Goal::Stop { why: StopWhy::Upgrade | StopWhy::Drained, .. } => !rolling,
             Goal::Stop { .. } => true,
         })
     }
@@ -220,7 +223,7 @@ impl Sim {
             if self.truth.aims.insert(*key, aim) != Some(aim) {
                 let there = world.instances_of(*key).filter(|row| row.is_live()).count();
                 let allowed = self.truth.allowed.entry(*key).or_insert(0);
-                *allowed = (*allowed).max(ceiling(&target)).max(count(there));
+                *allowed = (*allowed).max(ceiling(&target, false)).max(count(there));
             }
         }
     }
@@ -245,7 +248,7 @@ impl Sim {
             let Some(app) = commit.world.apps.get(&key) else { continue };
             let Some(target) = target(&commit.world, app) else { continue };
             let asked = self.client.asked_to_end();
-            if let Err((law, text)) = decided(before, &commit.world, app, &target, &asked) {
+            if let Err((law, text)) = decided(before, commit, app, &target, &asked) {
                 return self.fail(law, format!("{}: {text}", app.path));
             }
         }
@@ -254,11 +257,12 @@ impl Sim {
 
 fn decided(
     before: &World,
-    after: &World,
+    commit: &Commit,
     app: &App,
     target: &Target<'_>,
     asked: &BTreeSet<InstanceKey>,
 ) -> Result<(), (&'static str, String)> {
+    let after = &commit.world;
     let rows: Vec<&Instance> = after.instances_of(app.key).collect();
     let ran = |row: &Instance| {
         !asked.contains(&row.key)
@@ -278,22 +282,28 @@ fn decided(
     let counted = count(rows.iter().filter(|row| counts(row)).count());
     let upgraded = stopped(StopWhy::Upgrade);
     let upgraded = count(upgraded.iter().filter(was_healthy).count());
+    let drained = stopped(StopWhy::Drained);
+    let overdue = drained.iter().any(|row| is_overdue(before, after, row, commit.at));
+    let drained = count(drained.iter().filter(was_healthy).count());
+    let moved = (drains(before, app.key), drains(after, app.key));
+    let (drains, bounded) = (moved.0 || moved.1, target.rolling || moved.0 && moved.1);
     let capacity = Capacity::of(
         target.row.spec.upgrade,
         wanted,
-        healthy + upgraded,
+        healthy + upgraded + drained,
         target.row.spec.is_resident(),
     );
-    if upgraded > 0 && target.rolling && healthy < capacity.floor {
+    let moves = upgraded > 0 && target.rolling || drained > 0;
+    if moves && !overdue && healthy < capacity.floor {
         return Err(("I4", format!("{healthy} healthy are left of {}", capacity.floor)));
     }
-    if !stopped(StopWhy::Surplus).is_empty() && !target.rolling && counted < wanted {
+    if !stopped(StopWhy::Surplus).is_empty() && !target.rolling && !drains && counted < wanted {
         return Err(("I4", format!("{counted} are left of {wanted}")));
     }
     let added = rows.iter().any(|row| before.instances.get(&row.key).is_none());
-    if added && target.rolling {
+    if added && bounded {
         let there = rows.iter().filter(|row| {
-            if row.config == target.row.config {
+            if !target.rolling || row.config == target.row.config {
                 counts(row) || is_leaving(row)
             } else {
                 row.is_live() && !is_unreachable(row)
@@ -304,7 +314,7 @@ fn decided(
             return Err(("I3", format!("{there} are there, {} are allowed", capacity.ceiling)));
         }
     }
-    if added && !target.rolling && counted > wanted {
+    if added && !target.rolling && !drains && counted > wanted {
         return Err(("I3", format!("{counted} are there, {wanted} are wanted")));
     }
     Ok(())
@@ -326,9 +336,20 @@ fn count(number: usize) -> u32 {
     u32::try_from(number).expect("small")
 }
 
-fn ceiling(target: &Target<'_>) -> u32 {
+/// Whether something of an app must leave its agent, or is leaving it for that.
+pub fn drains(world: &World, app: AppKey) -> bool {
+    world.instances_of(app).filter(|row| row.is_live() && !is_unreachable(row)).any(|row| {
+        let agent = row.place.as_ref().and_then(|place| world.agents.get(&place.agent));
+        match row.goal {
+            Goal::Run => agent.is_some_and(Agent::is_draining),
+            Goal::Stop { why, .. } => why == StopWhy::Drained,
+        }
+    })
+}
+
+fn ceiling(target: &Target<'_>, drains: bool) -> u32 {
     let spec = &target.row.spec;
-    if target.rolling {
+    if target.rolling || drains {
         Capacity::of(spec.upgrade, spec.instances, u32::MAX, spec.is_resident()).ceiling
     } else {
         spec.instances

@@ -20,6 +20,8 @@ pub struct FakeHost {
     faults: Faults,
     down: BTreeSet<Hand>,
     handles: u32,
+    /// Lives that nobody asks for any more and that are to be left alone.
+    disowned: BTreeSet<SandboxId>,
     /// Every start that ever happened here.
     pub(super) starts: BTreeMap<SandboxId, u32>,
     /// What should never have happened, in words.
@@ -276,6 +278,16 @@ impl FakeHost {
     pub fn remove_from_outside(&mut self, now: Timestamp, id: SandboxId) {
         let detail = "it was removed".to_owned();
         self.end_from_outside(now, id, End::Gone(Reason::Vanished { detail }));
+    }
+
+    /// Nobody asks for these lives any more, here or later: they are strays, counted by nobody and to be left alone.
+    pub fn disown(&mut self, lives: impl IntoIterator<Item = SandboxId>) {
+        self.disowned.extend(lives);
+    }
+
+    /// Whether this one is a stray.
+    pub fn is_disowned(&self, id: SandboxId) -> bool {
+        self.disowned.contains(&id)
     }
 
     /// All traces of one are lost.

@@ -100,7 +100,10 @@ impl FakeHost {
     fn running_boxes(&self) -> impl Iterator<Item = (SandboxId, &FakeBox)> {
         self.boxes
             .iter()
-            .filter(|(_, it)| !it.foreign && matches!(it.state, FoundState::Running(_)))
+            .filter(|(id, it)| {
+                let counts = !it.foreign && !self.is_disowned(**id);
+                counts && matches!(it.state, FoundState::Running(_))
+            })
             .map(|(id, it)| (*id, it))
     }
 }

@@ -48,6 +48,7 @@ async fn every_documented_operation_answers() {
             .replace("deployments/{id}", "deployments/00000000-0000-0000-0000-000000000009")
             .replace("{id}", "a/b")
             .replace("{group}", "a")
+            .replace("{agent}", "a1")
             .replace("{task}", "a_b.instance-00000000-0000-0000-0000-000000000001._app.1")
             .replace("{version}", "2021-07-01T10:00:00.000Z");
         let answer = rig.ask(method.clone(), &asked, "").await;
@@ -103,6 +104,10 @@ fn every_route_is_documented() {
         "/v2/deployments/d",
         "/v2/queue",
         "/v2/queue/a/delay",
+        "/v2/agents",
+        "/v2/agents/a",
+        "/v2/agents/a/drain",
+        "/v2/brake",
         "/v2/info",
         "/v2/leader",
         "/ping",

@@ -219,6 +219,20 @@ async fn a_client_that_is_too_slow_is_told_so_at_last() {
 }
 
 #[tokio::test]
+async fn who_leads_no_more_closes_its_streams_and_opens_none() {
+    let rig = Rig::new();
+    let mut stream = Stream::of(&rig, "", None).await;
+    stream.frame().await.expect("attached");
+    publish(rig.server.events(), 1, vec![ended("/a")]);
+    rig.server.leads_no_more(None);
+    assert_eq!(stream.ids(1).await, ["1.0"], "what was durable is told");
+    assert_eq!(stream.frame().await, None, "11.1");
+    let answer = rig.ask_with(Method::GET, "/v2/events", "", &[ACCEPT]).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.text.contains("another server leads"), "{}", answer.text);
+}
+
+#[tokio::test]
 async fn a_quiet_stream_has_a_bare_line_end_now_and_then() {
     assert_eq!(ApiConfig::new("m1:8080").heartbeat, Duration::from_secs(10), "11.1");
     let rig = Rig::with(|config| config.heartbeat = Duration::from_millis(30));

@@ -17,6 +17,7 @@ use crate::api::seams::{ApiConfig, Backends, LogAnswer, LogError, LogRequest, Lo
 use crate::contract::app::read_app;
 use crate::contract::fault::Options;
 use crate::control::events::Events;
+use crate::control::fleet::signs::Signs;
 use crate::control::gauges::Gauges;
 use crate::control::server::Server;
 use crate::model::agent::{Agent, AgentState, Inventory, PortRange};
@@ -44,6 +45,7 @@ pub const START: i64 = 1_625_133_600_000;
 pub struct Rig {
     pub router: Router,
     pub server: Server,
+    pub signs: Signs,
     state: Arc<Mutex<State>>,
 }
 
@@ -82,15 +84,17 @@ impl Rig {
         let server = Server::new(inbox, Events::new(&gauges));
         let mut config = ApiConfig::new("m1:8080");
         configure(&mut config);
+        let signs = Signs::default();
         let backends = Backends {
             clock: Arc::new(|| Timestamp::from_millis(START + 60_000)),
             logs: Arc::new(FakeLogs),
             gauges,
+            signs: signs.clone(),
         };
         let router = crate::api::router(server.clone(), config, backends);
         let state = Arc::new(Mutex::new(State { clock: START, ..State::default() }));
         tokio::spawn(brain(server.clone(), facts, state.clone()));
-        Rig { router, server, state }
+        Rig { router, server, signs, state }
     }
 
     /// Puts rows directly.
@@ -284,6 +288,10 @@ impl State {
                     Err(Refusal::NotQueued { path })
                 };
             }
+            Change::Drain { .. }
+            | Change::Undrain { .. }
+            | Change::Forget { .. }
+            | Change::ReleaseBrake => return Ok(Answer::Done),
         }
         Ok(Answer::Deployed { deployment, version, created })
     }
@@ -341,6 +349,7 @@ pub fn put_app(world: &mut World, spec: Spec, version: Version) {
         backoffs: Vec::new(),
         last_failure: None,
         next_instance: 1,
+        look_again: None,
         removed: None,
     };
     let row = AppVersion {
@@ -366,7 +375,6 @@ pub fn put_deployment(world: &mut World, path: &str, id: u128) -> DeploymentId {
         from: Some(app.version),
         to: Some(app.version),
         done: false,
-        look_again: None,
     });
     let row = Deployment {
         id,
@@ -389,6 +397,7 @@ fn put_agent(world: &mut World) {
         id: AgentId(Uuid::from_u128(7)),
         run: RunId(Uuid::from_u128(8)),
         state: AgentState::Up,
+        drain: None,
         inventory: Inventory {
             hostname: "10.0.0.5".to_owned(),
             role: "*".to_owned(),

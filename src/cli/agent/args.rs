@@ -14,6 +14,7 @@ use crate::agent::inventory::{
 };
 use crate::agent::start::AgentConfig;
 use crate::cli::agent::mesos::MesosDir;
+use crate::cli::agent::verbs::AgentVerb;
 use crate::cli::failure::Failure;
 use crate::model::agent::Policy;
 use crate::model::id::ClusterId;
@@ -21,7 +22,11 @@ use crate::wire::dial::Address;
 
 /// What `stayer agent` is told.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct AgentArgs {
+    /// What to do to the agents of a server; without it an agent runs.
+    #[command(subcommand)]
+    pub verb: Option<AgentVerb>,
     /// Where servers take agents, HOST:PORT or unix:PATH, several with commas between them
     #[arg(
         long,

@@ -1,4 +1,5 @@
-//! `stayer agent`: what runs tasks on one host, for the servers that it dials.
+//! `stayer agent`: what runs tasks on one host, for the servers that it dials. With a verb it is a client that looks after
+//! the agents of a server: [`verbs`].
 //!
 //! `stayer dev` is a server with this in the same process, so what an agent is told, what it says at its start and how its
 //! tasks are stopped is here and is used by both; the data directory holds `agent/` in either case, and one can take over
@@ -8,6 +9,8 @@ mod args;
 pub mod banner;
 mod mesos;
 pub mod stop;
+pub mod verbs;
+mod wait;
 
 pub use args::{Account, AgentArgs, HostArgs, Setting, agent_dir};
 
@@ -22,11 +25,14 @@ use crate::cli::server::make_dir;
 use crate::cli::{limits, signals};
 use crate::wire::message::{Dismissal, Leaving};
 
-/// Runs until it is told to end.
+/// Runs until it is told to end; with a verb, does that.
 ///
 /// # Errors
 /// When it cannot start; then nothing was changed. When a server says that it can never be taken.
 pub async fn run(args: AgentArgs, console: &mut Console) -> Result<(), Failure> {
+    if let Some(verb) = args.verb {
+        return verbs::run(verb, console).await;
+    }
     let mesos = match &args.mesos_config_dir {
         Some(dir) => mesos_dir(dir, console)?,
         None => MesosDir::default(),

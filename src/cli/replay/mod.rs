@@ -74,8 +74,13 @@ pub fn run(args: &ReplayArgs, console: &mut Console) -> Result<(), Failure> {
 }
 
 fn begin(begin: Begin) -> Brain {
-    let meta =
-        Meta { cluster: begin.cluster, next_app: AppKey(1), next_agent: AgentKey(1), next_id: 0 };
+    let meta = Meta {
+        cluster: begin.cluster,
+        next_app: AppKey(1),
+        next_agent: AgentKey(1),
+        next_id: 0,
+        brake: crate::model::brake::Brake::default(),
+    };
     let world = World { meta: Some(meta), ..World::default() };
     Brain::load(world, begin.epoch, CommitNo(0), begin.now, Limits::default())
 }

@@ -48,6 +48,7 @@ pub fn start(
         clock: Arc::new(move || clock.now()),
         logs: Arc::new(FleetLogs(leader.agents.clone())),
         gauges: leader.gauges.clone(),
+        signs: leader.signs.clone(),
     };
     let router = api::router(leader.server.clone(), config, backends);
     let api = api::serve::serve(listener, router, shutdown.clone().cancelled_owned());

@@ -20,6 +20,7 @@ fn save(file: &Path) {
         next_app: AppKey(1),
         next_agent: AgentKey(1),
         next_id: 9,
+        brake: crate::model::brake::Brake::default(),
     };
     let view = View {
         epoch: Epoch(5),

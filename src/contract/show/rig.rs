@@ -124,6 +124,7 @@ impl Rig {
             backoffs: Vec::new(),
             last_failure: None,
             next_instance: 1,
+            look_again: None,
             removed: None,
         };
         rig.world.versions.put((Rig::APP, row.version), Arc::new(row));
@@ -147,6 +148,7 @@ impl Rig {
             id: AgentId(AGENT.parse().expect("a UUID")),
             run: RunId(uuid::Uuid::nil()),
             state: AgentState::Up,
+            drain: None,
             inventory,
             foreign: BTreeMap::new(),
         };
@@ -313,15 +315,8 @@ impl Rig {
         };
         self.world.deployments.put(deployment, Arc::new(row));
         self.change_app(|app| {
-            app.part = Some(Part {
-                deployment,
-                step,
-                action,
-                done: false,
-                look_again: None,
-                from: None,
-                to: Some(version),
-            });
+            app.part =
+                Some(Part { deployment, step, action, done: false, from: None, to: Some(version) });
         });
     }
 

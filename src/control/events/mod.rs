@@ -109,6 +109,11 @@ impl Events {
         place
     }
 
+    /// Wakes all readers although nothing happened.
+    pub fn wake(&self) {
+        self.shared.nudge.notify_one();
+    }
+
     /// A reader from a place on.
     pub fn read(&self, start: &Start, filter: Filter) -> Reader {
         self.herald();

@@ -128,7 +128,7 @@ impl Reader {
         pieces.finish().map_or(Pull::More, Pull::Some)
     }
 
-    /// Waits until something happened since [`Reader::pull`] gave nothing.
+    /// Waits until something may have happened since [`Reader::pull`] gave nothing.
     pub async fn wait(&mut self) {
         // The sender lives as long as this holds the events.
         let _gone = self.told.changed().await;

@@ -6,6 +6,7 @@
 pub mod listen;
 pub mod names;
 pub mod session;
+pub mod signs;
 pub mod twin;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,12 +17,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::control::clock::Clock;
 use crate::control::fleet::names::Names;
+use crate::control::fleet::signs::Signs;
 use crate::control::fleet::twin::{Held, Newcomer};
 use crate::control::gauges::Gauges;
 use crate::control::server::Server;
 use crate::model::fact::{Answer, Fact, Ticket};
 use crate::model::id::{AgentId, AgentKey, ClusterId, Epoch, InstanceKey, RunId, Seq};
 use crate::model::view::View;
+use crate::wire::link::absence::Absences;
 use crate::wire::link::liveness::Liveness;
 use crate::wire::reverse::Peer;
 
@@ -112,7 +115,7 @@ pub struct Fleet {
     /// Figures.
     pub gauges: Gauges,
     /// Agents without a session.
-    pub absent: BTreeMap<AgentId, Liveness>,
+    pub absences: Absences,
     /// Agents with one.
     pub sessions: BTreeMap<AgentId, SessionHandle>,
     /// By the keys that the sessions learned.
@@ -121,6 +124,8 @@ pub struct Fleet {
     pub names: Names,
     /// Counts sessions.
     pub next: u64,
+    /// When each agent was last heard, for people.
+    pub signs: Signs,
 }
 
 /// A running session.
@@ -139,7 +144,6 @@ pub struct SessionHandle {
 impl Fleet {
     /// Works until the brain's thread is gone.
     pub async fn run(mut self) {
-        self.inherit();
         loop {
             let sleep = self.until_wake();
             tokio::select! {
@@ -153,17 +157,8 @@ impl Fleet {
                 },
                 () = tokio::time::sleep(sleep) => {}
             }
-            self.tick().await;
+            self.tick();
             self.gauges.sessions.set(i64::try_from(self.sessions.len()).unwrap_or(i64::MAX));
-        }
-    }
-
-    /// A new leader gives everybody time to be heard.
-    fn inherit(&mut self) {
-        let now = self.clock.now();
-        let view = self.server.view();
-        for (_, agent) in view.world.agents.iter().filter(|(_, agent)| agent.is_heard()) {
-            self.absent.insert(agent.id, Liveness::inherited(now));
         }
     }
 
@@ -184,7 +179,7 @@ impl Fleet {
             FleetEvent::Ended { agent, number, liveness } => {
                 if self.sessions.get(&agent).is_some_and(|session| session.number == number) {
                     self.sessions.remove(&agent);
-                    self.absent.insert(agent, liveness);
+                    self.absences.ended(agent, liveness);
                 }
             }
             FleetEvent::Find { agent, reply } => {
@@ -227,11 +222,12 @@ impl Fleet {
             peer: peer.clone(),
             events: received,
             fleet: self.own.clone(),
+            sign: self.signs.of(agent),
         };
         if let Some(old) = self.sessions.remove(&agent) {
             old.peer.hang_up();
         }
-        self.absent.remove(&agent);
+        self.absences.begins(agent);
         tokio::spawn(session.run());
         let handle =
             SessionHandle { number: self.next, run, peer, from, introduced: false, events };
@@ -242,9 +238,6 @@ impl Fleet {
         let mut placed = placed(published);
         for (ticket, answer) in &published.answers {
             let Ticket::Agent(agent, run, seq) = ticket else { continue };
-            if matches!(answer, Answer::Attached(_)) && !self.sessions.contains_key(agent) {
-                self.measure(*agent);
-            }
             let session = self.sessions.get_mut(agent).filter(|session| session.run == *run);
             let Some(session) = session else { continue };
             let event = match answer {
@@ -263,6 +256,7 @@ impl Fleet {
                 | Answer::Killed { .. }
                 | Answer::Cancelled
                 | Answer::DelayReset
+                | Answer::Done
                 | Answer::Refused(_) => SessionEvent::Answered(*run, *seq),
             };
             // A session that has just ended says so by itself.
@@ -280,36 +274,26 @@ impl Fleet {
         }
     }
 
-    /// An agent whose attachment became durable after the end of its session is heard by its row and by nobody else: its
-    /// loss may have come when no key could name it.
-    fn measure(&mut self, agent: AgentId) {
+    /// Tells losses. A full inbox is no reason to wait here, where sessions are opened and wants handed out.
+    fn tick(&mut self) {
         let now = self.clock.now();
-        self.absent.entry(agent).or_insert_with(|| Liveness::of_agent(now));
-    }
-
-    async fn tick(&mut self) {
-        let now = self.clock.now();
-        let view = self.server.view();
-        let mut lost = Vec::new();
-        for (agent, liveness) in &mut self.absent {
-            if let Some(why) = liveness.tick(now) {
-                lost.push((*agent, why));
-            }
+        if now < self.absences.next_wake() {
+            return;
         }
-        for (agent, why) in lost {
-            self.absent.remove(&agent);
-            if let Some(key) = view.world.agent_ids.get(&agent) {
-                let fact = Fact::Lost { agent: *key, why };
-                // Without a brain there is nobody to tell.
-                let _over = self.facts.send(fact).await;
+        let view = self.server.view();
+        let has_session = |agent| self.sessions.contains_key(&agent);
+        for fact in self.absences.tick(now, &view.world, has_session) {
+            let Fact::Lost { agent, .. } = fact else { continue };
+            if self.facts.try_send(fact).is_err()
+                && let Some(row) = view.world.agents.get(&agent)
+            {
+                self.absences.untold(now, row.id);
             }
         }
     }
 
     fn until_wake(&self) -> Duration {
-        let now = self.clock.now();
-        let wake = self.absent.values().filter_map(Liveness::next_wake).min();
-        wake.map_or(Duration::from_mins(1), |wake| wake.since(now).into())
+        self.absences.next_wake().since(self.clock.now()).into()
     }
 }
 
@@ -323,6 +307,7 @@ fn placed(published: &Published) -> BTreeMap<AgentKey, BTreeSet<InstanceKey>> {
         | Answer::Killed { .. }
         | Answer::Cancelled
         | Answer::DelayReset
+        | Answer::Done
         | Answer::Refused(_) => None,
     });
     let mut placed: BTreeMap<AgentKey, BTreeSet<InstanceKey>> = attached.collect();
@@ -336,48 +321,4 @@ fn placed(published: &Published) -> BTreeMap<AgentKey, BTreeSet<InstanceKey>> {
         }
     }
     placed
-}
-
-#[cfg(test)]
-mod tests {
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::model::time::Timestamp;
-
-    fn fleet() -> Fleet {
-        let (facts, _) = mpsc::channel(8);
-        let (own, events) = mpsc::channel(8);
-        let (_, published) = mpsc::unbounded_channel();
-        Fleet {
-            server: Server::new(
-                facts.clone(),
-                crate::control::events::Events::new(&Gauges::default()),
-            ),
-            facts,
-            clock: Clock::start(Timestamp::default()),
-            cluster: ClusterId(Uuid::nil()),
-            epoch: Epoch(1),
-            published,
-            events,
-            own,
-            gauges: Gauges::default(),
-            absent: BTreeMap::new(),
-            sessions: BTreeMap::new(),
-            keys: BTreeMap::new(),
-            names: Names::default(),
-            next: 0,
-        }
-    }
-
-    #[test]
-    fn an_agent_that_was_gone_before_its_attachment_was_durable_is_measured() {
-        // Its row says that it is heard; its loss, if that came before, could name no key and was told to nobody.
-        let mut fleet = fleet();
-        let (agent, run) = (AgentId(Uuid::from_u128(1)), RunId(Uuid::from_u128(2)));
-        let attached = (Ticket::Agent(agent, run, Seq(0)), Answer::Attached(AgentKey(1)));
-        let (answers, changed) = (vec![attached], Vec::new());
-        fleet.hand_out(&Published { view: Arc::default(), answers, changed });
-        assert!(fleet.absent.contains_key(&agent));
-    }
 }

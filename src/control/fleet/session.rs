@@ -1,10 +1,12 @@
 //! One session with one agent: the leader's half of the link over a connection that the agent dialled.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use crate::control::clock::Clock;
+use crate::control::fleet::signs::Sign;
 use crate::control::fleet::{FleetEvent, SessionEvent};
 use crate::control::server::Server;
 use crate::model::fact::Fact;
@@ -39,6 +41,8 @@ pub struct Session {
     pub events: mpsc::UnboundedReceiver<SessionEvent>,
     /// Where it tells its end.
     pub fleet: mpsc::Sender<FleetEvent>,
+    /// Where it notes what it hears, for people.
+    pub sign: Arc<Sign>,
 }
 
 // === impl Session ===
@@ -47,6 +51,7 @@ impl Session {
     /// Runs until either side ends it, then tells the fleet.
     pub async fn run(mut self) {
         let mut link = LeaderLink::new(self.agent, self.run, self.clock.now());
+        self.sign.begins();
         match self.peer.session(&self.open).await {
             Ok((sender, receiver)) => self.talk(&mut link, sender, receiver).await,
             Err(error) => tracing::warn!(agent = %self.agent, %error, "no session with an agent"),
@@ -85,6 +90,7 @@ impl Session {
                 },
                 frame = receiver.recv() => match frame {
                     Ok(Some(frame)) => {
+                        self.note(&frame);
                         link.up(self.clock.now(), frame);
                         has_news = true;
                     }
@@ -110,6 +116,14 @@ impl Session {
                 take(link, event);
                 has_news = true;
             }
+        }
+    }
+
+    /// Notes what people are shown of an agent.
+    fn note(&self, frame: &Up) {
+        self.sign.heard(self.clock.now());
+        if let Up::Have(_, haves) = frame {
+            self.sign.has(haves);
         }
     }
 

@@ -3,6 +3,7 @@
 //! A change first works out what it would do to each app (an [`Effect`](plan::Effect)), reading only; then
 //! [`plan::carry_out`] checks locks and writes everything in one go. Nothing is half done.
 
+pub mod agent;
 pub mod cancel;
 pub mod delay;
 pub mod dependencies;
@@ -25,6 +26,10 @@ pub fn apply(draft: &mut Draft<'_>, who: &Caller, change: Change, force: bool) -
         Change::Kill { instances, how } => kill::kill(draft, &instances, how, force),
         Change::Cancel { deployment } => cancel::cancel(draft, deployment, force),
         Change::ResetDelay { path } => delay::reset(draft, &path),
+        Change::Drain { agent, deadline } => agent::drain(draft, agent, deadline),
+        Change::Undrain { agent } => agent::undrain(draft, agent),
+        Change::Forget { agent } => agent::forget(draft, agent),
+        Change::ReleaseBrake => Ok(agent::release_brake(draft)),
     };
     result.unwrap_or_else(|refusal: Refusal| Answer::Refused(refusal))
 }

@@ -163,7 +163,7 @@ fn write(draft: &mut Draft<'_>, effects: Vec<Effect>, steps: &Steps, id: Deploym
         app.part = match action {
             Some(action) => {
                 let step = steps.of_app(&app.path);
-                Some(Part { deployment: id, step, action, done: false, look_again: None, from, to })
+                Some(Part { deployment: id, step, action, done: false, from, to })
             }
             None => draft.world().apps.get(&app.key).and_then(|stored| stored.part.clone()),
         };

@@ -137,6 +137,7 @@ fn created(draft: &mut Draft<'_>, old: Option<App>, spec: Spec, version: Version
             backoffs: Vec::new(),
             last_failure: None,
             next_instance: 0,
+            look_again: None,
             removed: None,
         },
     };

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::logic::decide::drain::{self, Leaving};
 use crate::logic::decide::rollout::{self, Moves, Situation};
 use crate::logic::decide::{backoff, kill_order, launch};
 use crate::logic::draft::Draft;
 use crate::logic::index::timers::launch_overdue;
 use crate::logic::status::{self, Change};
+use crate::model::agent::Agent;
 use crate::model::app::{Action, App, AppVersion, Part};
 use crate::model::condition::Condition;
 use crate::model::id::{AppKey, Incarnation, InstanceId, InstanceKey, Rev, Version};
@@ -42,7 +44,10 @@ pub fn decide(draft: &mut Draft<'_>, key: AppKey) {
     let target = target(draft.world(), &app);
     let reached = reach(draft, key, &target);
     launch::app(draft, key, None);
-    follow_part(draft, key, reached);
+    if let Target::Definition { row, .. } = &target {
+        drain::make_way(draft, key, row);
+    }
+    keep_reached(draft, key, reached);
 }
 
 /// The app. A part whose deployment could not be read when the log was is nobody's: it counts as cancelled.
@@ -92,10 +97,21 @@ fn reach(draft: &mut Draft<'_>, key: AppKey, target: &Target) -> Reached {
         Target::Unknown => return Reached::default(),
         Target::Definition { row, rolling } => (row, *rolling),
     };
-    let moves = if rolling { roll(draft, key, row) } else { scale(draft, key, row) };
+    let leaving = Leaving::of(draft, key, &row.spec);
+    // What a drain has asked to end still takes its room.
+    let drains = !leaving.is_empty() || draft.index().apps.census(key).drained > 0;
+    let moves = if rolling || drains {
+        roll(draft, key, row, rolling, &leaving)
+    } else {
+        scale(draft, key, row)
+    };
     let why = if rolling { StopWhy::Upgrade } else { StopWhy::Surplus };
     for instance in moves.stop {
         status::stop(draft, instance, why, Then::Leave);
+    }
+    for instance in moves.drain {
+        forget_delay(draft, instance);
+        status::stop(draft, instance, StopWhy::Drained, Then::Leave);
     }
     if moves.start > 0 {
         // The rest follows in a later round: new rows mark their app anew.
@@ -114,17 +130,34 @@ fn scale(draft: &Draft<'_>, key: AppKey, row: &AppVersion) -> Moves {
     })
 }
 
-fn roll(draft: &Draft<'_>, key: AppKey, row: &AppVersion) -> Moves {
+fn roll(
+    draft: &Draft<'_>,
+    key: AppKey,
+    row: &AppVersion,
+    rolling: bool,
+    leaving: &Leaving,
+) -> Moves {
     let instances: Vec<&Instance> = draft.world().instances_of(key).collect();
     rollout::roll(&Situation {
         wanted: row.spec.instances,
         config: row.config,
+        rolling,
         upgrade: row.spec.upgrade,
         resident: row.spec.is_resident(),
         kill_selection: row.spec.kill_selection,
         now: draft.now(),
         instances: &instances,
+        leaving,
+        held: planted!("brake-moves-drains", draft.brake().held.is_some(), false),
     })
+}
+
+/// What an operator moves is not to wait for what failed before (BO-4).
+fn forget_delay(draft: &mut Draft<'_>, key: InstanceKey) {
+    let Some(config) = draft.instance(key).map(|instance| instance.config) else { return };
+    let Some(mut app) = draft.world().apps.get(&key.app).cloned() else { return };
+    backoff::reset(&mut app, config);
+    draft.put_app(app);
 }
 
 /// Whether nothing of the app is left. One on a lost agent counts as gone (behaviour 2.2); its row stays until that agent
@@ -144,7 +177,12 @@ fn stop_all(draft: &mut Draft<'_>, key: AppKey) -> bool {
 fn schedule(draft: &mut Draft<'_>, key: AppKey, row: &AppVersion, count: u32) {
     let Some(mut app) = draft.world().apps.get(&key).cloned() else { return };
     let first = app.next_instance;
-    app.next_instance += count;
+    // A number is never used twice: an app that has used up all of them gets no further instance.
+    let count = count.min(u32::MAX - first);
+    if count == 0 {
+        return;
+    }
+    app.next_instance = first + count;
     draft.put_app(app);
     let ids = draft.new_ids(count);
     for (no, id) in (first..).zip(ids) {
@@ -168,17 +206,19 @@ fn schedule(draft: &mut Draft<'_>, key: AppKey, row: &AppVersion, count: u32) {
 }
 
 /// The part of a running deployment is done once its target was reached.
-fn follow_part(draft: &mut Draft<'_>, key: AppKey, reached: Reached) {
+fn keep_reached(draft: &mut Draft<'_>, key: AppKey, reached: Reached) {
     let Some(app) = draft.world().apps.get(&key) else { return };
-    let Some(part) = &app.part else { return };
-    let running = draft.world().deployments.get(&part.deployment);
-    let begun = running.is_some_and(|running| running.step >= part.step);
-    let done = part.done || (reached.done && begun);
-    if done != part.done || reached.look_again != part.look_again {
+    let begun = |part: &Part| {
+        let running = draft.world().deployments.get(&part.deployment);
+        running.is_some_and(|running| running.step >= part.step)
+    };
+    let newly_done =
+        app.part.as_ref().is_some_and(|part| !part.done && reached.done && begun(part));
+    if newly_done || reached.look_again != app.look_again {
         let mut app = app.clone();
+        app.look_again = reached.look_again;
         if let Some(part) = &mut app.part {
-            part.done = done;
-            part.look_again = reached.look_again;
+            part.done |= newly_done;
         }
         draft.put_app(app);
     }
@@ -208,9 +248,17 @@ fn follow_launch(draft: &mut Draft<'_>, key: InstanceKey) {
     }
 }
 
-/// The unreachable strategy, with its own exact timers (SM-9, BETTER).
+/// The unreachable strategy, with its own exact timers (SM-9, BETTER). The brake holds all of it; and what is on an agent
+/// that is heard again is not absent any more, though the agent has not come to speak of it.
 fn follow_absence(draft: &mut Draft<'_>, key: InstanceKey) {
+    if planted!("brake-holds-nothing", draft.brake().held.is_some(), false) {
+        return;
+    }
     let Some(instance) = draft.instance(key).cloned() else { return };
+    let agent = instance.place.as_ref().and_then(|place| draft.world().agents.get(&place.agent));
+    if agent.is_some_and(Agent::is_heard) {
+        return;
+    }
     let Some(row) = draft.world().versions.get(&(key.app, instance.version)) else { return };
     let UnreachableStrategy::After { inactive_seconds, expunge_seconds } = row.spec.unreachable
     else {

@@ -7,10 +7,14 @@
 //! - [`kill_order`]: who goes first.
 //! - [`launch`]: what waits is placed; [`backoff`] holds it back.
 //! - [`deployment`]: steps of a deployment, one after another.
+//! - [`agent`] and [`drain`]: what must leave an agent; [`brake`]: when nothing that was lost is replaced.
 
+pub mod agent;
 pub mod app;
 pub mod backoff;
+pub mod brake;
 pub mod deployment;
+pub mod drain;
 pub mod kill_order;
 pub mod launch;
 pub mod rollout;
@@ -25,7 +29,8 @@ pub fn all(draft: &mut Draft<'_>, write_budget: usize) {
     loop {
         while let Some(subject) = draft.next_dirty() {
             match subject {
-                Subject::Agent(_) => {}
+                Subject::Agent(agent) => agent::decide(draft, agent),
+                Subject::Brake => brake::decide(draft),
                 Subject::App(app) => app::decide(draft, app),
                 Subject::Deployment(id) => deployment::decide(draft, id),
             }

@@ -2,13 +2,15 @@
 //!
 //! The same function serves a new app, a change of count, a new configuration, a replacement, a failover and a rollback:
 //! it looks at what is there. Amounts are decimals, comparisons are `>=`, and an instance of the old configuration is
-//! ended only while enough healthy ones remain (RU-8, BETTER).
+//! ended only while enough healthy ones remain (RU-8, BETTER). What must leave an agent that is being emptied is moved in
+//! the same way: replaced first wherever there may be more for a while.
 
+use crate::logic::decide::drain::Leaving;
 use crate::logic::decide::kill_order;
 use crate::logic::index::census::Census;
 use crate::model::condition::Condition;
 use crate::model::id::{InstanceKey, Version};
-use crate::model::instance::Instance;
+use crate::model::instance::{Goal, Instance};
 use crate::model::spec::{KillSelection, UpgradeStrategy};
 use crate::model::time::{Span, Timestamp};
 use crate::model::unit::Ratio;
@@ -18,12 +20,14 @@ use crate::planted::planted;
 /// at once; without this, each of them would cost an old instance before it is known to have failed.
 pub const SETTLE: Span = Span::millis(300);
 
-/// What is wanted and what is there while those of other configurations are replaced.
+/// What is wanted and what is there.
 pub struct Situation<'a> {
     /// How many are wanted.
     pub wanted: u32,
     /// Of which configuration.
     pub config: Version,
+    /// Whether those of other configurations are replaced; else they count as they are.
+    pub rolling: bool,
     /// How many may be missing or too many meanwhile.
     pub upgrade: UpgradeStrategy,
     /// Whether the app is bound to its places.
@@ -34,6 +38,10 @@ pub struct Situation<'a> {
     pub kill_selection: KillSelection,
     /// Every instance of the app.
     pub instances: &'a [&'a Instance],
+    /// Which of them must leave their agents.
+    pub leaving: &'a Leaving,
+    /// Whether nothing is moved between agents now.
+    pub held: bool,
 }
 
 /// What to do now.
@@ -43,10 +51,22 @@ pub struct Moves {
     pub start: u32,
     /// These end.
     pub stop: Vec<InstanceKey>,
+    /// These end because their agents are being emptied.
+    pub drain: Vec<InstanceKey>,
     /// Nothing is left to do, and everything wanted is healthy.
     pub done: bool,
     /// When the first new instance will have run for long enough to be relied on, if one has not.
     pub look_again: Option<Timestamp>,
+}
+
+/// The instances that count, by what becomes of them; in each group those to end first come first.
+struct Groups<'a> {
+    /// They stay.
+    new: Vec<&'a Instance>,
+    /// They are of another configuration than the one that is wanted.
+    old: Vec<&'a Instance>,
+    /// They must leave their agents, and nothing else is wrong with them.
+    moving: Vec<&'a Instance>,
 }
 
 /// How many must stay healthy and how many there may be, during an upgrade (RU-1).
@@ -77,6 +97,39 @@ impl Capacity {
     }
 }
 
+// === impl Situation ===
+
+impl<'a> Situation<'a> {
+    /// Those whose time to leave in order is over.
+    fn overdue(&self) -> impl Iterator<Item = &'a Instance> + '_ {
+        let due = |one: &&Instance| !self.held && self.leaving.overdue.contains(&one.key);
+        self.instances.iter().copied().filter(due)
+    }
+}
+
+// === impl Groups ===
+
+impl<'a> Groups<'a> {
+    fn of(situation: &Situation<'a>) -> Groups<'a> {
+        let leaving = situation.leaving;
+        let is_overdue = |one: &Instance| leaving.overdue.contains(&one.key);
+        let counted = situation.instances.iter().copied().filter(|one| one.is_counted());
+        let counted = counted.filter(|one| situation.held || !is_overdue(one));
+        let is_old =
+            |one: &&Instance| situation.rolling && !kill_order::is_of(one, situation.config);
+        let (mut old, rest): (Vec<&Instance>, Vec<&Instance>) = counted.partition(is_old);
+        let must_move = |one: &&Instance| leaving.moving.contains(&one.key) || is_overdue(one);
+        let (mut moving, mut new): (Vec<&Instance>, Vec<&Instance>) =
+            rest.into_iter().partition(must_move);
+        kill_order::sort(&mut old, situation.kill_selection, true);
+        kill_order::sort(&mut moving, situation.kill_selection, false);
+        kill_order::sort(&mut new, situation.kill_selection, false);
+        // Of those of an old configuration the ones that must leave anyway go first.
+        old.sort_by_key(|one| !must_move(one));
+        Groups { new, old, moving }
+    }
+}
+
 /// What to do now where configurations count alike. Who is surplus is asked only where there are any: an app at rest costs
 /// the same whatever it has.
 pub fn scale(
@@ -91,53 +144,61 @@ pub fn scale(
     };
     let start = wanted.saturating_sub(there);
     let done = stop.is_empty() && start == 0 && census.healthy >= wanted && census.leaving == 0;
-    Moves { start, stop, done, look_again: None }
+    Moves { start, stop, done, ..Moves::default() }
 }
 
-/// What to do now where those of other configurations are replaced.
+/// What to do now where those of other configurations are replaced, or some must leave their agents, or both.
 pub fn roll(situation: &Situation<'_>) -> Moves {
-    let counted = || situation.instances.iter().copied().filter(|one| one.is_counted());
-    let (mut new, mut old): (Vec<&Instance>, Vec<&Instance>) =
-        counted().partition(|one| kill_order::is_of(one, situation.config));
-    let healthy = count(counted().filter(|one| one.is_healthy()).count());
+    let Groups { new, old, moving } = Groups::of(situation);
+    let healthy = healthy_of(&new) + healthy_of(&old) + healthy_of(&moving);
     let capacity = Capacity::of(situation.upgrade, situation.wanted, healthy, situation.resident);
     let leaving = count(situation.instances.iter().filter(|one| one.is_leaving()).count());
     let fresh = count(new.len());
-    kill_order::sort(&mut old, situation.kill_selection, true);
-    kill_order::sort(&mut new, situation.kill_selection, false);
     let settling = |one: &&Instance| one.is_healthy() && settles_at(one) > situation.now;
     let unsettled = count(new.iter().copied().filter(settling).count());
     let mut spare = healthy.saturating_sub(capacity.floor + unsettled);
-    let surplus = fresh.saturating_sub(situation.wanted) as usize;
-    let mut stop: Vec<InstanceKey> = old
-        .iter()
-        .chain(new.iter().take(surplus))
-        .filter(|one| may_stop(one, &mut spare))
-        .map(|one| one.key)
-        .collect();
-    // What was given up on a lost agent must not come back with it as if it were still wanted.
-    let given_up = situation.instances.iter().filter(|one| one.is_wanted() && !one.is_counted());
+    let surplus = new.iter().take(fresh.saturating_sub(situation.wanted) as usize);
+    let mut stop: Vec<InstanceKey> =
+        old.iter().filter(|one| may_stop(one, &mut spare)).map(|one| one.key).collect();
+    // A smaller count is somebody's wish; the surplus of an upgrade goes only while enough others serve.
     stop.extend(
-        given_up.filter(|one| !kill_order::is_of(one, situation.config)).map(|one| one.key),
+        surplus.filter(|one| !situation.rolling || may_stop(one, &mut spare)).map(|one| one.key),
     );
-    let old_living = count(old.iter().filter(|one| one.is_live()).count());
+    // What was given up on a lost agent must not come back with it as if it were still wanted.
+    let is_old = |one: &Instance| situation.rolling && !kill_order::is_of(one, situation.config);
+    let given_up = situation.instances.iter().filter(|one| one.is_wanted() && !one.is_counted());
+    stop.extend(given_up.filter(|one| is_old(one)).map(|one| one.key));
+
+    let out = count(situation.overdue().count()) + leaving;
+    let going = count(old.iter().chain(&moving).filter(|one| one.is_live()).count());
     // One that waits to be launched again keeps its turn only as far as there is room for it.
     let waiting = || new.iter().filter(|one| !one.is_live());
-    let living = old_living + fresh - count(waiting().count()) + leaving;
+    let living = going + fresh - count(waiting().count()) + out;
     let turns = capacity.ceiling.saturating_sub(living) as usize;
     stop.extend(waiting().skip(turns).map(|one| one.key));
-    let room = capacity.ceiling.saturating_sub(old_living + fresh + leaving);
+    let room = capacity.ceiling.saturating_sub(going + fresh + out);
     let room = planted!("ceiling-ignored", room, u32::MAX);
-    let start = situation.wanted.saturating_sub(fresh).min(room);
-    let healthy_new = count(new.iter().filter(|one| one.is_healthy()).count());
-    let done = stop.is_empty()
-        && old.is_empty()
-        && start == 0
-        && healthy_new >= situation.wanted
-        && leaving == 0;
-    let look_again =
-        new.iter().copied().filter(settling).map(settles_at).min().filter(|_| !old.is_empty());
-    Moves { start, stop, done, look_again }
+    let stays = if situation.held { fresh + count(moving.len()) } else { fresh };
+    let start = situation.wanted.saturating_sub(stays).min(room);
+
+    let begun = start > 0 || new.iter().any(|one| is_launching(one) || settling(one));
+    let floor = if begun && capacity.ceiling > situation.wanted {
+        // There may be more for a while and what takes their place is coming: no need to have fewer than wanted.
+        capacity.floor.max(situation.wanted)
+    } else {
+        capacity.floor
+    };
+    let stopped = stop.iter().filter(|key| is_serving(situation, **key)).count();
+    let spare = healthy.saturating_sub(count(stopped) + floor + unsettled);
+    let mut spare = planted!("drain-ignores-the-floor", spare, u32::MAX);
+    let moved = moving.iter().filter(|one| !situation.held && may_move(one, &mut spare));
+    let drain: Vec<InstanceKey> =
+        moved.map(|one| one.key).chain(situation.overdue().map(|one| one.key)).collect();
+    let served = healthy_of(&new) + healthy_of(&moving) >= situation.wanted;
+    let done = stop.is_empty() && old.is_empty() && served && leaving == 0;
+    let look_again = new.iter().copied().filter(settling).map(settles_at).min();
+    let look_again = look_again.filter(|_| !old.is_empty() || !moving.is_empty());
+    Moves { start, stop, drain, done, look_again }
 }
 
 /// When a running instance counts as settled.
@@ -156,6 +217,32 @@ fn may_stop(instance: &Instance, spare: &mut u32) -> bool {
     }
     *spare = spare.saturating_sub(1);
     true
+}
+
+/// As [`may_stop`], for one that only has to be somewhere else.
+fn may_move(instance: &Instance, spare: &mut u32) -> bool {
+    if !instance.is_healthy() {
+        let runs = instance.tasks.iter().any(|task| task.condition == Condition::Running);
+        return !runs || *spare > 0;
+    }
+    let may = *spare > 0;
+    *spare = spare.saturating_sub(1);
+    may
+}
+
+/// Whether an instance serves now.
+fn is_serving(situation: &Situation<'_>, key: InstanceKey) -> bool {
+    situation.instances.iter().any(|one| one.key == key && one.is_counted() && one.is_healthy())
+}
+
+/// Was launched and does not run yet.
+fn is_launching(instance: &Instance) -> bool {
+    let launching = [Condition::Provisioned, Condition::Staging, Condition::Starting];
+    instance.goal == Goal::Run && instance.condition().is_some_and(|is| launching.contains(&is))
+}
+
+fn healthy_of(instances: &[&Instance]) -> u32 {
+    count(instances.iter().filter(|one| one.is_healthy()).count())
 }
 
 fn count(number: usize) -> u32 {

@@ -71,6 +71,12 @@ impl AppUses {
         due.take_while(move |(at, _)| *at <= now).map(move |(_, no)| InstanceKey { app, no: *no })
     }
 
+    /// The apps about which time alone had something to change until `now`. Costs what there are of them.
+    pub fn overdue(&self, now: Timestamp) -> impl Iterator<Item = AppKey> + '_ {
+        let due = move |used: &AppUse| used.due.first().is_some_and(|(at, _)| *at <= now);
+        self.uses.iter().filter(move |(_, used)| due(used)).map(|(app, _)| *app)
+    }
+
     /// Whether any app names this service port.
     pub fn has_service_port(&self, port: u16) -> bool {
         self.service_ports.contains_key(&port)

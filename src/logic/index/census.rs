@@ -15,6 +15,8 @@ pub struct Census {
     pub healthy: u32,
     /// Those that end on agents that are heard and are not known to have ended.
     pub leaving: u32,
+    /// Those of them that end because their agents are being emptied.
+    pub drained: u32,
 }
 
 // === impl Census ===
@@ -27,6 +29,7 @@ impl Census {
         self.counted += u32::from(instance.is_counted());
         self.healthy += u32::from(instance.is_healthy());
         self.leaving += u32::from(instance.is_leaving());
+        self.drained += u32::from(instance.is_drained());
     }
 
     /// Follows an instance that leaves or changes.
@@ -36,5 +39,6 @@ impl Census {
         self.counted -= u32::from(instance.is_counted());
         self.healthy -= u32::from(instance.is_healthy());
         self.leaving -= u32::from(instance.is_leaving());
+        self.drained -= u32::from(instance.is_drained());
     }
 }

@@ -9,6 +9,7 @@ pub mod census;
 pub mod fields;
 pub mod plans;
 pub mod pool;
+pub mod roll;
 pub mod timers;
 
 use crate::logic::index::agents::AgentUses;
@@ -16,6 +17,7 @@ use crate::logic::index::apps::AppUses;
 use crate::logic::index::fields::Fields;
 use crate::logic::index::plans::Plans;
 use crate::logic::index::pool::Pool;
+use crate::logic::index::roll::Roll;
 use crate::logic::index::timers::Timers;
 use crate::model::agent::Agent;
 use crate::model::row::{Key, Row};
@@ -28,6 +30,8 @@ pub struct Index {
     pub agents: AgentUses,
     /// What is free on each agent, by column.
     pub pool: Pool,
+    /// Which agents are heard, lost, being emptied.
+    pub roll: Roll,
     /// Host names and attributes of the agents, by column.
     pub fields: Fields,
     /// How apps stand, what of them waits, which service ports are taken, which apps are removed.
@@ -76,7 +80,10 @@ impl Index {
                 self.apps.remove_app(world, app);
                 self.plans.remove(app);
             }
-            Row::Agent(agent) => self.pool.remove(agent),
+            Row::Agent(agent) => {
+                self.pool.remove(agent);
+                self.roll.remove(agent);
+            }
             Row::Meta(_) | Row::AppVersion(_) | Row::Deployment(_) => {}
         }
     }
@@ -94,7 +101,10 @@ impl Index {
                 self.apps.add_app(world, app);
                 self.plans.add(app);
             }
-            Row::Agent(agent) => self.pool.add(agent, self.agents.of(agent.key)),
+            Row::Agent(agent) => {
+                self.pool.add(agent, self.agents.of(agent.key));
+                self.roll.add(agent);
+            }
             Row::Meta(_) | Row::AppVersion(_) | Row::Deployment(_) => {}
         }
     }

@@ -60,7 +60,7 @@ fn each_due(world: &World, row: &Row, mut due: impl FnMut(Timestamp)) {
             }
         }
         Row::App(app) => {
-            if let Some(at) = app.part.as_ref().and_then(|part| part.look_again) {
+            if let Some(at) = app.look_again {
                 due(at);
             }
             for backoff in &app.backoffs {
@@ -72,8 +72,16 @@ fn each_due(world: &World, row: &Row, mut due: impl FnMut(Timestamp)) {
             for foreign in agent.foreign.values() {
                 due(foreign.until);
             }
+            if let Some(deadline) = agent.drain.and_then(|drain| drain.deadline) {
+                due(deadline);
+            }
         }
-        Row::Meta(_) | Row::AppVersion(_) | Row::Deployment(_) => {}
+        Row::Meta(meta) => {
+            if let Some(ends) = meta.brake.ends {
+                due(ends);
+            }
+        }
+        Row::AppVersion(_) | Row::Deployment(_) => {}
     }
 }
 

@@ -10,14 +10,15 @@ use crate::logic::index::pool::{Amounts, Free};
 use crate::logic::place::Ask;
 use crate::logic::place::constraint::Rules;
 use crate::logic::place::need::{Need, PortNeed};
-use crate::logic::place::rank::Taken;
+use crate::logic::place::taken::Taken;
 use crate::logic::place::{devices, ports};
-use crate::model::agent::{Agent, AgentState};
+use crate::model::agent::Agent;
 use crate::model::id::{APP_TASK, InstanceId, InstanceKey};
 use crate::model::policy;
 use crate::model::reason::{Funnel, Reason};
 use crate::model::unit::{Cpus, Disk, Mem};
 use crate::model::world::World;
+use crate::planted::planted;
 
 /// The strongest reason against one more instance on an agent, beside what a class has already taken there, if there is
 /// any. GROUP_BY is not asked.
@@ -32,12 +33,9 @@ pub fn refusal_of(
     if !accepts_role(need, agent) {
         return Some(Funnel::UnfulfilledRole);
     }
-    match agent.state {
-        AgentState::Up => {}
-        // Maintenance counts as a constraint first (PL-10).
-        AgentState::Draining { .. } | AgentState::Lost { .. } | AgentState::Forgotten => {
-            return Some(Funnel::UnfulfilledConstraint);
-        }
+    // Maintenance counts as a constraint first (PL-10).
+    if !agent.is_heard() || planted!("drain-takes-new-work", agent.is_draining(), false) {
+        return Some(Funnel::UnfulfilledConstraint);
     }
     if rules.bars(slot)
         || (need.engine && agent.inventory.engine.is_none())
@@ -63,10 +61,11 @@ pub fn refusal_of(
 pub fn reasons(ask: &Ask<'_>, agent: &Agent) -> Vec<Reason> {
     let Ask { world, index, need, .. } = ask;
     let mut reasons = Vec::new();
-    match agent.state {
-        AgentState::Up => {}
-        AgentState::Draining { .. } => reasons.push(Reason::AgentDraining),
-        AgentState::Lost { .. } | AgentState::Forgotten => reasons.push(Reason::AgentLost),
+    if !agent.is_heard() {
+        reasons.push(Reason::AgentLost);
+    }
+    if agent.is_draining() {
+        reasons.push(Reason::AgentDraining);
     }
     if !accepts_role(need, agent) {
         reasons.push(Reason::Role { has: agent.inventory.role.clone(), accepts: accepted(need) });

@@ -1,7 +1,7 @@
 //! What would help an app that waits: what no agent can ever give first, then the agents that lack least.
 
+use crate::logic::place::account::{AgentAnswer, LeftOut, PastEnd};
 use crate::logic::place::constraint::{Rule, Rules};
-use crate::logic::place::explain::{AgentAnswer, LeftOut, PastEnd};
 use crate::model::constraint::Operator;
 use crate::model::reason::Reason;
 use crate::model::spec::Spec;

@@ -7,10 +7,11 @@
 //! - [`constraint`]: what the definition's constraints accept.
 //! - [`check`]: whether an agent can take it, the hot path with one word and the slow path with every reason.
 //! - [`ports`] and [`devices`]: which ones it gets.
-//! - [`rank`]: which agent is best.
-//! - [`explain`]: all reasons of all agents for one app, for people; [`help`] what would help, [`why`] what its
-//!   constraints say of one agent.
+//! - [`rank`]: which agent is best; [`taken`] what the class has by then.
+//! - [`explain`]: all reasons of all agents for one app, for people, as an [`account`]; [`help`] what would help, [`why`]
+//!   what its constraints say of one agent.
 
+pub mod account;
 pub mod check;
 pub mod constraint;
 pub mod devices;
@@ -19,6 +20,7 @@ pub mod help;
 pub mod need;
 pub mod ports;
 pub mod rank;
+pub mod taken;
 pub mod why;
 
 use std::collections::BTreeSet;

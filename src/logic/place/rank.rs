@@ -18,8 +18,9 @@ use crate::logic::place::Ask;
 use crate::logic::place::check::refusal_of;
 use crate::logic::place::constraint::{Rule, Rules};
 use crate::logic::place::need::Need;
+use crate::logic::place::taken::{Taken, Takings};
 use crate::logic::place::{devices, ports};
-use crate::model::agent::{Agent, DeviceId};
+use crate::model::agent::Agent;
 use crate::model::id::{AgentKey, AppKey, InstanceId};
 use crate::model::instance::Place;
 use crate::model::world::World;
@@ -47,26 +48,6 @@ struct Score {
     siblings: u32,
     left: (i64, i64),
     slot: usize,
-}
-
-/// What this class has already taken, by slot. Most agents give at most one instance of a class, and a class is placed in
-/// microseconds: a number for each slot costs less than a tree.
-#[derive(Default)]
-struct Takings {
-    /// By slot: one more than where it stands in the list, 0 where nothing was taken.
-    places: Vec<u32>,
-    list: Vec<Taken>,
-}
-
-/// What this class has already taken on one agent, not yet in the index.
-#[derive(Clone, Debug, Default)]
-pub struct Taken {
-    /// So many instances.
-    pub instances: u32,
-    /// These ports.
-    pub ports: BTreeSet<u16>,
-    /// These devices.
-    pub devices: BTreeSet<DeviceId>,
 }
 
 // === impl Candidates ===
@@ -235,25 +216,6 @@ impl Candidates {
         }
         let values = &self.cells[cell].values;
         rules.groups().zip(values).zip(least).any(|((rule, value), least)| rule.lags(*value, least))
-    }
-}
-
-// === impl Takings ===
-
-impl Takings {
-    fn get(&self, slot: usize) -> Option<&Taken> {
-        let place = *self.places.get(slot)?;
-        self.list.get((place as usize).checked_sub(1)?)
-    }
-
-    fn entry(&mut self, slot: usize, slots: usize) -> &mut Taken {
-        self.places.resize(slots, 0);
-        let place = &mut self.places[slot];
-        if *place == 0 {
-            self.list.push(Taken::default());
-            *place = u32::try_from(self.list.len()).expect("fewer than agents");
-        }
-        &mut self.list[*place as usize - 1]
     }
 }
 

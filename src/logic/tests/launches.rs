@@ -136,6 +136,7 @@ fn a_lost_agent_is_replaced_and_its_leftovers_end() {
         .into_iter()
         .find(|one| !one.is_wanted())
         .expect("kept until confirmed");
+    rig.attach(u128::from(lost.0), 64, 65_536);
     rig.have(&leftover, rig.running());
     rig.run();
     assert_eq!((rig.healthy("/web"), rig.instances("/web").len()), (2, 2));

@@ -1,8 +1,10 @@
 //! The core as a whole: facts in, rows out, with agents that do as they are told.
 
 mod deployments;
+mod drains;
 mod events;
 mod explains;
 mod launches;
+mod losses;
 pub mod rig;
 mod upgrades;

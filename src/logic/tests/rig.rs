@@ -7,8 +7,10 @@ use uuid::Uuid;
 use crate::logic::brain::Brain;
 use crate::logic::decide::rollout::SETTLE;
 use crate::logic::draft::Limits;
-use crate::logic::place::explain::{Explanation, explain};
-use crate::model::agent::{AttributeValue, Engine, Inventory, PortRange};
+use crate::logic::place::account::Explanation;
+use crate::logic::place::explain::explain;
+use crate::model::agent::{Agent, AttributeValue, Engine, Inventory, PortRange};
+use crate::model::brake::Brake;
 use crate::model::constraint::{Constraint, Operator};
 use crate::model::end::End;
 use crate::model::event::Event;
@@ -130,6 +132,7 @@ impl Rig {
                 next_app: crate::model::id::AppKey(1),
                 next_agent: AgentKey(1),
                 next_id: 0,
+                brake: Brake::default(),
             }),
             ..World::default()
         };
@@ -251,15 +254,18 @@ impl Rig {
         self.settle();
     }
 
-    /// Every agent does what is wanted of it, once: starts what is provisioned, ends what is to end.
+    /// Every agent that is heard does what is wanted of it, once: starts what is provisioned, ends what is to end.
     pub fn agents_act(&mut self) -> usize {
-        let live: Vec<Instance> = self
-            .brain
-            .world()
+        let world = self.brain.world();
+        let is_heard = |row: &Instance| {
+            let agent = row.place.as_ref().and_then(|place| world.agents.get(&place.agent));
+            agent.is_some_and(Agent::is_heard)
+        };
+        let live: Vec<Instance> = world
             .instances
             .iter()
             .map(|(_, row)| row.clone())
-            .filter(Instance::is_live)
+            .filter(|row| row.is_live() && is_heard(row))
             .collect();
         let mut acted = 0;
         for instance in live {
@@ -300,8 +306,7 @@ impl Rig {
 
     /// Whether a deployment waits for new instances to have run for a while.
     pub fn settles(&self) -> bool {
-        let parts = self.brain.world().apps.iter().filter_map(|(_, app)| app.part.as_ref());
-        parts.into_iter().any(|part| part.look_again.is_some())
+        self.brain.world().apps.iter().any(|(_, app)| app.look_again.is_some())
     }
 
     /// Lets time pass, with the steps that fall due.

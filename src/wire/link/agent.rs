@@ -301,6 +301,7 @@ impl AgentLink {
         {
             return;
         }
+        self.haves.wanted((want.instance, want.incarnation));
         self.newest.insert(want.instance, (want.rev, want.incarnation));
         self.wants.insert(want.instance, want);
     }

@@ -113,17 +113,30 @@ impl Haves {
         ended
     }
 
-    /// A new session: everything is said again, the agent's part is over after what it has now.
+    /// A new session: everything is said again, the agent's part is over after what it has now. Only an end that is
+    /// durable is history: it is said again if a leader that does not know of it asks for that life.
     pub(super) fn restart(&mut self) {
         self.sent.clear();
         for entry in self.entries.values_mut() {
             if planted!("haves-not-repeated", false, true) {
                 continue;
             }
-            entry.progress = Progress::Due;
+            let is_history = entry.durable && entry.then.is_none() && is_ended(&entry.have);
+            entry.progress = if is_history { Progress::Acked } else { Progress::Due };
         }
-        self.due = self.entries.keys().copied().collect();
+        let due = self.entries.iter().filter(|(_, entry)| entry.progress == Progress::Due);
+        self.due = due.map(|(life, _)| *life).collect();
         self.mark();
+    }
+
+    /// A leader asks for a life as if it had not ended: it was told of the end and has forgotten, as after the restore of
+    /// an older backup.
+    pub(super) fn wanted(&mut self, life: Life) {
+        let Some(entry) = self.entries.get_mut(&life) else { return };
+        if entry.progress == Progress::Acked && is_ended(&entry.have) {
+            entry.progress = Progress::Due;
+            self.due.push_back(life);
+        }
     }
 
     /// The agent may say that it has said all after what is due now.

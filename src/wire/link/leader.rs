@@ -56,6 +56,9 @@ pub enum Over {
     /// The agent said that it goes.
     #[error("the agent leaves: {0:?}")]
     Left(Leaving),
+    /// An operator has given the agent up; if it dials again it is a new one.
+    #[error("the agent was forgotten")]
+    Forgotten,
     /// It said something before it said what it is.
     #[error("the agent did not begin with its inventory")]
     NotIntroduced,
@@ -200,6 +203,9 @@ impl LeaderLink {
     /// The next frame to send, of at most about `budget` bytes unless it is a definition. Ask again until there is
     /// none, whenever there is room.
     pub fn pull(&mut self, now: Timestamp, world: &World, budget: usize) -> Option<Down> {
+        if self.key.is_some_and(|key| world.agents.get(&key).is_none()) {
+            self.over.get_or_insert(Over::Forgotten);
+        }
         if self.over.is_some() {
             return None;
         }
@@ -218,7 +224,6 @@ impl LeaderLink {
         self.liveness.wake(now);
         if self.liveness.loss(now).is_some() {
             self.over = Some(Over::Silent);
-            self.tell_loss(now);
         }
     }
 
@@ -232,7 +237,7 @@ impl LeaderLink {
     }
 
     /// The connection is gone, or the session is over. That alone means nothing for the agent: what it is measured by
-    /// goes on. A loss that `facts` has told is not told again by it.
+    /// goes on, and [`Absences`](crate::wire::link::absence::Absences) tell its loss.
     pub fn closed(self) -> Liveness {
         self.liveness
     }
@@ -282,19 +287,6 @@ impl LeaderLink {
     fn leave(&mut self, now: Timestamp, why: Leaving) {
         self.over = Some(Over::Left(why));
         self.liveness.leaving(now, why);
-        match why {
-            Leaving::Restart => {}
-            Leaving::Shutdown => self.tell_loss(now),
-        }
-    }
-
-    /// Tells the loss, or leaves that to who asks the liveness after the session: without its key no fact can name the
-    /// agent.
-    fn tell_loss(&mut self, now: Timestamp) {
-        let Some(agent) = self.key else { return };
-        if let Some(why) = self.liveness.tick(now) {
-            self.facts.push(Fact::Lost { agent, why });
-        }
     }
 
     /// Tells that both sides have said all they had.

@@ -8,6 +8,7 @@
 //!
 //! Pure: no async, no clock, no logging. Sockets are in [`reverse`](crate::wire::reverse).
 
+pub mod absence;
 pub mod agent;
 mod haves;
 pub mod leader;

@@ -103,6 +103,7 @@ fn cluster() -> (World, Index) {
             id: AgentId(id),
             run: RunId(id),
             state: AgentState::Up,
+            drain: None,
             inventory,
             foreign: BTreeMap::new(),
         };

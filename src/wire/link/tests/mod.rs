@@ -10,6 +10,7 @@ use crate::model::fact::{Fact, Loss, Ticket};
 use crate::model::have::{SpecKey, WantGoal};
 use crate::model::id::{ClusterId, Epoch, Incarnation, Rev, RunId, Seq};
 use crate::model::instance::{Goal, StopWhy};
+use crate::model::row::{Key, Write};
 use crate::model::time::{Span, Timestamp};
 use crate::wire::link::agent::{AgentLink, Session};
 use crate::wire::link::leader::{ATTACH, LeaderLink, Over, open_for};
@@ -397,7 +398,7 @@ fn an_agent_that_does_not_wait_is_cut_off() {
 }
 
 #[test]
-fn four_silent_seconds_are_told_once_whoever_tells() {
+fn four_silent_seconds_end_a_session_and_its_loss_is_told_after_it() {
     let world = world().rows;
     let mut leader = attached(&world);
     assert_eq!(leader.next_wake(), Some(at(1_000)));
@@ -405,21 +406,10 @@ fn four_silent_seconds_are_told_once_whoever_tells() {
     for tick in 1..4 {
         leader.tick(at(tick * 1_000));
     }
-    assert!(leader.facts().is_empty() && leader.over().is_none());
+    assert!(leader.over().is_none());
     leader.tick(at(4_000));
-    assert_eq!(leader.facts(), [Fact::Lost { agent: KEY, why: Loss::Silence }]);
     assert_eq!(leader.over(), Some(Over::Silent));
-    leader.tick(at(5_000));
-    assert!(leader.facts().is_empty());
-    assert_eq!(leader.closed().tick(at(9_000)), None, "it was told");
-}
-
-#[test]
-fn a_loss_that_no_key_could_name_is_left_to_the_fleet() {
-    let mut leader = LeaderLink::new(AGENT, RUN, at(0));
-    (1..=4).for_each(|tick| leader.tick(at(tick * 1_000)));
-    assert_eq!(leader.over(), Some(Over::Silent));
-    assert!(leader.facts().is_empty());
+    assert!(leader.facts().is_empty(), "whoever has dialled anew meanwhile is not lost");
     assert_eq!(leader.closed().tick(at(4_001)), Some(Loss::Silence));
 }
 
@@ -452,7 +442,18 @@ fn a_cut_connection_is_no_loss_and_leaving_is_what_it_says() {
 
     let mut shutdown = attached(&world);
     shutdown.up(at(0), Up::Leaving(Leaving::Shutdown));
-    assert_eq!(shutdown.facts(), [Fact::Lost { agent: KEY, why: Loss::Shutdown }]);
+    assert!(shutdown.facts().is_empty());
+    assert_eq!(shutdown.closed().tick(at(1)), Some(Loss::Shutdown));
+}
+
+#[test]
+fn who_is_given_up_has_no_session_and_may_join_anew() {
+    let mut world = world().rows;
+    let mut leader = attached(&world);
+    send_all(&mut leader, &world);
+    world.apply(&Write { key: Key::Agent(KEY), row: None });
+    assert_eq!(leader.pull(at(1), &world, MAX_BATCH), None);
+    assert_eq!(leader.over(), Some(Over::Forgotten));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::model::agent::Inventory;
+use crate::model::agent::{Agent, AgentState, Inventory};
 use crate::model::app::AppVersion;
 use crate::model::condition::Condition;
 use crate::model::end::End;
@@ -62,6 +62,16 @@ pub(super) fn world() -> Rows {
         let row = Some(Row::AppVersion(Arc::new(row)));
         rows.apply(&Write { key: Key::AppVersion(APP, at), row });
     }
+    let agent = Agent {
+        key: KEY,
+        id: AGENT,
+        run: RUN,
+        state: AgentState::Up,
+        drain: None,
+        inventory: inventory(),
+        foreign: BTreeMap::new(),
+    };
+    rows.apply(&Write { key: Key::Agent(KEY), row: Some(Row::Agent(Arc::new(agent))) });
     Rows { rows, no: CommitNo(0) }
 }
 

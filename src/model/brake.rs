@@ -1,0 +1,16 @@
+//! The brake on replacement: what is remembered of it. When it holds is decided in [`logic`](crate::logic).
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::time::Timestamp;
+
+/// Whether nothing that was lost is replaced, since too many agents were lost at once (I19).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Brake {
+    /// Since when it holds.
+    pub held: Option<Timestamp>,
+    /// When it ends, since enough are back: those that come a moment later are not to be replaced.
+    pub ends: Option<Timestamp>,
+    /// Losses up to then are not counted any more: somebody has released the brake.
+    pub forgiven: Option<Timestamp>,
+}
