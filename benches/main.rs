@@ -9,10 +9,6 @@ use std::time::Duration;
 
 use criterion::Criterion;
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a bench is told on the command line what to measure"
-)]
 fn main() {
     let mut criterion = Criterion::default()
         .sample_size(10)
