@@ -12,6 +12,7 @@ use stayer::model::have::{Have, Phase};
 use stayer::model::id::{AgentId, Epoch, RunId};
 use stayer::model::time::Timestamp;
 use stayer::wire::link::agent::{AgentLink, Identity, Session};
+use stayer::wire::link::liveness::RESTART_GRACE;
 use stayer::wire::message::{Leaving, Up};
 
 use crate::sim::{Event, Sim};
@@ -44,6 +45,8 @@ pub struct Agent {
     pub told_down: bool,
     /// Since when there is no process, if it did not say that it comes back.
     pub down_since: Option<Timestamp>,
+    /// It said that it comes back, and has so long for it.
+    pub graced_until: Option<Timestamp>,
 }
 
 /// A process of an agent.
@@ -86,6 +89,7 @@ impl Agent {
             stirred: true,
             told_down: false,
             down_since: None,
+            graced_until: None,
         }
     }
 
@@ -233,6 +237,9 @@ impl Sim {
             Some(Leaving::Restart) | None => self.rng.between(50, 8_000),
         };
         let Some(up) = self.agents[agent].up.take() else { return };
+        if why == Some(Leaving::Restart) {
+            self.agents[agent].graced_until = Some(self.now + RESTART_GRACE);
+        }
         trace!(self, "agent {agent} ends: {why:?}");
         self.queue.retain(
             |_, event| !matches!(event, Event::Call(of, life, _) if *of == agent && *life == up.life),

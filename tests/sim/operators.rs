@@ -95,7 +95,9 @@ impl Sim {
         let world = &up.view.world;
         let unnoticed = self.agents.iter().find(|agent| {
             let row = world.agent_ids.get(&agent.id).and_then(|key| world.agents.get(key));
-            let gone = agent.down_since.is_some_and(|since| self.now > since + NOTICED);
+            let since = agent.down_since.max(agent.graced_until);
+            let gone =
+                agent.down_since.is_some() && since.is_some_and(|since| self.now > since + NOTICED);
             gone && row.is_some_and(Agent::is_heard)
         });
         let enough = i64::try_from(NOTICED.as_millis()).expect("small");

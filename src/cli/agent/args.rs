@@ -29,7 +29,9 @@ pub struct AgentArgs {
     pub verb: Option<AgentVerb>,
     /// Where servers take agents, HOST:PORT or unix:PATH, several with commas between them
     #[arg(
-        long,
+        // An id of its own: the client verbs below have another --server.
+        id = "dialled",
+        long = "server",
         env = "STAYER_SERVER",
         value_name = "SERVER",
         value_delimiter = ',',

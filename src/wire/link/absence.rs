@@ -105,7 +105,7 @@ impl Absences {
     /// Finds agents that are heard by their rows and by nobody else.
     fn look(&mut self, now: Timestamp, world: &World, has_session: impl Fn(AgentId) -> bool) {
         for (_, agent) in world.agents.iter().filter(|(_, agent)| agent.is_heard()) {
-            if planted!("nobody-measures", !has_session(agent.id), false) {
+            if !has_session(agent.id) {
                 let new = || Absence::new(Liveness::of_agent(now));
                 self.absent.entry(agent.id).or_insert_with(new);
             }
