@@ -108,11 +108,7 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
     let AgentConfig { dir, cluster, servers, offer, fetch, search, keyring, nvml } = config;
     let host = |why| AgentError::Host { dir: dir.clone(), why };
     let (home, identity) = Home::open(&dir)?;
-    if let (Some(theirs), Some(ours)) = (identity.cluster, cluster)
-        && theirs != ours
-    {
-        return Err(AgentError::Foreign { dir: dir.clone(), theirs, ours });
-    }
+    check_cluster(&dir, identity.cluster, cluster)?;
     let policy = offer.policy.clone();
     let found = find_engine(search.as_ref()).await;
     let engine = found.as_ref().map(|connection| connection.facts.clone()).map_err(Clone::clone);
@@ -175,6 +171,19 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
     tasks.extend(watcher.map(|watcher| watch_gpus(watcher, offered, desk.clone())));
     tasks.extend(servers.into_iter().map(|server| tokio::spawn(dial(server, desk.clone()))));
     Ok(Agent { inventory, engine, limits, hands: bare, desk, tasks })
+}
+
+fn check_cluster(
+    dir: &Path,
+    theirs: Option<ClusterId>,
+    ours: Option<ClusterId>,
+) -> Result<(), AgentError> {
+    match (theirs, ours) {
+        (Some(theirs), Some(ours)) if theirs != ours => {
+            Err(AgentError::Foreign { dir: dir.to_owned(), theirs, ours })
+        }
+        (Some(_) | None, _) => Ok(()),
+    }
 }
 
 fn processes(dir: &Path, agent: AgentId, fetch: FetchConfig) -> io::Result<ProcessRuntime> {

@@ -9,10 +9,10 @@ use serde_json::json;
 
 use crate::agent::doctor::{Finding, Level, Patient, examine};
 use crate::agent::inventory::parse_ports;
-use crate::cli::DEFAULT_DATA_DIR;
 use crate::cli::agent::Account;
 use crate::cli::client::Form;
 use crate::cli::console::Console;
+use crate::cli::dirs::DEFAULT_DATA_DIR;
 use crate::cli::failure::Failure;
 use crate::cli::table::printable;
 use crate::wire::dial::Address;

@@ -15,6 +15,7 @@ pub mod client;
 pub mod console;
 pub mod deployment;
 pub mod dev;
+pub mod dirs;
 pub mod doctor;
 pub mod events;
 pub mod explain;
@@ -33,9 +34,6 @@ pub mod wait;
 
 #[cfg(test)]
 mod tests;
-
-/// Where a server and an agent keep what they know, unless told.
-pub const DEFAULT_DATA_DIR: &str = "stayer-data";
 
 /// What every `--help` ends with.
 const EXIT_CODES: &str = "\

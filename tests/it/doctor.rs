@@ -86,5 +86,5 @@ fn people_read_what_was_found_and_what_to_do() {
     let lines: Vec<&str> = ended.out.lines().collect();
     let at = lines.iter().position(|line| line.starts_with("fault    hostname")).expect("a line");
     assert!(lines[at + 1].trim_start().starts_with("-> give it a name"), "{}", ended.out);
-    assert!(ended.out.contains("fine     disk"), "{}", ended.out);
+    assert!(ended.out.contains("fine     ports     127.0.0.1:0 is free"), "{}", ended.out);
 }

@@ -1,7 +1,7 @@
 //! What an agent is told, alone or as a part of `stayer dev`, and what follows from it.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
@@ -211,9 +211,4 @@ impl Account {
         let told = engine.or(self.docker_host).filter(|host| !host.is_empty());
         Search { docker_host: told, runtime_dir: self.runtime_dir, home: self.home }
     }
-}
-
-/// The part of a data directory that is an agent's.
-pub fn agent_dir(data: &Path) -> PathBuf {
-    data.join("agent")
 }

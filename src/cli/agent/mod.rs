@@ -12,16 +12,15 @@ pub mod stop;
 pub mod verbs;
 mod wait;
 
-pub use args::{Account, AgentArgs, HostArgs, Setting, agent_dir};
+pub use args::{Account, AgentArgs, HostArgs, Setting};
 
 use std::path::{Path, PathBuf};
 
 use crate::agent::start::{self, Agent};
-use crate::cli::DEFAULT_DATA_DIR;
 use crate::cli::agent::mesos::MesosDir;
 use crate::cli::console::Console;
+use crate::cli::dirs::{DEFAULT_DATA_DIR, agent_dir, make_dir};
 use crate::cli::failure::Failure;
-use crate::cli::server::make_dir;
 use crate::cli::{limits, signals};
 use crate::wire::message::{Dismissal, Leaving};
 

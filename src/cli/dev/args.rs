@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::agent::start::AgentConfig;
-use crate::cli::DEFAULT_DATA_DIR;
 use crate::cli::agent::{Account, HostArgs, Setting};
+use crate::cli::dirs::DEFAULT_DATA_DIR;
 use crate::cli::failure::Failure;
 use crate::cli::server::ApiArgs;
 use crate::model::agent::GpuScheduling;

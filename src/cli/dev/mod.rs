@@ -9,10 +9,11 @@ mod banner;
 pub use args::DevArgs;
 
 use crate::agent::start::{self, Agent};
-use crate::cli::agent::{agent_dir, stop};
+use crate::cli::agent::stop;
 use crate::cli::console::Console;
+use crate::cli::dirs::{agent_dir, make_dir, server_dir};
 use crate::cli::failure::Failure;
-use crate::cli::server::{Up, make_dir, open_store, server_dir};
+use crate::cli::server::{Up, open_store};
 use crate::cli::{limits, signals};
 use crate::control::fleet::listen::Door;
 use crate::wire::dial::Address;

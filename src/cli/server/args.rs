@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
-use crate::cli::DEFAULT_DATA_DIR;
+use crate::cli::dirs::{DEFAULT_DATA_DIR, server_dir};
 use crate::cli::failure::Failure;
 use crate::control::fleet::listen::Door;
 use crate::logic::draft::Limits;
@@ -122,9 +122,4 @@ impl ApiArgs {
                 .to_owned()
         })
     }
-}
-
-/// The part of a data directory that is a server's.
-pub fn server_dir(data: &Path) -> PathBuf {
-    data.join("server")
 }

@@ -8,7 +8,7 @@ mod args;
 mod banner;
 mod store;
 
-pub use args::{ApiArgs, ServerArgs, server_dir};
+pub use args::{ApiArgs, ServerArgs};
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -17,8 +17,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::agent::agent_dir;
 use crate::cli::console::Console;
+use crate::cli::dirs::{agent_dir, make_dir, make_private, server_dir};
 use crate::cli::failure::Failure;
 use crate::cli::{limits, signals};
 use crate::control::fleet::listen::Door;
@@ -126,25 +126,4 @@ fn reached_at(address: SocketAddr) -> String {
         Ok(Ok(host)) if address.ip().is_unspecified() => format!("{host}:{}", address.port()),
         Ok(Ok(_) | Err(_)) | Err(_) => address.to_string(),
     }
-}
-
-/// Makes a data directory: others may pass through it to their sandboxes.
-///
-/// # Errors
-/// When it cannot be made.
-pub fn make_dir(dir: &Path) -> Result<(), Failure> {
-    make(dir, 0o755)
-}
-
-fn make_private(dir: &Path) -> Result<(), Failure> {
-    make(dir, 0o700)
-}
-
-fn make(dir: &Path, mode: u32) -> Result<(), Failure> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(mode)
-        .create(dir)
-        .map_err(|error| Failure::Failed(format!("{} cannot be made: {error}", dir.display())))
 }

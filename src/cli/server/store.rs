@@ -7,7 +7,8 @@ use crate::cli::failure::Failure;
 use crate::model::id::ClusterId;
 use crate::store::address::StoreAddress;
 use crate::store::any::AnyStore;
-use crate::store::open::{self, Expect, OpenError};
+use crate::store::expect::{Expect, OpenError};
+use crate::store::open;
 
 /// Opens the store at an address. `dir` is the server's part of the data directory, `agent` an agent's that may have run
 /// beside it: then a store that is missing is not taken for a new one, since what that agent runs would be nobody's

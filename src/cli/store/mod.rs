@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::DEFAULT_DATA_DIR;
 use crate::cli::console::Console;
+use crate::cli::dirs::DEFAULT_DATA_DIR;
 use crate::cli::failure::Failure;
 
 mod backup;

@@ -51,11 +51,6 @@ pub fn put_back(file: &Path, dir: &Path, console: &mut Console) -> Result<(), Fa
     ))
 }
 
-/// The server's part of a data directory.
-fn server_dir(dir: &Path) -> PathBuf {
-    dir.join("server")
-}
-
 /// Where the store lies: in the server's part, or in the directory itself when that is what was named.
 fn store_dir(dir: &Path) -> PathBuf {
     if dir.join(FILE).exists() { dir.to_owned() } else { server_dir(dir) }

@@ -21,7 +21,7 @@ fn save(file: &Path) {
         next_agent: AgentKey(1),
         next_id: 9,
         brake: crate::model::brake::Brake::default(),
-        gpu_scheduling: Default::default(),
+        gpu_scheduling: crate::model::agent::GpuScheduling::default(),
     };
     let view = View {
         epoch: Epoch(5),

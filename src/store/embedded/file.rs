@@ -9,8 +9,8 @@ use redb::{Builder, Database, DatabaseError, ReadableDatabase};
 
 use crate::model::id::Epoch;
 use crate::store::embedded::table::{self, failed};
+use crate::store::expect::{Expect, OpenError};
 use crate::store::log::{Head, StoreError};
-use crate::store::open::{Expect, OpenError};
 use crate::store::record::SCHEMA;
 
 /// The name of the file in its directory.

@@ -12,7 +12,7 @@ mod crash_tests;
 #[cfg(test)]
 mod tests;
 
-pub use crate::store::open::{Expect, OpenError};
+pub use crate::store::expect::{Expect, OpenError};
 pub use file::FILE;
 pub(super) use file::sync_dir;
 

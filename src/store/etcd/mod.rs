@@ -38,11 +38,12 @@ use crate::store::address::EtcdAddress;
 use crate::store::etcd::client::Members;
 use crate::store::etcd::keys::{Keys, write_head};
 use crate::store::etcd::sizes::Sizes;
+use crate::store::expect::{Expect, OpenError};
+use crate::store::identity::Identity;
 use crate::store::log::{
     AppendError, Bid, Head, Lead, LeadError, Lease, Log, Seen, Store, StoreError, Usage,
 };
-use crate::store::member::{Identity, Member};
-use crate::store::open::{Expect, OpenError};
+use crate::store::member::Member;
 use crate::store::record::{Record, SCHEMA};
 
 /// A log in etcd.

@@ -16,11 +16,11 @@ use super::rig::EtcdServer;
 use crate::model::id::{ClusterId, Position};
 use crate::store::address::EtcdAddress;
 use crate::store::codec::encode;
+use crate::store::expect::{Expect, OpenError};
+use crate::store::identity::Identity;
 use crate::store::log::{
     AppendError, Bid, Holder, Lead, LeadError, Lease, Seen, Store, StoreError,
 };
-use crate::store::member::Identity;
-use crate::store::open::{Expect, OpenError};
 use crate::store::record::Record;
 use crate::store::testing::{cluster, commit};
 

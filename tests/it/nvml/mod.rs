@@ -58,8 +58,9 @@ impl Driver {
     pub fn toolkit(&self, devices: &[(&str, u32)]) -> Toolkit {
         let bin = self.path("bin");
         std::fs::create_dir_all(&bin).expect("made");
-        let map = devices.iter().map(|(id, minor)| format!("{id} {minor}\n")).collect::<String>();
-        std::fs::write(self.path("devices"), map).expect("written");
+        let lines: Vec<String> =
+            devices.iter().map(|(id, minor)| format!("{id} {minor}\n")).collect();
+        std::fs::write(self.path("devices"), lines.concat()).expect("written");
         let hook = bin.join("nvidia-container-runtime-hook");
         program(&hook, &HOOK.replace("@MAP@", &self.path("devices").display().to_string()));
         let runtime = self.path("runtime");
