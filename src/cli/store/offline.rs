@@ -8,6 +8,7 @@ use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
 use crate::cli::console::{Console, unwritten};
+use crate::cli::dirs::server_dir;
 use crate::cli::failure::Failure;
 use crate::store::embedded::FILE;
 use crate::store::offline::{BackupError, OfflineError, check, dump, restore};
