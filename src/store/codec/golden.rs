@@ -7,11 +7,11 @@ use crate::store::codec::{encode, row};
 use crate::store::record::SCHEMA;
 use crate::store::testing::{EVERY_CONDITION, commit_of, every_end, every_event, every_row};
 
-const META: &str = "10000000000000000000000000000000c1ac0202f0a204018080f4f6905d0000";
+const META: &str = "10000000000000000000000000000000c1ac0202f0a204018080f4f6905d000000";
 const AGENT: &str = concat!(
     "0110000000000000000000000000000000a110000000000000000000000000000000b0018080f4f6905d018080",
     "f4f6905d018080f4f6905d04686f73740001047261636b01b717012a8092f4018080a4e803000198f20180fa01",
-    "0103677075016d0100000000000001903f056e67696e788080f4f6905d",
+    "0103677075016d00000101000000000000000001903f056e67696e788080f4f6905d",
 );
 const APP_VERSION: &str = concat!(
     r#"{"spec":{"path":"/shop/app-1","instances":2,"containers":[{"name":"_app","cmd":"sleep 1",""#,
