@@ -162,6 +162,7 @@ const APPEND_STRIKES: [Kind; 8] = [
 
 /// What a seed has.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is drawn for itself")]
 pub struct Plan {
     /// How many agents.
     pub agents: usize,

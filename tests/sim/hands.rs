@@ -148,10 +148,10 @@ impl Sim {
             up.watches.iter().map(|(id, hand)| (*id, *hand)).collect();
         for (id, hand) in watches {
             let host = &self.agents[agent].host;
-            let fault = match host.is_running(id) && host.is_up(hand) {
-                true => continue,
-                false => self.arm(agent, &[CrashPoint::BeforeEnded, CrashPoint::AfterEnded]),
-            };
+            if host.is_running(id) && host.is_up(hand) {
+                continue;
+            }
+            let fault = self.arm(agent, &[CrashPoint::BeforeEnded, CrashPoint::AfterEnded]);
             let host = &mut self.agents[agent];
             let Some(call) = host.host.ended(now, hand, id) else { continue };
             host.host.heal();

@@ -54,7 +54,7 @@ pub struct History {
 /// The least distance of the launches of one configuration.
 struct Delay {
     config: Version,
-    delay: Span,
+    span: Span,
     max: Span,
     failed: Timestamp,
     launched: Timestamp,
@@ -252,11 +252,11 @@ impl History {
         let delays = self.delays.entry(key.app).or_default();
         match delays.iter_mut().find(|delay| delay.config == config) {
             Some(delay) if commit.at <= delay.failed + max => {
-                delay.delay = Span::millis(spec.factor.times(delay.delay.as_millis())).min(max);
+                delay.span = Span::millis(spec.factor.times(delay.span.as_millis())).min(max);
                 delay.failed = commit.at;
             }
             Some(delay) => {
-                delay.delay = first;
+                delay.span = first;
                 delay.failed = commit.at;
             }
             None => {
@@ -264,7 +264,7 @@ impl History {
                     delays.clear();
                 }
                 let launched = Timestamp::default();
-                delays.push(Delay { config, delay: first, max, failed: commit.at, launched });
+                delays.push(Delay { config, span: first, max, failed: commit.at, launched });
             }
         }
     }
@@ -280,12 +280,12 @@ impl History {
         };
         let last = delay.failed.max(delay.launched);
         if commit.at > last + delay.max {
-            delay.delay = Span::ZERO;
+            delay.span = Span::ZERO;
             return Ok(());
         }
-        if commit.at < last + delay.delay {
+        if commit.at < last + delay.span {
             let passed = commit.at.since(last);
-            let text = format!("{:?} is launched after {passed}, not {}", row.key, delay.delay);
+            let text = format!("{:?} is launched after {passed}, not {}", row.key, delay.span);
             return Err(("I18", text));
         }
         delay.launched = commit.at;
@@ -313,7 +313,7 @@ impl History {
     /// No distance is kept to what was before; the core may remember more, and so drop others earlier.
     fn forget_delays(&mut self, app: AppKey) {
         for delay in self.delays.get_mut(&app).into_iter().flatten() {
-            delay.delay = Span::ZERO;
+            delay.span = Span::ZERO;
             delay.failed = Timestamp::default();
         }
     }

@@ -105,8 +105,9 @@ fn table(total: &Total, runs: u64) -> u64 {
     for kind in Kind::all() {
         let met = total.met.get(&kind).copied().unwrap_or(0);
         let rare = met * 100 < runs;
-        let share = met as f64 * 100.0 / runs.max(1) as f64;
-        println!("{kind:<32} {share:>6.1} %{}", if rare { "  too rare" } else { "" });
+        let permille = met * 1_000 / runs.max(1);
+        let (whole, tenths) = (permille / 10, permille % 10);
+        println!("{kind:<32} {whole:>4}.{tenths} %{}", if rare { "  too rare" } else { "" });
         unmet += u64::from(rare && runs >= ENOUGH);
     }
     unmet

@@ -131,12 +131,7 @@ impl Sim {
             return Err("something is not durable".to_owned());
         }
         let world = &up.view.world;
-        for agent in self.agents.iter().filter(|agent| agent.away_until.is_some()) {
-            let row = world.agent_ids.get(&agent.id).and_then(|key| world.agents.get(key));
-            if row.is_some_and(Agent::is_heard) {
-                return Err(format!("{} is away and nobody knows", agent.id));
-            }
-        }
+        self.agents_are_known(world)?;
         if world.meta.as_ref().is_some_and(|meta| meta.brake.held.is_some()) {
             return Err("the brake holds, and hardly anybody is away".to_owned());
         }
@@ -152,6 +147,21 @@ impl Sim {
             if self.agents.iter().any(|agent| agent.up.is_some() && agent.host.live().contains(id))
             {
                 return Err(format!("{key:?} was killed and runs in life {}", id.incarnation));
+            }
+        }
+        Ok(())
+    }
+
+    /// Who is away is known to be, and of the others what they offer.
+    fn agents_are_known(&self, world: &World) -> Yet {
+        for agent in &self.agents {
+            let row = world.agent_ids.get(&agent.id).and_then(|key| world.agents.get(key));
+            let Some(row) = row.filter(|row| row.is_heard()) else { continue };
+            if agent.away_until.is_some() {
+                return Err(format!("{} is away and nobody knows", agent.id));
+            }
+            if row.inventory != agent.inventory {
+                return Err(format!("{} offers something else than is known", agent.id));
             }
         }
         Ok(())
@@ -201,7 +211,7 @@ impl Sim {
         }
         let absent =
             count(&rows, |row| row.is_wanted() && row.condition() == Some(Condition::Unreachable));
-        let healthy = count(&rows, |row| row.is_healthy());
+        let healthy = count(&rows, Instance::is_healthy);
         // Where something is absent an upgrade may have to leave more than is wanted.
         let moves = target.rolling || drains(world, key);
         let held = moves && absent > 0 && healthy + absent > wanted;

@@ -434,8 +434,8 @@ impl Sim {
     /// What has become durable is history.
     fn settle_log(&mut self) {
         let durable = self.server.log.durable();
-        while let Some((commit, _)) = self.server.unsettled.pop_front_if(|(_, end)| *end <= durable)
-        {
+        while self.server.unsettled.front().is_some_and(|(_, end)| *end <= durable) {
+            let Some((commit, _)) = self.server.unsettled.pop_front() else { return };
             self.observe(&commit);
         }
     }

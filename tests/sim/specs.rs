@@ -125,7 +125,7 @@ fn container(plan: &Plan, rng: &mut Rng) -> Container {
         cpus: *rng.pick(&[Cpus::ZERO, Cpus::micro(100_000), Cpus::micro(500_000)]),
         mem: *rng.pick(&[Mem::whole(16), Mem::whole(64), Mem::whole(160)]),
         disk: Disk::ZERO,
-        gpus: if rng.chance(120) { 1 } else { 0 },
+        gpus: u32::from(rng.chance(120)),
         limits: None,
         fetch: Vec::new(),
         sandbox: rng.chance(500).then(|| image(rng)),

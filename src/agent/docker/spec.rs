@@ -1,7 +1,7 @@
 //! From a launch to the engine's create body: what Mesos' Docker containerizer did, as data (behaviour 9.5).
 //!
 //! Pure. The keys of `docker run` are in [`parameters`], ports in [`ports`], devices
-//! in [`gpu`]; what the agent forbids is its policy's to say.
+//! in `gpu`; what the agent forbids is its policy's to say.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path};

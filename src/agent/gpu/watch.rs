@@ -47,7 +47,7 @@ pub struct Watcher {
 // === impl Watcher ===
 
 impl Watcher {
-    /// Takes the first look, and gives what it shows within [`FIRST`]. No watcher where the operator offers no devices.
+    /// Takes the first look, and gives what it shows within `FIRST`. No watcher where the operator offers no devices.
     ///
     /// # Errors
     /// When the host gives no thread.

@@ -44,7 +44,7 @@ pub struct ApiArgs {
     /// Where the API listens
     #[arg(long, env = "STAYER_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
-    /// Where the server remembers everything: embedded:DIR or etcd://HOST:PORT[,HOST:PORT…][/NAME] [default: embedded:DATA_DIR/server]
+    /// Where the server remembers everything: embedded:DIR or etcd://HOST:PORT,HOST:PORT/NAME with one member or more and, if there are several clusters, a name [default: embedded:DATA_DIR/server]
     #[arg(long, env = "STAYER_STORE", value_name = "STORE")]
     pub store: Option<StoreAddress>,
     /// Listen beyond loopback although nobody is asked who he is: whoever reaches the port can run anything as this user [default: off]

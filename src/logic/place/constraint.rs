@@ -6,7 +6,7 @@
 //!
 //! GROUP_BY is that of Marathon up to 1.10 and of its documentation (PL-21 b), with what is BETTER: the values are those
 //! of registered agents, and one where no agent can take an instance holds up nobody. It needs to know where else
-//! instances would fit, so it is asked apart from the rest: [`Rules::bars`] knows the others, [`Rules::lags`] knows it.
+//! instances would fit, so it is asked apart from the rest: [`Rules::bars`] knows the others, [`Rule::lags`] knows it.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

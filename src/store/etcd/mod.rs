@@ -1,15 +1,15 @@
-//! The log of servers on several hosts: a tree of keys in etcd ([`keys`] is the layout).
+//! The log of servers on several hosts: a tree of keys in etcd (`keys` is the layout).
 //!
 //! Every change of the log is one transaction that compares the leader key's mod_revision with the epoch, so whoever was
 //! deposed stores nothing, however late its request arrives. Exactly one append is in flight: order needs no other care,
-//! and records that wait meanwhile go together into the next transaction, up to [`append::BATCH`].
+//! and records that wait meanwhile go together into the next transaction, up to `append::BATCH`.
 //!
 //! The leader key itself is under no lease. The lease keeps `servers/<id>` instead, and leadership may be taken when the
 //! holder's is gone. So an etcd that was away for longer than a lease costs the only server that is there nothing: it is
 //! still the one that the fence knows, gets a new lease and goes on; with another one waiting, that one takes over.
 //!
-//! [`client`] makes calls, with a deadline each; [`lead`] takes and keeps leadership; [`read`] reads, [`watch`] reads on;
-//! [`trim`] removes what lies below the head.
+//! `client` makes calls, with a deadline each; `lead` takes and keeps leadership; `read` reads, `watch` reads on;
+//! `trim` removes what lies below the head.
 
 mod append;
 mod client;
