@@ -29,6 +29,7 @@ mod events;
 mod failures;
 mod faults;
 mod first_curl;
+mod fleet;
 mod gpu_real;
 mod gpus;
 mod image;
