@@ -103,8 +103,9 @@ pub enum Down {
 /// From agent to leader.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Up {
-    /// What the agent offers and allows; first in a session, and again whenever it changes.
-    Inventory(Box<Inventory>),
+    /// What the agent offers and allows; first in a session, and again whenever it changes. Numbered from 1 in each
+    /// session: an older one that comes late is ignored.
+    Inventory(Seq, Box<Inventory>),
     /// What instances are.
     Have(Seq, Vec<Have>),
     /// A want names a definition that the agent lacks.

@@ -72,6 +72,8 @@ struct Live {
     /// When something was last sent.
     said: Timestamp,
     inventory_due: bool,
+    /// The number of the inventory that was sent last.
+    offered: Seq,
     needs: BTreeSet<SpecKey>,
     /// Whether the agent has said all it has.
     ours: bool,
@@ -152,6 +154,7 @@ impl AgentLink {
             leader: Liveness::of_leader(now),
             said: now,
             inventory_due: true,
+            offered: Seq(0),
             needs: BTreeSet::new(),
             ours: false,
             theirs: false,
@@ -323,7 +326,8 @@ impl AgentLink {
     fn next_frame(&mut self, limit: usize) -> Option<Up> {
         let live = self.live.as_mut()?;
         if std::mem::take(&mut live.inventory_due) {
-            return Some(Up::Inventory(Box::new(self.inventory.clone())));
+            live.offered = live.offered.next();
+            return Some(Up::Inventory(live.offered, Box::new(self.inventory.clone())));
         }
         if let Some(key) = live.needs.pop_first() {
             return Some(Up::NeedSpec(key));

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use crate::model::agent::Inventory;
 use crate::model::fact::{Fact, Ticket};
 use crate::model::have::{Have, SpecKey, Want};
 use crate::model::id::{AgentId, AgentKey, ClusterId, Epoch, InstanceId, InstanceKey, RunId, Seq};
@@ -30,8 +31,8 @@ pub struct LeaderLink {
     liveness: Liveness,
     /// When something was last sent.
     said: Timestamp,
-    /// Whether the agent said what it is.
-    introduced: bool,
+    /// The newest inventory that the agent sent; none before it has said what it is.
+    offered: Option<Seq>,
     /// The agent's key, from the answer to its introduction.
     key: Option<AgentKey>,
     facts: Vec<Fact>,
@@ -111,7 +112,7 @@ impl LeaderLink {
             run,
             liveness: Liveness::of_agent(now),
             said: now,
-            introduced: false,
+            offered: None,
             key: None,
             facts: Vec::new(),
             parked: VecDeque::new(),
@@ -152,12 +153,7 @@ impl LeaderLink {
         }
         self.liveness.heard(now);
         match frame {
-            Up::Inventory(inventory) => {
-                self.introduced = true;
-                let ticket = self.ticket(ATTACH);
-                let (agent, run) = (self.agent, self.run);
-                self.facts.push(Fact::Attached { ticket, agent, run, inventory: *inventory });
-            }
+            Up::Inventory(seq, inventory) => self.take_inventory(seq, *inventory),
             Up::Have(seq, haves) => self.take_batch(seq, haves),
             Up::NeedSpec(spec) => {
                 self.specs_due.insert(spec);
@@ -246,8 +242,18 @@ impl LeaderLink {
         Ticket::Agent(self.agent, self.run, seq)
     }
 
+    fn take_inventory(&mut self, seq: Seq, inventory: Inventory) {
+        if self.offered.is_some_and(|newest| seq <= newest) {
+            return;
+        }
+        self.offered = Some(seq);
+        let ticket = self.ticket(ATTACH);
+        let (agent, run) = (self.agent, self.run);
+        self.facts.push(Fact::Attached { ticket, agent, run, inventory });
+    }
+
     fn take_batch(&mut self, seq: Seq, haves: Vec<Have>) {
-        if !self.introduced {
+        if self.offered.is_none() {
             self.over = Some(Over::NotIntroduced);
             return;
         }
@@ -277,7 +283,7 @@ impl LeaderLink {
     }
 
     fn take_synced(&mut self, instances: Vec<(InstanceKey, InstanceId)>) {
-        if !self.introduced {
+        if self.offered.is_none() {
             self.over = Some(Over::NotIntroduced);
         } else if matches!(self.theirs, Theirs::Speaking) {
             self.theirs = Theirs::Said(instances);

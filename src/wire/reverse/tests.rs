@@ -76,7 +76,7 @@ impl Endpoints for Mirror {
         }
         let (heard, ended) = (self.heard.clone(), self.ended.clone());
         tokio::spawn(async move {
-            say(&up, &Up::Inventory(Box::default())).await;
+            say(&up, &Up::Inventory(Seq(1), Box::default())).await;
             while let Ok(Some(frame)) = down.recv().await {
                 heard.send(frame).expect("the test listens");
                 say(&up, &Up::Beat).await;
@@ -138,7 +138,7 @@ async fn an_agent_says_who_it_is_and_frames_go_both_ways() {
     let (peer, mut seen) = connected().await;
     assert_eq!(peer.hello().await.expect("an answer").epoch, Epoch(5));
     let (down, mut up) = peer.session(&open(5)).await.expect("a session");
-    assert_eq!(up.recv().await.expect("a frame"), Some(Up::Inventory(Box::default())));
+    assert_eq!(up.recv().await.expect("a frame"), Some(Up::Inventory(Seq(1), Box::default())));
     let spec = SpecKey { app: AppKey(1), version: Version::default() };
     let long = Down::Spec(spec, Bytes::from(vec![b'x'; MAX_SPEC]));
     for frame in [Down::Ack(Seq(7)), long, Down::Synced] {

@@ -41,7 +41,7 @@ fn pull_all(agent: &mut AgentLink, session: Session) -> Vec<Up> {
 /// A leader's link that has its key.
 fn attached(world: &crate::model::world::World) -> LeaderLink {
     let mut leader = LeaderLink::new(AGENT, RUN, at(0));
-    leader.up(at(0), Up::Inventory(Box::new(rig::inventory())));
+    leader.up(at(0), Up::Inventory(Seq(1), Box::new(rig::inventory())));
     leader.attached(KEY, world.instances.iter().map(|(key, _)| *key).collect());
     leader.facts();
     leader
@@ -61,7 +61,7 @@ fn an_agent_says_what_it_is_then_all_it_has_then_that_this_was_all() {
     agent.have(absent(3, 1));
     let session = session(&mut agent);
     let said = pull_all(&mut agent, session);
-    let [Up::Inventory(_), Up::Have(Seq(1), haves), Up::Synced(left)] = said.as_slice() else {
+    let [Up::Inventory(..), Up::Have(Seq(1), haves), Up::Synced(left)] = said.as_slice() else {
         panic!("{said:?}")
     };
     assert_eq!(*haves, [running(1, 1), exited(2, 1, 0), absent(3, 1)]);
@@ -84,7 +84,7 @@ fn a_changed_offer_reaches_the_leader_in_the_open_session() {
     let changed = crate::model::agent::Inventory { engine: Some(engine), ..same };
     agent.offer(changed.clone());
     let said = pull_all(&mut agent, session);
-    assert_eq!(said, [Up::Inventory(Box::new(changed.clone()))]);
+    assert_eq!(said, [Up::Inventory(Seq(2), Box::new(changed.clone()))]);
     let mut leader = attached(&world().rows);
     leader.up(at(1), said[0].clone());
     let told = leader.facts();
@@ -92,6 +92,10 @@ fn a_changed_offer_reaches_the_leader_in_the_open_session() {
         matches!(&told[..], [Fact::Attached { inventory, .. }] if *inventory == changed),
         "{told:?}"
     );
+    // One that was overtaken on its way, or comes twice, is not what is offered now.
+    leader.up(at(2), Up::Inventory(Seq(1), Box::new(rig::inventory())));
+    leader.up(at(2), said[0].clone());
+    assert_eq!(leader.facts(), []);
 }
 
 #[test]
@@ -360,7 +364,7 @@ fn an_outbox_is_read_when_it_is_sent() {
 fn haves_are_acknowledged_when_they_are_durable_and_not_before() {
     let world = world().rows;
     let mut leader = LeaderLink::new(AGENT, RUN, at(0));
-    leader.up(at(0), Up::Inventory(Box::new(rig::inventory())));
+    leader.up(at(0), Up::Inventory(Seq(1), Box::new(rig::inventory())));
     leader.up(at(0), Up::Have(Seq(7), vec![running(1, 1)]));
     leader.up(at(0), Up::Have(Seq(8), vec![running(2, 1)]));
     let facts = leader.facts();
@@ -416,7 +420,7 @@ fn a_doubled_batch_changes_nothing_and_a_hole_ends_the_session() {
 #[test]
 fn an_agent_that_does_not_wait_is_cut_off() {
     let mut leader = LeaderLink::new(AGENT, RUN, at(0));
-    leader.up(at(0), Up::Inventory(Box::new(rig::inventory())));
+    leader.up(at(0), Up::Inventory(Seq(1), Box::new(rig::inventory())));
     for seq in 1..1_000 {
         leader.up(at(0), Up::Have(Seq(seq), Vec::new()));
     }
