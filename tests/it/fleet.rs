@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::rig::{Stayer, ids, sleeper};
+use crate::rig::{Stayer, command, ids, run, sleeper};
 
 /// What is known of an agent.
 async fn agent(stayer: &Stayer, name: &str) -> Value {
@@ -12,6 +12,13 @@ async fn agent(stayer: &Stayer, name: &str) -> Value {
 
 async fn is_lost(stayer: &Stayer, name: &str) -> bool {
     agent(stayer, name).await["state"] == "lost"
+}
+
+#[test]
+fn verbs_for_agents_ask_the_api_wherever_that_is() {
+    // What an agent could not dial is no mistake of theirs.
+    let ended = run(command().env("STAYER_SERVER", "https://127.0.0.1:1").args(["agent", "list"]));
+    assert_eq!(ended.code, 3, "{ended:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,7 +37,8 @@ pub struct AgentArgs {
         value_delimiter = ',',
         default_value = "127.0.0.1:8081"
     )]
-    pub server: Vec<Address>,
+    // As text: where a client verb follows, STAYER_SERVER is where the API answers, which need be nothing that an agent could dial.
+    server: Vec<String>,
     /// Where the agent keeps what it knows, and the sandboxes of its tasks [default: work_dir of the Mesos directory, else stayer-data]
     #[arg(long, env = "STAYER_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -132,6 +133,21 @@ pub struct Account {
     pub home: Option<PathBuf>,
     runtime_dir: Option<PathBuf>,
     docker_host: Option<String>,
+}
+
+// === impl AgentArgs ===
+
+impl AgentArgs {
+    /// Where servers take agents.
+    ///
+    /// # Errors
+    /// When one of them is no address.
+    pub fn servers(&self) -> Result<Vec<Address>, Failure> {
+        let read = |text: &String| {
+            text.parse().map_err(|error| Failure::Usage(format!("--server: {error}")))
+        };
+        self.server.iter().map(read).collect()
+    }
 }
 
 // === impl HostArgs ===

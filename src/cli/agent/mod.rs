@@ -28,10 +28,11 @@ use crate::wire::message::{Dismissal, Leaving};
 ///
 /// # Errors
 /// When it cannot start; then nothing was changed. When a server says that it can never be taken.
-pub async fn run(args: AgentArgs, console: &mut Console) -> Result<(), Failure> {
-    if let Some(verb) = args.verb {
+pub async fn run(mut args: AgentArgs, console: &mut Console) -> Result<(), Failure> {
+    if let Some(verb) = args.verb.take() {
         return verbs::run(verb, console).await;
     }
+    let servers = args.servers()?;
     let mesos = match &args.mesos_config_dir {
         Some(dir) => mesos_dir(dir, console)?,
         None => MesosDir::default(),
@@ -42,7 +43,7 @@ pub async fn run(args: AgentArgs, console: &mut Console) -> Result<(), Failure> 
     let setting = Setting {
         dir: agent_dir(&data),
         cluster: None,
-        servers: args.server.clone(),
+        servers: servers.clone(),
         privileged: args.allow_privileged,
         volumes: args.allow_volumes,
     };
@@ -50,7 +51,7 @@ pub async fn run(args: AgentArgs, console: &mut Console) -> Result<(), Failure> 
     limits::raise_files();
     make_dir(&data)?;
     let agent = start::start(config).await.map_err(|error| Failure::Failed(error.to_string()))?;
-    for line in banner::lines(&data, &args.server, &agent) {
+    for line in banner::lines(&data, &servers, &agent) {
         console.line(&line)?;
     }
     tokio::select! {
