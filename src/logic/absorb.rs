@@ -47,8 +47,9 @@ pub fn absorb(draft: &mut Draft<'_>, fact: Fact) {
     }
 }
 
-/// A new leadership keeps its own flags, and takes up the waits of the one before. While nobody led nobody listened: what launched then may have
-/// come up, what was lost may be back, so both have their whole time again before anything is concluded (invariant 8).
+/// A new leadership keeps its own flags, and takes up the waits of the one before. While nobody led nobody listened: what
+/// launched then may have come up, what was lost may be back, so both have their whole time again before anything is
+/// concluded (invariant 8).
 pub fn resume(draft: &mut Draft<'_>) {
     draft.keep_gpus();
     let now = draft.now();

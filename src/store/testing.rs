@@ -277,24 +277,6 @@ pub fn every_end() -> Vec<End> {
     ends
 }
 
-/// Every condition, in the order of the model.
-pub const EVERY_CONDITION: [Condition; 14] = [
-    Condition::Provisioned,
-    Condition::Staging,
-    Condition::Starting,
-    Condition::Running,
-    Condition::Killing,
-    Condition::Unreachable,
-    Condition::UnreachableInactive,
-    Condition::Finished,
-    Condition::Killed,
-    Condition::Failed,
-    Condition::Error,
-    Condition::Gone,
-    Condition::Dropped,
-    Condition::Unknown,
-];
-
 /// A row of each kind, under its key.
 pub fn every_row() -> Vec<(Key, Row)> {
     vec![

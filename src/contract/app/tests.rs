@@ -6,6 +6,7 @@ mod rules;
 mod seeds;
 mod types;
 mod updates;
+mod volumes;
 mod wild;
 
 use std::collections::BTreeSet;

@@ -1,11 +1,12 @@
 //! The bytes that logs of schema 1 hold, so that a changed row type cannot pass for the old one. When a test here fails,
 //! the type needs a new schema number, and its old shape a reader.
 
+use crate::model::condition::Condition;
 use crate::model::id::{Epoch, Position};
 use crate::model::row::{Key, Write};
 use crate::store::codec::{encode, row};
 use crate::store::record::SCHEMA;
-use crate::store::testing::{EVERY_CONDITION, commit_of, every_end, every_event, every_row};
+use crate::store::testing::{commit_of, every_end, every_event, every_row};
 
 const META: &str = "10000000000000000000000000000000c1ac0202f0a204018080f4f6905d000000";
 const AGENT: &str = concat!(
@@ -105,7 +106,7 @@ fn events() {
 
 #[test]
 fn conditions_ends_and_reasons() {
-    assert_eq!(packed(&EVERY_CONDITION), CONDITIONS);
+    assert_eq!(packed(&Condition::ALL), CONDITIONS);
     assert_eq!(packed(&every_end()), ENDS);
 }
 

@@ -1,5 +1,6 @@
 //! The rules of the mind, one by one; `storm` throws everything at them together.
 
+mod engines;
 mod rig;
 mod storm;
 
@@ -323,55 +324,6 @@ fn a_refusal_ends_it_with_its_reason() {
 }
 
 #[test]
-fn an_agent_without_an_engine_refuses_images() {
-    let mut rig = Rig::new(1);
-    rig.mind = Mind::new(rig.limits, &[Hand::Process]);
-    rig.mind.want(run(key(2, 0), 1, 1));
-    rig.run(Span::secs(1));
-    let end = end(rig.phase(id(key(2, 0), 1)));
-    assert!(matches!(end, Some(End::Refused(Reason::NoEngine { .. }))), "{end:?}");
-}
-
-#[test]
-fn an_engine_that_is_away_changes_nothing() {
-    // reliability §4.3: API errors are unknown, not dead; listed anew before any decision.
-    let mut rig = one_running(2);
-    rig.host.engine_down(Hand::Docker);
-    rig.see(Sight::HandDown(Hand::Docker));
-    rig.said.clear();
-    rig.mind.want(run(key(2, 1), 1, 2));
-    rig.run(Span::secs(30));
-    assert!(rig.said.iter().all(|have| have.key != key(2, 0)), "{:?}", rig.said);
-    rig.host.engine_up(rig.now, Hand::Docker, true);
-    rig.see(Sight::HandUp(Hand::Docker));
-    rig.log.clear();
-    rig.run(Span::secs(1));
-    assert_eq!(rig.log[0], "list Docker");
-    assert_eq!(rig.host.live().len(), 2);
-    assert_eq!(rig.host.starts(id(key(2, 0), 1)), 1);
-}
-
-#[test]
-fn an_engine_that_comes_back_is_listed_and_watched_anew() {
-    // A watch may hang for ever on a connection that is gone.
-    let mut rig = one_running(2);
-    rig.see(Sight::HandUp(Hand::Docker));
-    rig.run(Span::secs(1));
-    assert_eq!(rig.log, ["list Docker", "watch 2/0.1"]);
-}
-
-#[test]
-fn what_an_engine_lost_over_its_restart_is_told_by_its_list() {
-    let mut rig = one_running(2);
-    rig.host.engine_down(Hand::Docker);
-    rig.see(Sight::HandDown(Hand::Docker));
-    rig.host.engine_up(rig.now, Hand::Docker, false);
-    rig.see(Sight::HandUp(Hand::Docker));
-    rig.run(Span::secs(1));
-    assert_eq!(end(rig.phase(id(key(2, 0), 1))), Some(End::Code(137)));
-}
-
-#[test]
 fn what_vanished_without_a_trace_is_gone_once_the_leader_has_spoken() {
     let mut rig = one_running(2);
     let life = id(key(2, 0), 1);
@@ -476,19 +428,6 @@ fn forget_leaves_nothing() {
     rig.run(Span::secs(1));
     assert_eq!(rig.host.sandboxes(), []);
     assert_eq!(rig.phase(life), Some(Phase::Absent));
-}
-
-#[test]
-fn one_pull_of_an_image_goes_at_a_time_then_all_start_from_the_cache() {
-    let mut rig = Rig::ready(1);
-    for no in 0..6 {
-        rig.mind.want(run(key(2, no), 1, u64::from(no) + 1));
-    }
-    rig.run(Span::millis(1));
-    assert_eq!(rig.log, ["prepare 2/0.1"]);
-    rig.run(Span::secs(5));
-    assert_eq!(rig.host.live().len(), 6);
-    // The rig asserts the limits at every turn.
 }
 
 #[test]
