@@ -180,6 +180,9 @@ impl Fleet {
                 if self.sessions.get(&agent).is_some_and(|session| session.number == number) {
                     self.sessions.remove(&agent);
                     self.absences.ended(agent, liveness);
+                    if self.server.view().world.agent_ids.get(&agent).is_none() {
+                        self.signs.forget(agent);
+                    }
                 }
             }
             FleetEvent::Find { agent, reply } => {

@@ -10,7 +10,8 @@ use crate::model::have::{Have, Phase};
 use crate::model::id::{AgentId, Incarnation, InstanceId, InstanceKey};
 use crate::model::time::Timestamp;
 
-/// The signs of all agents that have dialled since this server began. Cheap to copy.
+/// The signs of agents that have dialled since this server began. Cheap to copy. One that no row knows when its session
+/// ends is let go, so that whoever dials under ever new names leaves nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Signs(Arc<Mutex<BTreeMap<AgentId, Arc<Sign>>>>);
 
@@ -28,6 +29,11 @@ impl Signs {
     /// The sign of an agent, made where there is none.
     pub fn of(&self, agent: AgentId) -> Arc<Sign> {
         lock(&self.0).entry(agent).or_default().clone()
+    }
+
+    /// Lets the sign of an agent go.
+    pub fn forget(&self, agent: AgentId) {
+        lock(&self.0).remove(&agent);
     }
 
     /// The sign of an agent, if it has dialled.
@@ -77,4 +83,24 @@ impl Sign {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn who_is_let_go_leaves_nothing() {
+        let signs = Signs::default();
+        let agent = AgentId(Uuid::from_u128(1));
+        signs.of(agent).heard(Timestamp::from_millis(5));
+        assert_eq!(
+            signs.find(agent).and_then(|sign| sign.heard_at()),
+            Some(Timestamp::from_millis(5))
+        );
+        signs.forget(agent);
+        assert!(signs.find(agent).is_none());
+    }
 }
