@@ -28,11 +28,7 @@ fn weight(instance: &Instance) -> u8 {
         Some(Condition::Unreachable | Condition::UnreachableInactive) => 1,
         Some(Condition::Provisioned | Condition::Staging) => 3,
         Some(Condition::Starting) => 4,
-        Some(Condition::Running)
-            if instance.tasks.iter().any(|task| task.health == Some(false)) =>
-        {
-            2
-        }
+        Some(Condition::Running) if instance.fails() => 2,
         Some(_) => 5,
     }
 }
