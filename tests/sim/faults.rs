@@ -118,6 +118,18 @@ pub enum Kind {
     DeviceBack,
     /// A host gets one more device.
     DeviceJoins,
+    /// A probe fails.
+    ProbeFails,
+    /// A probe takes as long as it may.
+    ProbeSlow,
+    /// A probe says nothing of its task.
+    ProbeUnknown,
+    /// All of an app answer badly for a while.
+    AppSickens,
+    /// Something is killed since its checks fail.
+    HealthKill,
+    /// So many of an app turn at once that its checks kill nothing.
+    HealthBrakeHeld,
 }
 
 /// How a call goes wrong.
@@ -246,6 +258,12 @@ impl Kind {
             Kind::DeviceLost,
             Kind::DeviceBack,
             Kind::DeviceJoins,
+            Kind::ProbeFails,
+            Kind::ProbeSlow,
+            Kind::ProbeUnknown,
+            Kind::AppSickens,
+            Kind::HealthKill,
+            Kind::HealthBrakeHeld,
         ];
         all.extend(STRIKES);
         all.extend(APPEND_STRIKES);

@@ -9,6 +9,7 @@ use stayer::model::agent::Agent;
 use stayer::model::app::{Action, App, AppVersion};
 use stayer::model::commit::Commit;
 use stayer::model::condition::Condition;
+use stayer::model::findings::Findings;
 use stayer::model::have::{Have, Phase};
 use stayer::model::id::{AppKey, InstanceKey, Version};
 use stayer::model::instance::{Goal, Instance, Place, StopWhy};
@@ -80,6 +81,7 @@ impl Sim {
             | Step::Prepare(..)
             | Step::Cancel(..)
             | Step::Watch(..)
+            | Step::Probe(..)
             | Step::Remove(..) => {}
         }
     }
@@ -111,6 +113,7 @@ impl Sim {
             | Step::List(_)
             | Step::Prepare(..)
             | Step::Cancel(..)
+            | Step::Probe(..)
             | Step::Watch(..) => None,
         };
         if let Some((law, text)) = broken {
@@ -287,8 +290,11 @@ fn decided(
         };
         rows.iter().filter(such).collect::<Vec<_>>()
     };
-    let was_healthy =
-        |row: &&&&Instance| before.instances.get(&row.key).is_some_and(Instance::is_healthy);
+    // What turned unhealthy in this very commit was none that served when it was ended.
+    let served = |row: &Instance| row.findings().all(Findings::serves);
+    let was_healthy = |row: &&&&Instance| {
+        served(row) && before.instances.get(&row.key).is_some_and(Instance::is_healthy)
+    };
     let healthy = count(rows.iter().filter(|row| row.is_healthy()).count());
     let wanted = target.row.spec.instances;
     let counted = count(rows.iter().filter(|row| counts(row)).count());

@@ -1,6 +1,6 @@
 //! What operators do to agents: empty one, take that back, give one up, and let what was lost be replaced.
 
-use crate::logic::decide::brake;
+use crate::logic::decide::{brake, health};
 use crate::logic::draft::Draft;
 use crate::logic::status;
 use crate::model::agent::{Agent, Drain};
@@ -59,12 +59,13 @@ pub fn forget(draft: &mut Draft<'_>, key: AgentKey) -> Result<Answer, Refusal> {
     Ok(Answer::Done)
 }
 
-/// Lets what was lost be replaced, however much that is.
+/// Lets what was lost be replaced, and what fails its checks be killed, however much that is.
 pub fn release_brake(draft: &mut Draft<'_>) -> Answer {
     if draft.brake().held.is_some() {
         let now = draft.now();
         brake::release(draft, Some(now));
     }
+    health::release(draft);
     Answer::Done
 }
 

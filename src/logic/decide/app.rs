@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::logic::decide::drain::{self, Leaving};
 use crate::logic::decide::rollout::{self, Moves, Situation};
-use crate::logic::decide::{backoff, kill_order, launch};
+use crate::logic::decide::{backoff, health, kill_order, launch};
 use crate::logic::draft::Draft;
 use crate::logic::index::timers::launch_overdue;
 use crate::logic::status::{self, Change};
@@ -39,6 +39,7 @@ enum Target {
 /// Decides one app.
 pub fn decide(draft: &mut Draft<'_>, key: AppKey) {
     follow_time(draft, key);
+    health::decide(draft, key);
     backoff::expire(draft, key);
     let Some(app) = drop_orphaned_part(draft, key) else { return };
     let target = target(draft.world(), &app);

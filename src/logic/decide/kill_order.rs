@@ -32,11 +32,7 @@ fn weight(instance: &Instance) -> u8 {
         Some(_) if instance.goal != Goal::Run => 2,
         Some(Condition::Provisioned | Condition::Staging) => 4,
         Some(Condition::Starting) => 5,
-        Some(Condition::Running)
-            if instance.tasks.iter().any(|task| task.health == Some(false)) =>
-        {
-            3
-        }
+        Some(Condition::Running) if instance.fails() => 3,
         Some(_) => 6,
     }
 }

@@ -64,6 +64,9 @@ fn each_due(world: &World, row: &Row, mut due: impl FnMut(Timestamp)) {
             if let Some(at) = app.look_again {
                 due(at);
             }
+            if let Some(at) = app.health_brake.until {
+                due(at);
+            }
             for backoff in &app.backoffs {
                 due(backoff.until());
                 due(backoff.expires() + Span::millis(1));
