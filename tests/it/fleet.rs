@@ -15,7 +15,7 @@ async fn agent(stayer: &Stayer, name: &str) -> Value {
 async fn what_an_agent_has_is_shown_as_used_free_and_reserved() {
     let mut cluster = Cluster::start().await;
     cluster.agent("a1").start().await;
-    let resources = "cpus(prod):2;mem(prod):512;disk:100;gpus:1";
+    let resources = "cpus(prod):2;mem(prod):512;disk:100";
     cluster.agent("a2").args(&["--resources", resources]).start().await;
     let cpus = |agent: &Value| {
         ["total", "used", "free", "reserved"].map(|key| agent[key]["cpus"].as_f64().expect(key))
@@ -26,7 +26,7 @@ async fn what_an_agent_has_is_shown_as_used_free_and_reserved() {
     assert_eq!(cpus(&agent(&cluster, "a1").await), [8.0, 0.0, 8.0, 0.0]);
     let kept = agent(&cluster, "a2").await;
     assert_eq!(cpus(&kept), [2.0, 0.5, 1.5, 2.0]);
-    assert_eq!(kept["reserved"], json!({"cpus": 2.0, "mem": 512.0, "disk": 100.0, "gpus": 1}));
+    assert_eq!(kept["reserved"], json!({"cpus": 2.0, "mem": 512.0, "disk": 100.0, "gpus": 0}));
     let shown = cluster.cli(&["agent", "show", "a2"]).out;
     assert!(shown.contains("0.5 used, 1.5 free of 2.0, 2.0 reserved"), "{shown}");
     let shown = cluster.cli(&["agent", "show", "a1"]).out;

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::Etcd;
 use super::rig::EtcdServer;
 use crate::model::id::{ClusterId, Position};
+use crate::store::access::Access;
 use crate::store::address::EtcdAddress;
 use crate::store::codec::encode;
 use crate::store::expect::{Expect, OpenError};
@@ -33,7 +34,7 @@ pub fn new_tree() -> EtcdAddress {
 fn tree_in(server: &EtcdServer) -> EtcdAddress {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!("tree-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    EtcdAddress { endpoints: vec![server.endpoint()], name }
+    EtcdAddress { endpoints: vec![server.endpoint()], name, secure: false }
 }
 
 /// What an operator does to an etcd.
@@ -83,7 +84,7 @@ impl Host {
 
     async fn open(&self, address: &EtcdAddress, expect: Expect) -> Result<Etcd, OpenError> {
         let identity = Identity::hold(self.dir.path()).expect("nobody has it");
-        let store = Etcd::open(address, identity, expect).await?;
+        let store = Etcd::open(address, &Access::default(), identity, expect).await?;
         store.announce(&self.url);
         Ok(store)
     }
