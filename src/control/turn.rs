@@ -75,9 +75,9 @@ impl Told {
             Some(_) | None => None,
         };
         let changed = commit.writes.iter().filter_map(place).collect();
-        let forgotten = |write: &crate::model::row::Write| match (write.key, &write.row) {
-            (Key::Agent(agent), None) => Some(agent),
-            _ => None,
+        let forgotten = |write: &crate::model::row::Write| {
+            let Key::Agent(agent) = write.key else { return None };
+            write.row.is_none().then_some(agent)
         };
         let forgotten = commit.writes.iter().filter_map(forgotten).collect();
         let events = events::Published::of(&mut commit);

@@ -190,11 +190,9 @@ impl<'v> Shown<'v> {
             healthy.saturating_sub(held),
         );
         amounts(out, "free", free);
-        let is_anybodys = offers.role == ANYBODY;
-        let reserved = if is_anybodys {
-            Default::default()
-        } else {
-            (offers.cpus, offers.mem, offers.disk, healthy)
+        let reserved = match offers.role.as_str() {
+            ANYBODY => (Cpus::ZERO, Mem::ZERO, Disk::ZERO, 0),
+            _ => (offers.cpus, offers.mem, offers.disk, healthy),
         };
         amounts(out, "reserved", reserved);
         let ranges = offers.ports.iter().map(|range| format!("{}-{}", range.first, range.last));

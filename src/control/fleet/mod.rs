@@ -333,3 +333,54 @@ fn placed(published: &Published) -> BTreeMap<AgentKey, BTreeSet<InstanceKey>> {
     }
     placed
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::control::events::Events;
+    use crate::model::time::Timestamp;
+    use crate::model::world::World;
+
+    fn fleet() -> Fleet {
+        let (gauges, now) = (Gauges::default(), Timestamp::from_millis(1_600_000_000_000));
+        Fleet {
+            server: Server::new(mpsc::channel(1).0, Events::new(&gauges)),
+            facts: mpsc::channel(1).0,
+            clock: Clock::start(now),
+            cluster: ClusterId(Uuid::from_u128(7)),
+            epoch: Epoch(1),
+            published: mpsc::unbounded_channel().1,
+            events: mpsc::channel(1).1,
+            own: mpsc::channel(1).0,
+            gauges,
+            absences: Absences::inherit(now, &World::default()),
+            sessions: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            names: Names::default(),
+            next: 0,
+            signs: Signs::default(),
+        }
+    }
+
+    #[test]
+    fn the_sign_of_an_agent_that_is_away_leaves_with_its_row() {
+        let mut fleet = fleet();
+        let agents = [(AgentKey(1), 1), (AgentKey(2), 2)];
+        let agents = agents.map(|(key, id)| (key, AgentId(Uuid::from_u128(id))));
+        for (key, agent) in agents {
+            fleet.signs.of(agent);
+            fleet.keys.insert(key, agent);
+        }
+        let published = Published {
+            view: Arc::default(),
+            answers: Vec::new(),
+            changed: Vec::new(),
+            forgotten: vec![AgentKey(1)],
+        };
+        fleet.hand_out(&published);
+        let known = agents.map(|(_, agent)| fleet.signs.find(agent).is_some());
+        assert_eq!(known, [false, true]);
+    }
+}

@@ -72,7 +72,7 @@ impl EtcdServer {
         };
         let made = Command::new("sh").args(["-c", CERTIFY]).arg(server.dir.path()).status();
         assert!(made.expect("a shell").success(), "openssl makes certificates");
-        server.args = ["--client-cert-auth".to_owned()].to_vec();
+        server.args = vec!["--client-cert-auth".to_owned()];
         for (flag, file) in [
             ("--cert-file", "member.pem"),
             ("--key-file", "member.key"),
