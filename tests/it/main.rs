@@ -20,6 +20,7 @@ mod registry;
 
 mod agents;
 mod changes;
+mod constraints;
 mod docker;
 mod doctor;
 mod engine;
