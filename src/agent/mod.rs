@@ -22,6 +22,8 @@ pub mod identity;
 pub mod inventory;
 pub mod journal;
 pub mod logs;
+#[cfg(test)]
+pub mod machine;
 pub mod mind;
 pub mod policy;
 pub mod ports;
