@@ -1,11 +1,15 @@
 //! Pulls by the real engine from a registry of the test's making, on loopback, where engines ask without TLS.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+
+use futures::StreamExt;
 
 use bollard::query_parameters::{RemoveImageOptionsBuilder, TagImageOptionsBuilder};
 
@@ -197,6 +201,16 @@ fn image() -> [Blob; 3] {
     [manifest, config, layer]
 }
 
+/// Some engines tell how far they are a few times a second, and nothing of what is there before.
+fn slowly(bytes: &[u8]) -> Body {
+    const PIECES: usize = 8;
+    let pieces: Vec<_> = bytes.chunks(bytes.len() / PIECES + 1).map(<[u8]>::to_vec).collect();
+    Body::from_stream(futures::stream::iter(pieces).then(|piece| async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Ok::<_, std::convert::Infallible>(piece)
+    }))
+}
+
 #[tokio::test]
 async fn instances_that_start_together_pull_their_image_once() {
     let rig = Rig::new().await;
@@ -217,7 +231,7 @@ async fn instances_that_start_together_pull_their_image_once() {
             "application/octet-stream"
         };
         let headers = [("content-type", kind), ("docker-content-digest", &blob.digest)];
-        (headers, blob.bytes.clone()).into_response()
+        (headers, slowly(&blob.bytes)).into_response()
     })
     .await;
     let image = format!("{address}/app");
