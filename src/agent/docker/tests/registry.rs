@@ -241,7 +241,9 @@ async fn instances_that_start_together_pull_their_image_once() {
         tokio::join!(rig.runtime.prepare(&one, &first), rig.runtime.prepare(&two, &second));
     assert_eq!((left, right), (Ok(()), Ok(())));
     let told = (*first.borrow()).max(*second.borrow());
-    assert!(told > 0, "the bytes were told");
+    // Podman tells of layers alone, and so does containerd's store where they are small.
+    let counts = rig.runtime.facts().storage.as_deref() == Some("overlay2");
+    assert!(told > 0 || !counts, "the bytes were told");
     let manifests = asked
         .lock()
         .expect("not poisoned")
