@@ -178,7 +178,10 @@ impl Stayer {
     ) -> Stayer {
         // Before anything is started that a panic would leave behind.
         stayer::cli::client::install_tls();
-        let client = Client::builder().timeout(*PATIENCE).build().expect("a client");
+        // A connection that a server has closed meanwhile is noticed too late by a test that waits for a program.
+        let idle = Duration::from_secs(1);
+        let client = Client::builder().timeout(*PATIENCE).pool_idle_timeout(idle);
+        let client = client.build().expect("a client");
         let ports = Slice::claim();
         let Started { child, banner, url } = spawn(verb, data.path(), &ports, &args, &envs);
         let stayer = Stayer { url, data, banner, ports, child, verb, args, envs, client };

@@ -230,6 +230,7 @@ impl DockerRuntime {
             return Ok(seen.running);
         };
         let mark = format!("MESOS_CONTAINER_NAME={}", container_name(launch.id));
+        wait::until_itself(pid, &seen.id, &mark).await;
         let Err(missing) = inside::check(&self.shelf, devices, (pid, &mark)) else {
             return Ok(seen.running);
         };

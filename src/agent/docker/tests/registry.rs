@@ -230,7 +230,12 @@ async fn instances_that_start_together_pull_their_image_once() {
         } else {
             "application/octet-stream"
         };
-        let headers = [("content-type", kind), ("docker-content-digest", &blob.digest)];
+        let length = blob.bytes.len().to_string();
+        let headers = [
+            ("content-type", kind),
+            ("content-length", &length),
+            ("docker-content-digest", &blob.digest),
+        ];
         (headers, slowly(&blob.bytes)).into_response()
     })
     .await;
