@@ -285,3 +285,6 @@ fn until_wake(shared: &Shared, waits_for_room: bool) -> Duration {
     let wake = wake.map_or(Duration::from_secs(1), |wake| wake.since(shared.clock.now()).into());
     if waits_for_room { wake.max(ROOM) } else { wake }
 }
+
+#[cfg(test)]
+mod tests;

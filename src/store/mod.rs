@@ -29,4 +29,4 @@ pub mod replay;
 #[cfg(test)]
 mod contract_tests;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

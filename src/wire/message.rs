@@ -108,8 +108,9 @@ pub enum Up {
     Inventory(Seq, Box<Inventory>),
     /// What instances are.
     Have(Seq, Vec<Have>),
-    /// A want names a definition that the agent lacks.
-    NeedSpec(SpecKey),
+    /// Wants name definitions that the agent lacks. Many at once: an end that is slow to read ends a connection on which
+    /// thousands of tiny frames wait for it.
+    NeedSpecs(Vec<SpecKey>),
     /// Every have has been sent; these are all instances of which anything is left.
     Synced(Vec<(InstanceKey, InstanceId)>),
     /// The agent ends; silence follows.

@@ -166,3 +166,6 @@ fn until_wake(link: &LeaderLink, clock: Clock, waits_for_room: bool) -> Duration
     let wake = link.next_wake().map_or(Duration::ZERO, |wake| wake.since(clock.now()).into());
     if waits_for_room { wake.max(ROOM) } else { wake }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,9 @@ use crate::wire::link::haves::Haves;
 use crate::wire::link::liveness::{BEAT, Liveness};
 use crate::wire::message::{Down, Hello, Leaving, Open, PROTOCOLS, Refused, Up};
 
+/// How many definitions one frame asks for.
+const MAX_NEEDS: usize = 1_024;
+
 /// The agent's half of its sessions.
 #[derive(Debug)]
 pub struct AgentLink {
@@ -329,8 +332,9 @@ impl AgentLink {
             live.offered = live.offered.next();
             return Some(Up::Inventory(live.offered, Box::new(self.inventory.clone())));
         }
-        if let Some(key) = live.needs.pop_first() {
-            return Some(Up::NeedSpec(key));
+        if !live.needs.is_empty() {
+            let needs = std::iter::from_fn(|| live.needs.pop_first());
+            return Some(Up::NeedSpecs(needs.take(MAX_NEEDS).collect()));
         }
         if !live.ours && self.complete && self.haves.is_past_mark() {
             live.ours = true;

@@ -155,9 +155,7 @@ impl LeaderLink {
         match frame {
             Up::Inventory(seq, inventory) => self.take_inventory(seq, *inventory),
             Up::Have(seq, haves) => self.take_batch(seq, haves),
-            Up::NeedSpec(spec) => {
-                self.specs_due.insert(spec);
-            }
+            Up::NeedSpecs(specs) => self.specs_due.extend(specs),
             Up::Synced(instances) => self.take_synced(instances),
             Up::Leaving(why) => self.leave(now, why),
             Up::Beat => {}

@@ -54,6 +54,21 @@ fn send_all(leader: &mut LeaderLink, world: &crate::model::world::World) -> Vec<
 // === the agent's half ===
 
 #[test]
+fn an_agent_asks_for_many_definitions_at_once() {
+    let mut agent = agent();
+    let session = session(&mut agent);
+    pull_all(&mut agent, session);
+    for no in 1..=2_000 {
+        agent.need_spec(SpecKey { app: key(1).app, version: version(no) });
+    }
+    let asked = pull_all(&mut agent, session).into_iter().map(|frame| match frame {
+        Up::NeedSpecs(specs) => specs.len(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(asked.collect::<Vec<_>>(), [1_024, 976]);
+}
+
+#[test]
 fn an_agent_says_what_it_is_then_all_it_has_then_that_this_was_all() {
     let mut agent = agent();
     agent.have(running(1, 1));
@@ -322,9 +337,9 @@ fn a_definition_goes_before_the_first_want_that_names_it_and_once() {
     world.put(instance(301, 2));
     leader.changed([key(301)]);
     assert!(matches!(send_all(&mut leader, &world.rows).as_slice(), [Down::Want(_)]));
-    leader.up(at(0), Up::NeedSpec(SpecKey { app: key(1).app, version: version(2) }));
+    leader.up(at(0), Up::NeedSpecs(vec![SpecKey { app: key(1).app, version: version(2) }]));
     assert!(matches!(send_all(&mut leader, &world.rows).as_slice(), [Down::Spec(_, _)]));
-    leader.up(at(0), Up::NeedSpec(SpecKey { app: key(1).app, version: version(99) }));
+    leader.up(at(0), Up::NeedSpecs(vec![SpecKey { app: key(1).app, version: version(99) }]));
     assert!(send_all(&mut leader, &world.rows).is_empty(), "there is no such definition");
 }
 
