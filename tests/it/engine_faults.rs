@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::docker_rig::{Docked, Engine, patient};
+use crate::docker_rig::{Docked, Engine, Watch, patient};
 use crate::engine_proxy::{Fault, Profile};
 
 async fn server() -> Docked {
@@ -66,6 +66,21 @@ async fn an_answer_later_than_our_deadline_is_no_answer_and_no_end() {
     let first = runs_once(&stayer, "/late", "a late answer to a question").await;
     stayer.remove("/late").await;
     assert_eq!(stayer.alive(), Vec::<String>::new(), "{first}");
+}
+
+#[tokio::test]
+async fn a_create_that_the_engine_does_after_our_deadline_makes_no_second_container() {
+    // We give up after a minute, look, find nothing, and create; then the first one comes.
+    let late = Duration::from_secs(65);
+    let stayer = server().await;
+    plan(&stayer, "POST /containers/create", 1, Fault::HeldBack(late));
+    let began = Watch::start();
+    stayer.launch(&patient("/once", 1)).await;
+    while began.elapsed() < late + Duration::from_secs(1) {
+        assert!(stayer.containers().len() < 2, "one name, one container");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    runs_once(&stayer, "/once", "a create that came late").await;
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 //! nothing to list until one is installed or started.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{SetOnce, watch};
 
@@ -138,6 +139,15 @@ impl Runtime for LateDocker {
 
     async fn kill(&self, id: SandboxId) -> Result<(), RuntimeError> {
         self.engine().await?.kill(id).await
+    }
+
+    async fn exec(
+        &self,
+        launch: &Launch,
+        shell: &str,
+        limit: Duration,
+    ) -> Result<Option<i32>, RuntimeError> {
+        self.engine().await?.exec(launch, shell, limit).await
     }
 
     async fn remove(&self, id: SandboxId) -> Result<(), RuntimeError> {
