@@ -117,7 +117,8 @@ pub fn stop(draft: &mut Draft<'_>, key: InstanceKey, why: StopWhy, then: Then) {
     let now = draft.now();
     let unreachable = instance.condition().is_some_and(Condition::is_unreachable);
     // A lost instance cannot be relaunched in place: it leaves when its agent returns, and is replaced now (SC-9).
-    let then = if unreachable && then == Then::Relaunch { Then::Leave } else { then };
+    let stays = planted!("kill-of-the-lost-hangs", unreachable, false);
+    let then = if stays && then == Then::Relaunch { Then::Leave } else { then };
     if planted!("row-leaves-before-its-end", false, then == Then::Leave) {
         return draft.remove(Key::Instance(key));
     }

@@ -28,6 +28,8 @@ pub enum Kind {
     AgentKilled,
     /// An agent is killed between the storing of an epoch and the begin of the session.
     AgentKilledOpening,
+    /// A leader that was deposed asks an agent for a session.
+    OldLeaderOpens,
     /// An agent is away for so long that it is lost.
     AgentAway,
     /// An agent stays away while all else is well.
@@ -240,6 +242,7 @@ impl Kind {
             Kind::BrakeHeld,
             Kind::BrakeReleased,
             Kind::LossUntold,
+            Kind::OldLeaderOpens,
             Kind::ServerKilledCommitTorn,
             Kind::ClockJumpedAhead,
             Kind::ClockJumpedBack,

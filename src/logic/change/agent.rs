@@ -52,7 +52,7 @@ pub fn forget(draft: &mut Draft<'_>, key: AgentKey) -> Result<Answer, Refusal> {
         let instances = u32::try_from(there.len()).unwrap_or(u32::MAX);
         return Err(Refusal::AgentInUse { hostname: agent.inventory.hostname, instances });
     }
-    for instance in there {
+    for instance in planted!("forgets-the-agent-alone", there, Vec::new()) {
         status::give_up(draft, instance);
     }
     draft.remove(Key::Agent(key));

@@ -257,7 +257,7 @@ fn follow_absence(draft: &mut Draft<'_>, key: InstanceKey) {
     }
     let Some(instance) = draft.instance(key).cloned() else { return };
     let agent = instance.place.as_ref().and_then(|place| draft.world().agents.get(&place.agent));
-    if agent.is_some_and(Agent::is_heard) {
+    if planted!("returning-agent-not-waited-for", agent.is_some_and(Agent::is_heard), false) {
         return;
     }
     let Some(row) = draft.world().versions.get(&(key.app, instance.version)) else { return };
@@ -288,7 +288,7 @@ fn follow_absence(draft: &mut Draft<'_>, key: InstanceKey) {
     let Some(instance) = draft.instance(key) else { return };
     let expunge = instance.tasks.iter().any(|task| {
         task.condition == Condition::UnreachableInactive
-            && now >= task.since + Span::secs(expunge_seconds)
+            && planted!("given-up-too-early", now >= task.since + Span::secs(expunge_seconds), true)
     });
     if expunge {
         status::stop(draft, key, StopWhy::Replaced, Then::Leave);

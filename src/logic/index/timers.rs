@@ -8,6 +8,7 @@ use crate::model::row::{Key, Row};
 use crate::model::spec::UnreachableStrategy;
 use crate::model::time::{Span, Timestamp};
 use crate::model::world::World;
+use crate::planted::planted;
 
 /// A launch that neither runs nor makes progress for so long is ended and begun anew (SM-12). The time counts from the
 /// last progress, so an image that takes long to pull is not killed for ever (BETTER).
@@ -88,12 +89,14 @@ fn each_due(world: &World, row: &Row, mut due: impl FnMut(Timestamp)) {
     }
 }
 
-/// How long a launch of this instance may go without progress. A label that is no number counts for nothing.
+/// How long a launch of this instance may go without progress: what its app says, else what its agent said when it was
+/// placed there. A label that is no number counts for nothing.
 pub fn launch_overdue(world: &World, instance: &Instance) -> Span {
     let row = world.versions.get(&(instance.key.app, instance.version));
     let label = row.and_then(|row| row.spec.labels.get(LAUNCH_TIMEOUT_LABEL));
-    let seconds = label.and_then(|text| text.parse().ok()).filter(|seconds| *seconds > 0);
-    seconds.map_or(LAUNCH_OVERDUE, Span::secs)
+    let of_app = label.and_then(|text| text.parse().ok()).filter(|seconds| *seconds > 0);
+    let of_agent = instance.place.as_ref().and_then(|place| place.launch_seconds);
+    of_app.or(of_agent.map(u64::from)).map_or(LAUNCH_OVERDUE, Span::secs)
 }
 
 /// When time alone changes something about an instance.
@@ -113,7 +116,8 @@ fn task_due(world: &World, instance: &Instance, task: &Task) -> Option<Timestamp
             match (row.spec.unreachable, task.condition) {
                 (UnreachableStrategy::Disabled, _) => None,
                 (UnreachableStrategy::After { inactive_seconds, .. }, Condition::Unreachable) => {
-                    Some(task.since + Span::secs(inactive_seconds))
+                    let due = Some(task.since + Span::secs(inactive_seconds));
+                    planted!("unreachable-is-never-due", due, None)
                 }
                 (UnreachableStrategy::After { expunge_seconds, .. }, _) => {
                     Some(task.since + Span::secs(expunge_seconds))
