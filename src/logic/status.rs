@@ -180,7 +180,7 @@ fn publish_status(draft: &mut Draft<'_>, instance: &Instance, change: &Change) {
     let ips = addresses_of(draft, instance, &change.task);
     let update = StatusUpdate {
         instance: instance.id,
-        task: change.task.name.clone(),
+        task: change.task.name.as_str().to_owned(),
         incarnation: instance.incarnation,
         path: path_of(draft, instance),
         version: instance.version,
@@ -258,7 +258,7 @@ fn keep_failure(draft: &mut Draft<'_>, instance: &Instance, change: &Change) {
     let agent = agent_of(draft, instance);
     app.last_failure = Some(Failure {
         instance: instance.id,
-        task: change.task.name.clone(),
+        task: change.task.name.as_str().to_owned(),
         incarnation: instance.incarnation,
         condition: change.task.condition,
         message: cut(&change.message),

@@ -118,7 +118,7 @@ fn members(out: &mut Object<'_>, shown: &Shown<'_>) {
     // Results of single probes are not remembered yet.
     out.raw("healthCheckResults", "[]");
     out.text("host", host(shown));
-    out.plain("id", instance.id.task(&app.path, &task.name, instance.incarnation));
+    out.plain("id", instance.id.task(&app.path, task.name.as_str(), instance.incarnation));
     out.objects("ipAddresses", addresses(shown), |object, address| {
         object.plain("ipAddress", address);
         object.plain("protocol", if address.is_ipv4() { "IPv4" } else { "IPv6" });

@@ -285,7 +285,7 @@ fn a_forgotten_agent_leaves_with_all_it_had() {
     assert_eq!(rig.healthy("/db"), 2, "replaced, also what was never to be");
     assert_eq!(rig.attach(1, 64, 65_536), AgentKey(3), "a new one");
     let task = TaskHave {
-        task: gone.tasks[0].name.clone(),
+        task: gone.tasks[0].name.as_str().to_owned(),
         phase: rig.running(),
         health: None,
         ready: None,
