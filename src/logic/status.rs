@@ -180,7 +180,7 @@ fn publish_status(draft: &mut Draft<'_>, instance: &Instance, change: &Change) {
     let ips = addresses_of(draft, instance, &change.task);
     let update = StatusUpdate {
         instance: instance.id,
-        task: change.task.name.as_str().to_owned(),
+        task: change.task.name.clone(),
         incarnation: instance.incarnation,
         path: path_of(draft, instance),
         version: instance.version,

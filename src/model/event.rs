@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::app::Action;
 use crate::model::condition::Condition;
-use crate::model::id::{AgentId, AppKey, CommitNo, DeploymentId, Incarnation, InstanceId, Version};
+use crate::model::id::{
+    AgentId, AppKey, CommitNo, DeploymentId, Incarnation, InstanceId, TaskName, Version,
+};
 use crate::model::path::AppPath;
 
 /// The place of an event in the order of all: its commit, and which of that commit's events it is.
@@ -124,7 +126,7 @@ pub struct StatusUpdate {
     /// Which instance.
     pub instance: InstanceId,
     /// Which container.
-    pub task: String,
+    pub task: TaskName,
     /// In which life.
     pub incarnation: Incarnation,
     /// Its app.

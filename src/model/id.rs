@@ -276,6 +276,18 @@ mod tests {
     }
 
     #[test]
+    fn names_of_tasks_come_back_and_the_usual_one_takes_no_room() {
+        for text in [APP_TASK, "side-car", ""] {
+            let name = TaskName::from(text);
+            let bytes = postcard::to_allocvec(&name).expect("a text");
+            assert_eq!(bytes, postcard::to_allocvec(text).expect("a text"), "stored as it was");
+            assert_eq!(postcard::from_bytes(&bytes), Ok(name.clone()));
+            assert_eq!(name.as_str(), text);
+        }
+        assert_eq!(TaskName::from(APP_TASK), TaskName(None));
+    }
+
+    #[test]
     fn a_task_id_without_a_uuid_is_refused_with_its_reason() {
         assert_eq!(TaskRef::parse("foo"), Err(TaskRefError::Shape("foo".into())));
         assert_eq!(TaskRef::parse("foo.bar"), Err(TaskRefError::Uuid("bar".into())));

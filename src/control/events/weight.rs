@@ -23,10 +23,10 @@ pub(super) fn weight(event: &Event) -> usize {
             Event::AppTerminated { path }
             | Event::HealthChanged { path, .. }
             | Event::UnknownTerminated { path, .. } => of_path(path),
-            Event::Status(StatusUpdate { task, path, message, agent, ips, ports, .. }) => {
+            Event::Status(StatusUpdate { path, message, agent, ips, ports, .. }) => {
                 let host = agent.as_ref().map_or(0, |(_, host)| text(host));
                 let lists = size_of_val(ips.as_slice()) + size_of_val(ports.as_slice());
-                text(task) + of_path(path) + text(message) + host + lists + 2 * BLOCK
+                of_path(path) + text(message) + host + lists + BLOCK
             }
             Event::InstanceChanged { path, agent, .. } => {
                 of_path(path) + agent.as_ref().map_or(0, |(_, host)| text(host))

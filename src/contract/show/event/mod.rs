@@ -144,7 +144,7 @@ fn status(out: &mut Object<'_>, update: &StatusUpdate) {
         Some(agent) => out.plain("slaveId", agent),
         None => out.plain("slaveId", ""),
     }
-    out.plain("taskId", instance.task(path, task, *incarnation));
+    out.plain("taskId", instance.task(path, task.as_str(), *incarnation));
     out.plain("taskStatus", update.condition.task_state());
     out.text("message", &update.message);
     out.plain("appId", path);

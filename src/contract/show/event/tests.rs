@@ -54,7 +54,7 @@ const STEPS: &str = r#""steps":[{"actions":[{"action":"StartApplication","app":"
 fn a_status_update() {
     let mut update = StatusUpdate {
         instance: instance(),
-        task: APP_TASK.to_owned(),
+        task: APP_TASK.into(),
         incarnation: Incarnation(2),
         path: path("/a/b"),
         version: version(),
