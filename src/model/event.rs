@@ -10,6 +10,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::model::app::Action;
+use crate::model::check::HealthCheck;
 use crate::model::condition::Condition;
 use crate::model::id::{
     AgentId, AppKey, CommitNo, DeploymentId, Incarnation, InstanceId, TaskName, Version,
@@ -108,6 +109,54 @@ pub enum Event {
         version: Version,
         /// Its health.
         healthy: Option<bool>,
+    },
+    /// `failed_health_check_event`: a failure that counts (HC-6).
+    CheckFailed {
+        /// Of which instance.
+        instance: InstanceId,
+        /// Its app.
+        path: AppPath,
+        /// Which check.
+        check: Box<HealthCheck>,
+    },
+    /// `health_status_changed_event`: one check says otherwise than before (HC-12).
+    AliveChanged {
+        /// Of which instance.
+        instance: InstanceId,
+        /// Its app.
+        path: AppPath,
+        /// Its definition.
+        version: Version,
+        /// What the check says.
+        alive: bool,
+    },
+    /// `unhealthy_instance_kill_event`: it is killed since a check failed too often (HC-7).
+    UnhealthyKill {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which container.
+        task: TaskName,
+        /// In which life.
+        incarnation: Incarnation,
+        /// Its app.
+        path: AppPath,
+        /// Its definition.
+        version: Version,
+        /// Why the check failed.
+        reason: String,
+        /// Its agent and that agent's host name.
+        agent: Option<(AgentId, String)>,
+    },
+    /// `health_brake_event`: so many of an app turned at once that its checks kill nothing, or no longer (I19).
+    HealthBrake {
+        /// Which app.
+        path: AppPath,
+        /// Whether they kill nothing.
+        held: bool,
+        /// How many turned.
+        unhealthy: u32,
+        /// Of how many.
+        instances: u32,
     },
     /// `unknown_instance_terminated_event`.
     UnknownTerminated {
@@ -212,6 +261,10 @@ impl Event {
             | Event::Status(StatusUpdate { path, .. })
             | Event::InstanceChanged { path, .. }
             | Event::HealthChanged { path, .. }
+            | Event::CheckFailed { path, .. }
+            | Event::AliveChanged { path, .. }
+            | Event::UnhealthyKill { path, .. }
+            | Event::HealthBrake { path, .. }
             | Event::UnknownTerminated { path, .. } => path.is_within(group),
             // A change of an enclosing group may be one of the app.
             Event::GroupChanged { group: changed, .. }

@@ -105,6 +105,10 @@ impl Published {
             | Event::Status(_)
             | Event::InstanceChanged { .. }
             | Event::HealthChanged { .. }
+            | Event::CheckFailed { .. }
+            | Event::AliveChanged { .. }
+            | Event::UnhealthyKill { .. }
+            | Event::HealthBrake { .. }
             | Event::UnknownTerminated { .. } => None,
         };
         let definitions = (0..).zip(&events).filter_map(definition).collect();

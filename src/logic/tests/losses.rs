@@ -287,8 +287,7 @@ fn a_forgotten_agent_leaves_with_all_it_had() {
     let task = TaskHave {
         task: gone.tasks[0].name.as_str().to_owned(),
         phase: rig.running(),
-        health: None,
-        ready: None,
+        findings: None,
     };
     let have = Have {
         instance: gone.id,

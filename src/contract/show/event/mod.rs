@@ -15,6 +15,7 @@ pub use notice::{Notice, notice};
 pub use plan::Plans;
 
 use crate::contract::show::app;
+use crate::contract::show::checks;
 use crate::contract::show::text::{self, Numbers, Object};
 use crate::model::app::AppVersion;
 use crate::model::condition::Condition;
@@ -40,6 +41,10 @@ pub const fn name(event: &Event) -> &'static str {
         Event::Status(_) => "status_update_event",
         Event::InstanceChanged { .. } => "instance_changed_event",
         Event::HealthChanged { .. } => "instance_health_changed_event",
+        Event::CheckFailed { .. } => "failed_health_check_event",
+        Event::AliveChanged { .. } => "health_status_changed_event",
+        Event::UnhealthyKill { .. } => "unhealthy_instance_kill_event",
+        Event::HealthBrake { .. } => "health_brake_event",
         Event::UnknownTerminated { .. } => "unknown_instance_terminated_event",
     }
 }
@@ -106,6 +111,35 @@ fn members(out: &mut Object<'_>, event: &Event, definition: Option<&AppVersion>,
                 None => out.null("healthy"),
             }
             out.plain("runSpecVersion", version);
+        }
+        Event::CheckFailed { instance, path, check } => {
+            out.plain("appId", path);
+            // The instance under the task's name, as Marathon tells it.
+            out.plain("taskId", instance.marathon(path));
+            out.object("healthCheck", |object| checks::health(object, check));
+        }
+        Event::AliveChanged { instance, path, version, alive } => {
+            out.plain("appId", path);
+            out.plain("instanceId", instance.marathon(path));
+            out.plain("version", version);
+            out.raw("alive", alive);
+        }
+        Event::UnhealthyKill { instance, task, incarnation, path, version, reason, agent } => {
+            out.plain("appId", path);
+            out.plain("taskId", instance.task(path, task.as_str(), *incarnation));
+            out.plain("instanceId", instance.marathon(path));
+            out.plain("version", version);
+            out.text("reason", reason);
+            out.text("host", agent.as_ref().map_or("", |(_, host)| host));
+            if let Some((id, _)) = agent {
+                out.plain("slaveId", id);
+            }
+        }
+        Event::HealthBrake { path, held, unhealthy, instances } => {
+            out.plain("appId", path);
+            out.raw("held", held);
+            out.raw("unhealthy", unhealthy);
+            out.raw("instances", instances);
         }
         Event::UnknownTerminated { instance, path, condition } => {
             out.plain("instanceId", instance.marathon(path));
