@@ -130,23 +130,29 @@ fn members(out: &mut Object<'_>, event: &Event, definition: Option<&AppVersion>,
             out.plain("runSpecId", path);
             out.plain("condition", condition.as_str());
         }
-        Event::AgentLost { agent, host, instances } => {
-            out.plain("agentId", agent);
-            out.text("host", host);
-            out.raw("instances", instances);
-        }
-        Event::AgentReturned { agent, host } => {
-            out.plain("agentId", agent);
-            out.text("host", host);
-        }
-        Event::BrakeHeld { lost, agents } => {
-            out.raw("lost", lost);
-            out.raw("agents", agents);
-        }
-        Event::BrakeReleased { by_operator } => out.text(
-            "reason",
-            if *by_operator { "an operator released it" } else { "enough agents are back" },
-        ),
+        Event::AgentLost { .. }
+        | Event::AgentReturned { .. }
+        | Event::BrakeHeld { .. }
+        | Event::BrakeReleased { .. } => of_agents(out, event),
+    }
+}
+
+/// What becomes of agents, and of the brake that they set.
+fn of_agents(out: &mut Object<'_>, event: &Event) {
+    if let Event::AgentLost { agent, host, .. } | Event::AgentReturned { agent, host } = event {
+        out.plain("agentId", agent);
+        out.text("host", host);
+    }
+    if let Event::AgentLost { instances, .. } = event {
+        out.raw("instances", instances);
+    }
+    if let Event::BrakeHeld { lost, agents } = event {
+        out.raw("lost", lost);
+        out.raw("agents", agents);
+    }
+    if let Event::BrakeReleased { by_operator } = event {
+        let operator = "an operator released it";
+        out.text("reason", if *by_operator { operator } else { "enough agents are back" });
     }
 }
 
@@ -162,7 +168,7 @@ fn of_health(out: &mut Object<'_>, event: &Event) {
         event
     {
         out.plain("appId", path);
-        out.plain("taskId", instance.task(path, task, *incarnation));
+        out.plain("taskId", instance.task(path, task.as_str(), *incarnation));
         out.plain("instanceId", instance.marathon(path));
         out.plain("version", version);
         out.text("reason", reason);
@@ -208,7 +214,7 @@ fn status(out: &mut Object<'_>, update: &StatusUpdate) {
         Some(agent) => out.plain("slaveId", agent),
         None => out.plain("slaveId", ""),
     }
-    out.plain("taskId", instance.task(path, task, *incarnation));
+    out.plain("taskId", instance.task(path, task.as_str(), *incarnation));
     out.plain("taskStatus", update.condition.task_state());
     out.text("message", &update.message);
     out.plain("appId", path);
