@@ -47,7 +47,10 @@ impl Sim {
         let mut apps: Vec<AppKey> = rows.iter().map(|row| row.key.app).collect();
         apps.dedup();
         for key in apps {
-            let laws = [nobody_is_kept(commit, key), few_are_killed_at_once(before, commit, key)];
+            // Whoever releases the brake wants all of them killed.
+            let released = self.client.released.is_some_and(|at| self.now < at + Span::secs(10));
+            let few = || few_are_killed_at_once(before, commit, key);
+            let laws = [nobody_is_kept(commit, key), if released { Ok(()) } else { few() }];
             let laws = laws.into_iter().chain([what_fits_stays(before, commit, key)]);
             if let Some((law, text)) = laws.into_iter().find_map(Result::err) {
                 return self.fail(law, text);
