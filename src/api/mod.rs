@@ -39,6 +39,7 @@ mod stall;
 mod system;
 mod tasks;
 mod versions;
+pub mod waiting;
 mod write;
 
 use axum::Router;

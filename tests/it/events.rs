@@ -9,21 +9,24 @@ use serde_json::{Value, json};
 use crate::rig::{PATIENCE, Stayer, command, sleeper};
 
 /// A stream of events, read frame by frame.
-struct Stream {
+pub struct Stream {
     answer: Response,
     text: String,
 }
 
 /// One event.
 #[derive(Clone, Debug, PartialEq)]
-struct Event {
+pub struct Event {
     id: Option<String>,
-    name: String,
-    data: Value,
+    /// Its type.
+    pub name: String,
+    /// Its JSON.
+    pub data: Value,
 }
 
 impl Stream {
-    async fn open(stayer: &Stayer, query: &str, last: Option<&str>) -> Stream {
+    /// Begins to follow, with a query or `""`.
+    pub async fn open(stayer: &Stayer, query: &str, last: Option<&str>) -> Stream {
         let mut request = stayer
             .request(Method::GET, &format!("/v2/events{query}"))
             .header("Accept", "text/event-stream")
@@ -48,7 +51,7 @@ impl Stream {
     }
 
     /// All events up to one with this name.
-    async fn until(&mut self, name: &str) -> Vec<Event> {
+    pub async fn until(&mut self, name: &str) -> Vec<Event> {
         let mut events = Vec::new();
         loop {
             events.push(self.next().await);

@@ -21,6 +21,7 @@ mod registry;
 
 mod agents;
 mod changes;
+mod constraints;
 mod docker;
 mod doctor;
 mod engine;

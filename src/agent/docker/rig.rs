@@ -136,6 +136,7 @@ pub fn launch(owner: Owner, spec: Spec, ports: Vec<Option<u16>>) -> Launch {
             mem,
             disk,
             fields: Vec::new(),
+            launch_seconds: None,
         },
         // By the cluster all that a test makes is found again, also for another agent.
         cluster: ClusterId(owner.agent.0),

@@ -229,6 +229,7 @@ impl Rig {
             mem: Mem::ZERO,
             disk: Disk::ZERO,
             fields: Vec::new(),
+            launch_seconds: None,
         };
         self.waiting(no);
         self.change(no, |instance| {

@@ -188,6 +188,7 @@ pub(super) fn place(spec: &Spec) -> Place {
         mem: container.mem,
         disk: Disk::ZERO,
         fields: Vec::new(),
+        launch_seconds: None,
     }
 }
 

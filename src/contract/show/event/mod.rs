@@ -46,6 +46,10 @@ pub const fn name(event: &Event) -> &'static str {
         Event::UnhealthyKill { .. } => "unhealthy_instance_kill_event",
         Event::HealthBrake { .. } => "health_brake_event",
         Event::UnknownTerminated { .. } => "unknown_instance_terminated_event",
+        Event::AgentLost { .. } => "agent_lost_event",
+        Event::AgentReturned { .. } => "agent_returned_event",
+        Event::BrakeHeld { .. } => "brake_held_event",
+        Event::BrakeReleased { .. } => "brake_released_event",
     }
 }
 
@@ -146,6 +150,23 @@ fn members(out: &mut Object<'_>, event: &Event, definition: Option<&AppVersion>,
             out.plain("runSpecId", path);
             out.plain("condition", condition.as_str());
         }
+        Event::AgentLost { agent, host, instances } => {
+            out.plain("agentId", agent);
+            out.text("host", host);
+            out.raw("instances", instances);
+        }
+        Event::AgentReturned { agent, host } => {
+            out.plain("agentId", agent);
+            out.text("host", host);
+        }
+        Event::BrakeHeld { lost, agents } => {
+            out.raw("lost", lost);
+            out.raw("agents", agents);
+        }
+        Event::BrakeReleased { by_operator } => out.text(
+            "reason",
+            if *by_operator { "an operator released it" } else { "enough agents are back" },
+        ),
     }
 }
 
