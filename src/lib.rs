@@ -61,7 +61,8 @@
 //! 5. The agent's session carries the wants, the spec once. `agent::mind` makes the sandbox, pulls, creates, starts;
 //!    each change is a have.
 //! 6. A have is a fact, a row, a commit, and then acknowledged to the agent.
-//! 7. The rollout finds as many healthy as wanted; the part, the step and the deployment are done.
+//! 7. The agent asks its checks; what they find, as far as it changes anything, is a have like any other. The rollout
+//!    finds as many healthy as wanted; the part, the step and the deployment are done.
 //! 8. Nothing arrives? `next_wake` (backoff, overdue launch, unreachable window) turns the crank.
 //!
 //! ## Processes

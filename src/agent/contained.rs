@@ -14,7 +14,7 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -174,6 +174,15 @@ impl<D: Runtime, F: Fetch> Runtime for Contained<D, F> {
 
     async fn kill(&self, id: SandboxId) -> Result<(), RuntimeError> {
         self.engine.kill(id).await
+    }
+
+    async fn exec(
+        &self,
+        launch: &Launch,
+        shell: &str,
+        limit: Duration,
+    ) -> Result<Option<i32>, RuntimeError> {
+        self.engine.exec(launch, shell, limit).await
     }
 
     async fn remove(&self, id: SandboxId) -> Result<(), RuntimeError> {

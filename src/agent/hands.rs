@@ -104,6 +104,23 @@ impl<D: Runtime, P: Runtime> Hands<D, P> {
         }
     }
 
+    /// See [`Runtime::exec`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn exec(
+        &self,
+        hand: Hand,
+        launch: &Launch,
+        shell: &str,
+        limit: Duration,
+    ) -> Result<Option<i32>, RuntimeError> {
+        match hand {
+            Hand::Docker => self.docker()?.exec(launch, shell, limit).await,
+            Hand::Process => self.process.exec(launch, shell, limit).await,
+        }
+    }
+
     /// See [`Runtime::remove`].
     ///
     /// # Errors

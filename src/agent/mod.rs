@@ -4,6 +4,7 @@
 //! - [`shell`]: brings the mind its clock, its hands and the leader's words; [`desk`] is where the leader's words come in.
 //! - [`runtime`]: what is asked of a hand; [`docker`] and [`process`] are the hands, [`contained`] adds sandbox and record
 //!   to the first, [`hands`] holds both; [`fake`] plays a host for tests and benches.
+//! - [`probe`]: what checks ask over the network.
 //! - [`fetch`], [`logs`], [`policy`], [`ports`]: what both hands need.
 //! - [`doctor`]: what is wrong on a host.
 //! - [`gpu`]: the GPUs of the host, what the driver says of them and what a task sees of them.
@@ -25,6 +26,7 @@ pub mod logs;
 pub mod mind;
 pub mod policy;
 pub mod ports;
+pub mod probe;
 pub mod process;
 pub mod runtime;
 pub mod shell;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -153,6 +154,15 @@ pub trait Runtime: Send + Sync + 'static {
     /// Ends it and all its children with SIGKILL. Fine when it has ended.
     fn kill(&self, id: SandboxId) -> impl Future<Output = Result<(), RuntimeError>> + Send;
 
+    /// Runs a shell text beside what runs, where it is and as it is. Its exit code, or nothing when it did not end within
+    /// `limit`; then it is ended. Refused when it cannot be started there.
+    fn exec(
+        &self,
+        launch: &Launch,
+        shell: &str,
+        limit: Duration,
+    ) -> impl Future<Output = Result<Option<i32>, RuntimeError>> + Send;
+
     /// Removes all that is left of an ended one. Fine when nothing is.
     fn remove(&self, id: SandboxId) -> impl Future<Output = Result<(), RuntimeError>> + Send;
 }
@@ -202,6 +212,15 @@ impl<R: Runtime> Runtime for Arc<R> {
 
     async fn kill(&self, id: SandboxId) -> Result<(), RuntimeError> {
         self.as_ref().kill(id).await
+    }
+
+    async fn exec(
+        &self,
+        launch: &Launch,
+        shell: &str,
+        limit: Duration,
+    ) -> Result<Option<i32>, RuntimeError> {
+        self.as_ref().exec(launch, shell, limit).await
     }
 
     async fn remove(&self, id: SandboxId) -> Result<(), RuntimeError> {

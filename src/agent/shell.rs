@@ -9,17 +9,20 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::clock::Clock;
 use crate::agent::hands::Hands;
-use crate::agent::mind::{Hand, LaunchPlan, Limits, Mind, Sight, Step};
+use crate::agent::mind::{Ask, Hand, LaunchPlan, Limits, Mind, Probe, Reply, Sight, Step};
+use crate::agent::probe::{HttpAsk, Prober};
 use crate::agent::runtime::{Launch, Progress, Runtime, RuntimeError, SandboxId};
 use crate::model::have::{Have, SpecKey, Want};
 use crate::model::id::{AgentId, ClusterId, Incarnation, InstanceId};
 use crate::model::spec::Spec;
+use crate::model::time::Span;
 
 /// How many words of the leader, and how many sights, wait for the mind.
 pub const WAITING: usize = 1_024;
@@ -63,6 +66,8 @@ pub struct Launcher {
     pub sandboxes: PathBuf,
     /// A task's environment.
     pub env: EnvOf,
+    /// The address by which the host is reached, for checks.
+    pub address: Option<String>,
 }
 
 /// The mind with its hands.
@@ -70,6 +75,7 @@ pub struct Shell<D, P> {
     mind: Mind,
     hands: Arc<Hands<D, P>>,
     launcher: Launcher,
+    prober: Arc<Prober>,
     clock: Clock,
     words: mpsc::Receiver<Word>,
     news: mpsc::UnboundedSender<News>,
@@ -107,6 +113,7 @@ impl<D: Runtime, P: Runtime> Shell<D, P> {
         let shell = Shell {
             mind: Mind::new(limits, &hands.present()),
             hands: Arc::new(hands),
+            prober: Arc::new(Prober::new(launcher.address.as_deref())),
             launcher,
             clock,
             words: words_in,
@@ -189,6 +196,7 @@ impl<D: Runtime, P: Runtime> Shell<D, P> {
             | Sight::Terminated(..)
             | Sight::Killed(..)
             | Sight::Removed(..)
+            | Sight::Probed(..)
             | Sight::Pulled(..)
             | Sight::HandDown(_)
             | Sight::HandUp(_) => {}
@@ -264,11 +272,35 @@ impl<D: Runtime, P: Runtime> Shell<D, P> {
                 let call = async move { Sight::Killed(id, sure(hands.kill(hand, id)).await) };
                 self.calls.spawn(call);
             }
+            Step::Probe(hand, probe) => self.probe(hand, probe),
             Step::Remove(hand, id) => {
                 let call = async move { Sight::Removed(id, sure(hands.remove(hand, id)).await) };
                 self.calls.spawn(call);
             }
         }
+    }
+
+    fn probe(&mut self, hand: Hand, probe: Probe) {
+        let Probe { id, ask, timeout } = probe;
+        let (hands, prober) = (Arc::clone(&self.hands), Arc::clone(&self.prober));
+        let reply: BoxFuture<'static, Reply> = match ask {
+            Ask::Tcp { target } => Box::pin(async move { prober.tcp(target, timeout).await }),
+            Ask::Http { target, tls, path, body } => Box::pin(async move {
+                prober.http(HttpAsk { target, tls, path: &path, body }, timeout).await
+            }),
+            Ask::Command { plan, shell } => {
+                let launch = self.launcher.launch(*plan);
+                Box::pin(async move {
+                    let exec = hands.exec(hand, &launch, &shell, timeout.into());
+                    command_reply(sure(exec).await, timeout)
+                })
+            }
+        };
+        self.calls.spawn(async move {
+            // One that panics says nothing of the task.
+            let reply = AssertUnwindSafe(reply).catch_unwind().await;
+            Sight::Probed(id, reply.unwrap_or(Reply::Unknown))
+        });
     }
 
     fn prepare(&mut self, hand: Hand, plan: LaunchPlan) {
@@ -322,6 +354,21 @@ async fn prepare_telling<D: Runtime, P: Runtime>(
     }
 }
 
+/// What a command says. That it cannot be started there is its failure; that nobody could be asked is none.
+fn command_reply(ran: Result<Option<i32>, RuntimeError>, limit: Span) -> Reply {
+    match ran {
+        Ok(Some(code)) => Reply::Exit(code),
+        Ok(None) => {
+            Reply::Failed { why: format!("the command did not end within {} s", limit.as_secs()) }
+        }
+        Err(RuntimeError::Refused(reason)) => Reply::Failed { why: reason.to_string() },
+        Err(RuntimeError::Unknown(detail)) => {
+            tracing::debug!(%detail, "a check's command could not be asked for");
+            Reply::Unknown
+        }
+    }
+}
+
 /// A call that panics has an unknown outcome like any other that gives no answer.
 async fn sure<T>(call: impl Future<Output = Result<T, RuntimeError>>) -> Result<T, RuntimeError> {
     let panicked = |_| Err(RuntimeError::Unknown("the call panicked".to_owned()));
@@ -345,6 +392,7 @@ fn log(sight: &Sight) {
         | Sight::Terminated(_, Ok(()))
         | Sight::Killed(_, Ok(()))
         | Sight::Removed(_, Ok(()))
+        | Sight::Probed(..)
         | Sight::Pulled(..)
         | Sight::HandDown(_)
         | Sight::HandUp(_) => {}

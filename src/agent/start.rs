@@ -144,6 +144,7 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
         agent: identity.id,
         sandboxes: dir.join("sandboxes"),
         env: environment(inventory.hostname.clone()),
+        address: inventory.address.clone(),
     };
     let cpus = usize::try_from(inventory.cpus.as_whole()).unwrap_or(1);
     let (shell, ends) = Shell::new(hands, launcher, Limits::for_cpus(cpus), clock);

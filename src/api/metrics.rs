@@ -30,6 +30,7 @@ pub struct Metrics {
     agents_lost: IntGauge,
     agents_draining: IntGauge,
     held: IntGauge,
+    kills_held: IntGauge,
     instances: IntGaugeVec,
     queue_apps: IntGauge,
     queue_instances: IntGauge,
@@ -70,6 +71,10 @@ impl Metrics {
                 "stayer_replacement_held",
                 "1 while nothing that was lost is replaced, since many agents were lost at once.",
             ),
+            kills_held: gauge(
+                "stayer_health_kills_held",
+                "Apps whose health checks kill nothing, since many instances turned at once.",
+            ),
             queue_apps: gauge("stayer_queue_apps", "Apps of which something waits."),
             queue_instances: gauge("stayer_queue_instances", "Instances that wait."),
             backoff: gauge("stayer_backoff_apps", "Apps whose next launch is delayed."),
@@ -103,6 +108,8 @@ impl Metrics {
         self.agents_draining.set(number(draining));
         let held = world.meta.as_ref().is_some_and(|meta| meta.brake.held.is_some());
         self.held.set(i64::from(held));
+        let kills_held = world.apps.iter().filter(|(_, app)| app.health_brake.held.is_some());
+        self.kills_held.set(number(kills_held.count()));
         self.deployments.set(number(world.deployments.len()));
         // Every series is there before its first instance.
         let mut conditions = [0; Condition::ALL.len()];

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use crate::logic::change;
 use crate::logic::decide::brake;
 use crate::logic::draft::Draft;
+use crate::logic::health;
 use crate::logic::status::{self, Change};
 use crate::model::agent::{Agent, AgentState, Device, Foreign, Inventory};
 use crate::model::condition::Condition;
@@ -238,7 +239,8 @@ fn next(draft: &Draft<'_>, instance: &Instance, task: &Task, have: &TaskHave) ->
     if !moves_forward(was, condition) {
         return None;
     }
-    let mut next = Task { condition, health: have.health, ready: have.ready, ..task.clone() };
+    let findings = health::taken(task, have, now);
+    let mut next = Task { condition, findings, ..task.clone() };
     match &have.phase {
         Phase::Preparing { pulled } => next.pulled = *pulled,
         Phase::Running { ips, handle, .. } => {

@@ -8,6 +8,7 @@ pub mod brain;
 pub mod change;
 pub mod decide;
 pub mod draft;
+pub mod health;
 pub mod index;
 pub mod place;
 pub mod status;

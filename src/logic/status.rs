@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use crate::logic::decide::backoff;
 use crate::logic::draft::Draft;
+use crate::logic::health;
 use crate::model::app::Failure;
 use crate::model::condition::Condition;
 use crate::model::event::{Event, StatusUpdate};
@@ -36,10 +37,13 @@ pub fn update(draft: &mut Draft<'_>, mut instance: Instance, changes: Vec<Change
     let before = draft.instance(instance.key);
     let (before, health) =
         (before.and_then(Instance::condition), before.and_then(Instance::health));
-    let mut moved = Vec::new();
+    let (mut moved, mut found) = (Vec::new(), Vec::new());
     for change in changes {
         if let Some(slot) = instance.tasks.iter_mut().find(|task| task.name == change.task.name) {
             let old = std::mem::replace(slot, change.task.clone());
+            if old.findings != change.task.findings {
+                found.push((old.findings, change.task.findings.clone()));
+            }
             // The same condition with other details is stored and tells nobody (SM-3).
             if old.condition != change.task.condition {
                 moved.push(change);
@@ -57,6 +61,9 @@ pub fn update(draft: &mut Draft<'_>, mut instance: Instance, changes: Vec<Change
     let after = instance.condition();
     if before != after {
         publish_instance(draft, &instance);
+    }
+    for (old, new) in &found {
+        health::publish(draft, &instance, old.as_deref(), new.as_deref());
     }
     if health != instance.health() && instance.is_live() {
         publish_health(draft, &instance);
@@ -110,7 +117,8 @@ pub fn stop(draft: &mut Draft<'_>, key: InstanceKey, why: StopWhy, then: Then) {
     let now = draft.now();
     let unreachable = instance.condition().is_some_and(Condition::is_unreachable);
     // A lost instance cannot be relaunched in place: it leaves when its agent returns, and is replaced now (SC-9).
-    let then = if unreachable && then == Then::Relaunch { Then::Leave } else { then };
+    let stays = planted!("kill-of-the-lost-hangs", unreachable, false);
+    let then = if stays && then == Then::Relaunch { Then::Leave } else { then };
     if planted!("row-leaves-before-its-end", false, then == Then::Leave) {
         return draft.remove(Key::Instance(key));
     }
@@ -251,6 +259,13 @@ pub fn note_overdue(draft: &mut Draft<'_>, instance: &Instance, task: &Task) {
     let reason = Reason::Overdue { condition: task.condition, after };
     let task = Task { condition: Condition::Killed, ..task.clone() };
     keep_failure(draft, instance, &Change { task, message: reason.to_string() });
+}
+
+/// Keeps a kill by a health check as the app's last failure (HC-7).
+pub fn note_unhealthy(draft: &mut Draft<'_>, instance: &Instance, task: &Task, cause: &str) {
+    let message = format!("Task was killed since health check failed. Reason: {cause}");
+    let task = Task { condition: Condition::Killed, ..task.clone() };
+    keep_failure(draft, instance, &Change { task, message });
 }
 
 fn keep_failure(draft: &mut Draft<'_>, instance: &Instance, change: &Change) {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::brake::HealthBrake;
 use crate::model::condition::Condition;
 use crate::model::id::{AgentId, AppKey, DeploymentId, Incarnation, InstanceId, Version};
 use crate::model::path::AppPath;
@@ -34,6 +35,8 @@ pub struct App {
     pub next_instance: u32,
     /// When to look again at new instances that run, and have not run for long enough to be relied on.
     pub look_again: Option<Timestamp>,
+    /// Whether its health checks kill.
+    pub health_brake: HealthBrake,
     /// When it was removed; then it is hidden, and kept for a later rollback of its group.
     pub removed: Option<Timestamp>,
 }

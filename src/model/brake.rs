@@ -1,4 +1,5 @@
-//! The brake on replacement: what is remembered of it. When it holds is decided in [`logic`](crate::logic).
+//! The brakes on replacement and on kills: what is remembered of them. When they hold is decided in
+//! [`logic`](crate::logic).
 
 use serde::{Deserialize, Serialize};
 
@@ -13,4 +14,17 @@ pub struct Brake {
     pub ends: Option<Timestamp>,
     /// Losses up to then are not counted any more: somebody has released the brake.
     pub forgiven: Option<Timestamp>,
+}
+
+/// Whether the health checks of one app kill nothing, since too many of its instances turned at once (I19).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthBrake {
+    /// Since when it holds.
+    pub held: Option<Timestamp>,
+    /// What turned up to then does not count any more: somebody has released the brake.
+    pub forgiven: Option<Timestamp>,
+    /// How many of those that turned were killed, not long ago.
+    pub killed: u32,
+    /// Until when these count.
+    pub until: Option<Timestamp>,
 }

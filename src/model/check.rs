@@ -112,6 +112,20 @@ pub enum CheckProbe {
     },
 }
 
+// === impl HealthCheck ===
+
+impl HealthCheck {
+    /// How many consecutive failures kill, if any do. Where Marathon itself asked, those before the last must reach the
+    /// limit; an executor killed at the limit (HC-6).
+    pub const fn kills_at(&self) -> Option<u32> {
+        match self.max_consecutive_failures {
+            0 => None,
+            most if self.protocol.is_marathons() => Some(most.saturating_add(1)),
+            most => Some(most),
+        }
+    }
+}
+
 // === impl HealthProtocol ===
 
 impl HealthProtocol {

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::model::app::Action;
+use crate::model::check::HealthCheck;
 use crate::model::condition::Condition;
 use crate::model::id::{AgentId, AppKey, CommitNo, DeploymentId, Incarnation, InstanceId, Version};
 use crate::model::path::AppPath;
@@ -106,6 +107,54 @@ pub enum Event {
         version: Version,
         /// Its health.
         healthy: Option<bool>,
+    },
+    /// `failed_health_check_event`: a failure that counts (HC-6).
+    CheckFailed {
+        /// Of which instance.
+        instance: InstanceId,
+        /// Its app.
+        path: AppPath,
+        /// Which check.
+        check: Box<HealthCheck>,
+    },
+    /// `health_status_changed_event`: one check says otherwise than before (HC-12).
+    AliveChanged {
+        /// Of which instance.
+        instance: InstanceId,
+        /// Its app.
+        path: AppPath,
+        /// Its definition.
+        version: Version,
+        /// What the check says.
+        alive: bool,
+    },
+    /// `unhealthy_instance_kill_event`: it is killed since a check failed too often (HC-7).
+    UnhealthyKill {
+        /// Which instance.
+        instance: InstanceId,
+        /// Which container.
+        task: String,
+        /// In which life.
+        incarnation: Incarnation,
+        /// Its app.
+        path: AppPath,
+        /// Its definition.
+        version: Version,
+        /// Why the check failed.
+        reason: String,
+        /// Its agent and that agent's host name.
+        agent: Option<(AgentId, String)>,
+    },
+    /// `health_brake_event`: so many of an app turned at once that its checks kill nothing, or no longer (I19).
+    HealthBrake {
+        /// Which app.
+        path: AppPath,
+        /// Whether they kill nothing.
+        held: bool,
+        /// How many turned.
+        unhealthy: u32,
+        /// Of how many.
+        instances: u32,
     },
     /// `unknown_instance_terminated_event`.
     UnknownTerminated {
@@ -238,6 +287,10 @@ impl Event {
             | Event::Status(StatusUpdate { path, .. })
             | Event::InstanceChanged { path, .. }
             | Event::HealthChanged { path, .. }
+            | Event::CheckFailed { path, .. }
+            | Event::AliveChanged { path, .. }
+            | Event::UnhealthyKill { path, .. }
+            | Event::HealthBrake { path, .. }
             | Event::UnknownTerminated { path, .. } => path.is_within(group),
             // A change of an enclosing group may be one of the app.
             Event::GroupChanged { group: changed, .. }
@@ -259,7 +312,8 @@ impl Event {
     /// told only to those who ask for it.
     pub const fn is_ours(&self) -> bool {
         match self {
-            Event::AgentLost { .. }
+            Event::HealthBrake { .. }
+            | Event::AgentLost { .. }
             | Event::AgentReturned { .. }
             | Event::BrakeHeld { .. }
             | Event::BrakeReleased { .. } => true,
@@ -274,6 +328,9 @@ impl Event {
             | Event::Status(_)
             | Event::InstanceChanged { .. }
             | Event::HealthChanged { .. }
+            | Event::CheckFailed { .. }
+            | Event::AliveChanged { .. }
+            | Event::UnhealthyKill { .. }
             | Event::UnknownTerminated { .. } => false,
         }
     }

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::model::end::End;
+use crate::model::findings::Findings;
 use crate::model::id::{AppKey, Incarnation, InstanceId, InstanceKey, Rev, Version};
 use crate::model::instance::{Place, StopWhy};
 use crate::model::time::{Span, Timestamp};
@@ -40,6 +41,8 @@ pub enum WantGoal {
         place: Place,
         /// Started when this one is gone.
         after: Option<InstanceKey>,
+        /// What its checks had found: an agent that starts anew counts on from there.
+        findings: Option<Box<Findings>>,
     },
     /// Ended.
     Stop {
@@ -74,10 +77,8 @@ pub struct TaskHave {
     pub task: String,
     /// What it does.
     pub phase: Phase,
-    /// Result of its health checks.
-    pub health: Option<bool>,
-    /// Result of its readiness check.
-    pub ready: Option<bool>,
+    /// What its checks have found, once they are performed.
+    pub findings: Option<Box<Findings>>,
 }
 
 /// What a container does.

@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::model::agent::DeviceId;
 use crate::model::condition::Condition;
 use crate::model::end::End;
+use crate::model::findings::Findings;
 use crate::model::id::{AgentKey, Incarnation, InstanceId, InstanceKey, Rev, Version};
 use crate::model::time::Timestamp;
 use crate::model::unit::{Cpus, Disk, Mem};
+use crate::planted::planted;
 
 /// One slot of an app.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,10 +145,8 @@ pub struct Task {
     pub handle: Option<String>,
     /// Bytes pulled so far, while it is prepared.
     pub pulled: u64,
-    /// Result of its health checks; unknown without any.
-    pub health: Option<bool>,
-    /// Result of its readiness check.
-    pub ready: Option<bool>,
+    /// What its checks have found; none without any.
+    pub findings: Option<Box<Findings>>,
     /// How it ended.
     pub end: Option<End>,
 }
@@ -191,21 +191,31 @@ impl Instance {
         self.goal == Goal::Run && !self.is_live()
     }
 
-    /// Whether it serves: it runs, and no check says otherwise.
+    /// Whether it serves: it runs, and all its checks say so (RU-10).
     pub fn is_healthy(&self) -> bool {
-        self.goal == Goal::Run
-            && !self.tasks.is_empty()
-            && self
-                .tasks
-                .iter()
-                .all(|task| task.condition == Condition::Running && task.health != Some(false))
+        self.goal == Goal::Run && !self.tasks.is_empty() && self.tasks.iter().all(Task::serves)
+    }
+
+    /// Whether a health check says that it is not alive.
+    pub fn fails(&self) -> bool {
+        self.tasks.iter().any(Task::fails)
+    }
+
+    /// Since when it is known that it is no longer alive, having been so.
+    pub fn turned(&self) -> Option<Timestamp> {
+        self.findings().filter_map(|findings| findings.turned).min()
+    }
+
+    /// What the checks of its tasks have found.
+    pub fn findings(&self) -> impl Iterator<Item = &Findings> {
+        self.tasks.iter().filter_map(|task| task.findings.as_deref())
     }
 
     /// What its health checks come to: alive when all are, nothing while one has no result (HC-12).
     pub fn health(&self) -> Option<bool> {
         let mut all = true;
         for task in &self.tasks {
-            all &= task.health?;
+            all &= task.findings.as_ref()?.health()?;
         }
         Some(all).filter(|_| !self.tasks.is_empty())
     }
@@ -213,5 +223,20 @@ impl Instance {
     /// When it first ran in this life.
     pub fn started_at(&self) -> Option<Timestamp> {
         self.tasks.iter().filter_map(|task| task.started_at).min()
+    }
+}
+
+// === impl Task ===
+
+impl Task {
+    /// Whether it runs, and all its checks say that it serves.
+    pub fn serves(&self) -> bool {
+        let serves = self.findings.as_ref().is_none_or(|findings| findings.serves());
+        self.condition == Condition::Running && planted!("unproven-counts-as-healthy", serves, true)
+    }
+
+    /// Whether a health check says that it is not alive.
+    pub fn fails(&self) -> bool {
+        self.findings.as_ref().is_some_and(|findings| findings.fails())
     }
 }

@@ -14,6 +14,7 @@ pub mod deployment;
 pub mod end;
 pub mod event;
 pub mod fact;
+pub mod findings;
 pub mod have;
 pub mod id;
 pub mod instance;

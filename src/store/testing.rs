@@ -10,13 +10,15 @@ use crate::model::agent::{
     PortRange,
 };
 use crate::model::app::{Action, App, AppVersion, Backoff, Part};
-use crate::model::brake::Brake;
+use crate::model::brake::{Brake, HealthBrake};
+use crate::model::check::{HealthCheck, HealthProtocol};
 use crate::model::commit::Commit;
 use crate::model::condition::Condition;
 use crate::model::constraint::{Constraint, Operator};
 use crate::model::deployment::Deployment;
 use crate::model::end::End;
 use crate::model::event::{Event, Plan, PlanAction, PlanStep, StatusUpdate};
+use crate::model::findings::{CheckResult, Findings, HealthRecord, Readiness, Response};
 use crate::model::id::{
     AgentId, AgentKey, AppKey, ClusterId, CommitNo, DeploymentId, Incarnation, InstanceId,
     InstanceKey, RunId, Version,
@@ -107,6 +109,7 @@ pub fn app(key: u32) -> App {
         last_failure: None,
         next_instance: 3,
         look_again: Some(AT),
+        health_brake: HealthBrake { held: Some(AT), forgiven: None, killed: 1, until: Some(AT) },
         removed: None,
     }
 }
@@ -163,8 +166,25 @@ pub fn instance(app: u32, no: u32) -> Instance {
             ips: vec!["10.0.0.1".parse().expect("an address")],
             handle: Some("4711".into()),
             pulled: 0,
-            health: Some(true),
-            ready: None,
+            findings: Some(Box::new(Findings {
+                health: vec![Some(HealthRecord {
+                    first_success: Some(AT),
+                    last_success: Some(AT),
+                    last_failure: None,
+                    failures: 0,
+                    cause: Some("refused".into()),
+                })],
+                readiness: vec![Some(Readiness {
+                    ready: true,
+                    last: Some(Response {
+                        status: 200,
+                        content_type: "t".into(),
+                        body: "b".into(),
+                    }),
+                })],
+                check: Some(CheckResult::Http(200)),
+                turned: None,
+            })),
             end: None,
         }],
         since: AT,
@@ -218,15 +238,44 @@ pub fn every_event() -> Vec<Event> {
             path: path.clone(),
             version,
             condition: Some(Condition::Running),
-            agent,
+            agent: agent.clone(),
         },
         Event::HealthChanged { instance, path: path.clone(), version, healthy: Some(false) },
+        Event::CheckFailed { instance, path: path.clone(), check: Box::new(health_check()) },
+        Event::AliveChanged { instance, path: path.clone(), version, alive: true },
+        Event::UnhealthyKill {
+            instance,
+            task: "_app".into(),
+            incarnation: Incarnation(1),
+            path: path.clone(),
+            version,
+            reason: "no".into(),
+            agent,
+        },
+        Event::HealthBrake { path: path.clone(), held: true, unhealthy: 4, instances: 10 },
         Event::UnknownTerminated { instance, path, condition: Condition::Gone },
         Event::AgentLost { agent: id, host: "host".into(), instances: 2 },
         Event::AgentReturned { agent: id, host: "host".into() },
         Event::BrakeHeld { lost: 3, agents: 8 },
         Event::BrakeReleased { by_operator: true },
     ]
+}
+
+fn health_check() -> HealthCheck {
+    HealthCheck {
+        protocol: HealthProtocol::Http,
+        path: Some("/".into()),
+        port: None,
+        port_index: Some(0),
+        command: None,
+        grace_period_seconds: 300,
+        interval_seconds: 60,
+        timeout_seconds: 20,
+        max_consecutive_failures: 3,
+        ignore_http_1xx: false,
+        ipv6: false,
+        delay_seconds: 15,
+    }
 }
 
 /// Every way in which a task ends, and with it every reason.

@@ -33,6 +33,7 @@ mod first_curl;
 mod fleet;
 mod gpu_real;
 mod gpus;
+mod health;
 mod image;
 mod kills;
 mod launch_sh;

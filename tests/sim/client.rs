@@ -174,6 +174,7 @@ impl Sim {
         let mut specs: Vec<Spec> = Vec::new();
         for path in chosen {
             let mut spec = specs::spec(path, &self.plan, &mut self.rng);
+            self.ask_for_checks(&mut spec);
             if let Some(before) = specs.last().filter(|_| self.rng.chance(400)) {
                 spec.dependencies.insert(before.path.clone());
             }
@@ -195,6 +196,7 @@ impl Sim {
         if self.rng.chance(200) {
             let instances = spec.instances;
             spec = specs::spec(path.clone(), &self.plan, &mut self.rng);
+            self.ask_for_checks(&mut spec);
             spec.instances = if self.rng.chance(500) { instances } else { spec.instances };
         } else {
             spec.containers[0].cmd = Some(format!("sleep {}", self.rng.below(3)));

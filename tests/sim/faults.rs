@@ -28,6 +28,8 @@ pub enum Kind {
     AgentKilled,
     /// An agent is killed between the storing of an epoch and the begin of the session.
     AgentKilledOpening,
+    /// A leader that was deposed asks an agent for a session.
+    OldLeaderOpens,
     /// An agent is away for so long that it is lost.
     AgentAway,
     /// An agent stays away while all else is well.
@@ -116,6 +118,18 @@ pub enum Kind {
     DeviceBack,
     /// A host gets one more device.
     DeviceJoins,
+    /// A probe fails.
+    ProbeFails,
+    /// A probe takes as long as it may.
+    ProbeSlow,
+    /// A probe says nothing of its task.
+    ProbeUnknown,
+    /// All of an app answer badly for a while.
+    AppSickens,
+    /// Something is killed since its checks fail.
+    HealthKill,
+    /// So many of an app turn at once that its checks kill nothing.
+    HealthBrakeHeld,
 }
 
 /// How a call goes wrong.
@@ -228,6 +242,7 @@ impl Kind {
             Kind::BrakeHeld,
             Kind::BrakeReleased,
             Kind::LossUntold,
+            Kind::OldLeaderOpens,
             Kind::ServerKilledCommitTorn,
             Kind::ClockJumpedAhead,
             Kind::ClockJumpedBack,
@@ -243,6 +258,12 @@ impl Kind {
             Kind::DeviceLost,
             Kind::DeviceBack,
             Kind::DeviceJoins,
+            Kind::ProbeFails,
+            Kind::ProbeSlow,
+            Kind::ProbeUnknown,
+            Kind::AppSickens,
+            Kind::HealthKill,
+            Kind::HealthBrakeHeld,
         ];
         all.extend(STRIKES);
         all.extend(APPEND_STRIKES);

@@ -58,7 +58,7 @@ impl Sim {
         let fault = self.arm(agent, points(&step));
         self.check_effect(agent, &step);
         let host = &mut self.agents[agent];
-        host.stirred = true;
+        host.stirred |= !matches!(step, Step::Probe(..));
         let (hung, faulty, sight) = match step {
             Step::List(hand) => {
                 let seen = outcome(host.host.list(now, hand));
@@ -68,7 +68,13 @@ impl Sim {
                 let seen = outcome(host.host.prepare(now, hand, &plan));
                 (seen.hung, seen.faulty, seen.answer.map(|answer| Sight::Prepared(plan.id, answer)))
             }
+            Step::Probe(_, probe) => {
+                let (reply, delay) = self.answer(agent, &probe);
+                let sight = Sight::Probed(probe.id, reply);
+                return self.later(delay, Event::Sight(agent, life, sight));
+            }
             Step::Start(hand, plan) => {
+                self.probes.begun.entry(plan.id).or_insert(now);
                 self.truth.places.insert(plan.id, (agent, plan.place.clone()));
                 let seen = outcome(host.host.start(now, hand, &plan));
                 (seen.hung, seen.faulty, seen.answer.map(|answer| Sight::Started(plan.id, answer)))
@@ -130,7 +136,13 @@ impl Sim {
     /// A mind hears what came of a step.
     pub fn see(&mut self, agent: usize, life: u64, sight: Sight) {
         let clock = self.agents[agent].clock(self.now);
-        let Some(up) = self.agents[agent].up.as_mut().filter(|up| up.life == life) else { return };
+        if self.agents[agent].up.as_ref().is_none_or(|up| up.life != life) {
+            return;
+        }
+        if let Sight::Probed(id, reply) = &sight {
+            self.heard(agent, *id, reply);
+        }
+        let Some(up) = &mut self.agents[agent].up else { return };
         up.mind.sight(clock, sight);
     }
 
@@ -244,7 +256,7 @@ fn points(step: &Step) -> &'static [CrashPoint] {
         Step::Terminate(..) => &[CrashPoint::BeforeTerminate, CrashPoint::AfterTerminate],
         Step::Kill(..) => &[CrashPoint::BeforeKill, CrashPoint::AfterKill],
         Step::Remove(..) => &[CrashPoint::BeforeRemove, CrashPoint::AfterRemove],
-        Step::Watch(..) | Step::Cancel(..) => &[],
+        Step::Watch(..) | Step::Cancel(..) | Step::Probe(..) => &[],
     }
 }
 
@@ -262,6 +274,9 @@ fn brief(step: &Step) -> String {
         Step::Terminate(_, id) => format!("terminate {}", short(*id)),
         Step::Kill(_, id) => format!("kill {}", short(*id)),
         Step::Remove(_, id) => format!("remove {}", short(*id)),
+        Step::Probe(_, probe) => {
+            format!("probe {} {:?}", short(probe.id.sandbox), probe.id.check)
+        }
     }
 }
 

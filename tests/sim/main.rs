@@ -7,6 +7,7 @@
 //! - `server`, `fleet`: the leader, wired as `control` wires it; `agent`, `hands`: an agent, wired as its shell and its
 //!   desk wire it; `wire` between them; `client`, `specs`: who asks for what.
 //! - `devices`: what hosts have beside processors and memory, and who may hold it.
+//! - `probes`: what apps answer to their checks; `health`: what must hold of that.
 //! - `history`, `operators`, `truth`, `rest`: what must hold of durable commits, of agents that are emptied, given up or
 //!   lost, of hosts, and in the end.
 //! - `run`, `planted`: many seeds, and bugs that must be found.
@@ -20,9 +21,11 @@ mod devices;
 mod faults;
 mod fleet;
 mod hands;
+mod health;
 mod history;
 mod operators;
 mod planted;
+mod probes;
 mod rest;
 mod rng;
 mod run;

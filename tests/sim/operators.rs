@@ -9,6 +9,7 @@ use stayer::model::condition::Condition;
 use stayer::model::id::AgentKey;
 use stayer::model::instance::{Goal, Instance, StopWhy};
 use stayer::model::row::{Key, Row};
+use stayer::model::spec::UnreachableStrategy;
 use stayer::model::time::{Span, Timestamp};
 use stayer::model::world::World;
 
@@ -32,6 +33,7 @@ impl Sim {
             self.drains_are_taken_back_by_people(before, after),
             forgets_only_what_is_gone(before, commit),
             places_and_moves(before, commit),
+            absences_have_their_time(before, commit),
             self.brake_holds(before, commit),
         ];
         if let Some((law, text)) = laws.into_iter().find_map(Result::err) {
@@ -212,10 +214,13 @@ fn places_and_moves(before: &World, commit: &Commit) -> Law {
     for write in &commit.writes {
         let Some(Row::Instance(row)) = &write.row else { continue };
         let was = before.instances.get(&row.key);
-        let launched = was.map(|was| was.incarnation) < Some(row.incarnation);
-        if launched && row.place.is_some() && draining(before, row) && draining(&commit.world, row)
-        {
+        let launched =
+            was.map(|was| was.incarnation) < Some(row.incarnation) && row.place.is_some();
+        if launched && draining(before, row) && draining(&commit.world, row) {
             return Err(("drain", format!("{:?} is placed on an agent that is emptied", row.key)));
+        }
+        if launched && !hears(before, row) && !hears(&commit.world, row) {
+            return Err(("I6", format!("{:?} is placed on an agent that is not heard", row.key)));
         }
     }
     for (row, was) in changed(before, commit) {
@@ -225,6 +230,40 @@ fn places_and_moves(before: &World, commit: &Commit) -> Law {
         }
     }
     Ok(())
+}
+
+/// I14: what is not heard is given up when its strategy says so and not before, and never once its agent is heard again.
+fn absences_have_their_time(before: &World, commit: &Commit) -> Law {
+    for (row, was) in changed(before, commit) {
+        let lost = was.tasks.iter().find(|task| task.condition.is_unreachable());
+        let replaceable = row.condition() == Some(Condition::UnreachableInactive)
+            && was.condition() == Some(Condition::Unreachable);
+        let given_up = why(row) == Some(StopWhy::Replaced) && was.goal == Goal::Run;
+        let Some(lost) = lost.filter(|_| replaceable || given_up) else { continue };
+        if hears(before, was) && hears(&commit.world, was) {
+            return Err(("I14", format!("{:?} is replaced while its agent is heard", row.key)));
+        }
+        let version = before.versions.get(&(row.key.app, was.version));
+        let time = match version.map(|version| version.spec.unreachable) {
+            Some(UnreachableStrategy::After { inactive_seconds, .. }) if !given_up => {
+                Span::secs(inactive_seconds)
+            }
+            Some(UnreachableStrategy::After { expunge_seconds, .. }) => Span::secs(expunge_seconds),
+            Some(UnreachableStrategy::Disabled) | None => Span::ZERO,
+        };
+        if commit.at < lost.since + time {
+            let text =
+                format!("{:?} is given up {} after its loss", row.key, commit.at.since(lost.since));
+            return Err(("I14", text));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the agent of an instance is heard.
+fn hears(world: &World, row: &Instance) -> bool {
+    let agent = row.place.as_ref().and_then(|place| world.agents.get(&place.agent));
+    agent.is_some_and(Agent::is_heard)
 }
 
 /// Whether an instance is on an agent whose time to be emptied in order is over.

@@ -8,6 +8,25 @@ use crate::run;
 /// So many seeds may be needed.
 pub const WITHIN: u64 = 2_000;
 
+/// Those that others have shipped, as their trackers tell them.
+const HISTORIC: [(&str, &str); 12] = [
+    ("ceiling-ignored", "marathon#7104: overscale on a failing upgrade"),
+    ("kill-of-the-lost-hangs", "marathon#4039: the kill of a lost task hangs"),
+    ("lock-leaks-on-cancel", "marathon#1481: the lock of a cancelled deployment stays"),
+    ("old-list-believed", "kubernetes#59848: a stale list after a restart gives twins"),
+    ("older-leader-obeyed", "marathon#356: a leader that was deposed kills"),
+    ("older-session-heard", "marathon#1553: the same, through a connection that it still has"),
+    ("overscale-on-failing-tasks", "marathon#4777: overscale on failing tasks"),
+    ("port-let-go-while-stopping", "nomad#24904: a port is used again while its holder stops"),
+    (
+        "returning-agent-not-waited-for",
+        "nomad#15808: a node is ready before its allocations are known",
+    ),
+    ("row-leaves-before-its-end", "nomad#28394: an allocation is deleted and runs"),
+    ("serving-ends-before-waiting", "nomad#5876: a reconnect kills before its replacement serves"),
+    ("unreachable-is-never-due", "marathon#5506: what is unreachable is ignored until a full look"),
+];
+
 /// Lets a bug act on this thread, or none.
 pub fn choose(bug: Option<&str>) {
     #[cfg(feature = "planted")]
@@ -58,7 +77,11 @@ pub fn names() -> Vec<String> {
 pub fn run_list() -> Vec<String> {
     let list = list();
     let mut blind: Vec<String> = Vec::new();
-    for name in names() {
+    let names = names();
+    for (historic, _) in HISTORIC {
+        assert!(names.iter().any(|name| name == historic), "{historic} is planted nowhere");
+    }
+    for name in names {
         let listed = list.iter().find(|(listed, _)| *listed == name).map(|(_, seed)| *seed);
         let known: Vec<u64> = listed.into_iter().collect();
         let mut total = run::many(&known, Some(&name), true);
@@ -70,7 +93,12 @@ pub fn run_list() -> Vec<String> {
         }
         match total.failed.first() {
             Some(failed) => {
-                println!("{name}: seed {} finds it, {}", failed.seed, failed.violation.law);
+                let of_others = HISTORIC.iter().find(|(historic, _)| *historic == name);
+                let of_others = of_others.map_or(String::new(), |(_, who)| format!(" ({who})"));
+                println!(
+                    "{name}{of_others}: seed {} finds it, {}",
+                    failed.seed, failed.violation.law
+                );
             }
             None => {
                 println!("{name}: not found within {WITHIN} seeds");

@@ -45,6 +45,7 @@ impl Sim {
         self.active = false;
         self.server.armed = None;
         self.devices_heal();
+        self.checks_heal();
         self.reform();
         let now = self.now;
         let away = self.plan.stays_away;
@@ -113,7 +114,11 @@ impl Sim {
             return self.fail("I7", format!("{made} commits at rest, {most} are explained"));
         }
         let turns = self.turns - turns;
-        let most = QUIET.as_secs() * 60 * (self.agents.len() as u64 + 2 * flapping as u64);
+        let world = &self.history.world;
+        let probed = world.instances.iter().filter(|(_, row)| row.findings().next().is_some());
+        let probed = probed.count() as u64;
+        let busy = self.agents.len() as u64 + 2 * flapping as u64;
+        let most = QUIET.as_secs() * (60 * busy + 24 * probed);
         if turns > most {
             self.fail("I18", format!("{turns} turns at rest, {most} are explained"));
         }
@@ -136,6 +141,9 @@ impl Sim {
             return Err("the brake holds, and hardly anybody is away".to_owned());
         }
         for (key, app) in world.apps.iter() {
+            if app.health_brake.held.is_some() {
+                return Err(format!("the brake holds on {}, and all is well", app.path));
+            }
             self.app_settled(world, *key, app)?;
         }
         for (_, row) in world.instances.iter() {

@@ -249,6 +249,7 @@ impl Sim {
             }
             trace!(self, "  commit {}: {}", commit.no, brief_commit(&commit));
             self.check_decisions(&before, &commit);
+            self.check_health(&before, &commit);
             self.check_operations(&before, &commit);
             let rows = commit.world.instances.len();
             if rows > ROWS {

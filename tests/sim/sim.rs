@@ -19,6 +19,7 @@ use crate::client::Client;
 use crate::devices::Gpus;
 use crate::faults::{Kind, Plan, Seen};
 use crate::history::History;
+use crate::probes::Probes;
 use crate::rng::Rng;
 use crate::server::Server;
 use crate::specs;
@@ -44,6 +45,8 @@ pub struct Sim {
     pub rng: Rng,
     /// That of devices.
     pub devices: Rng,
+    /// What is about checks.
+    pub probes: Probes,
     /// What this seed has.
     pub plan: Plan,
     /// What is to come.
@@ -109,6 +112,7 @@ pub enum Event {
     ClientActs,
     Strikes,
     DevicesStir,
+    Sickens,
 }
 
 // === impl Sim ===
@@ -127,6 +131,7 @@ impl Sim {
             now: BEGIN,
             rng,
             devices,
+            probes: Probes::new(seed),
             plan,
             queue: BTreeMap::new(),
             server: Server::new(CLUSTER),
@@ -158,6 +163,10 @@ impl Sim {
         if self.plan.gpus.is_some() {
             let first = self.devices.between(100, 5_000);
             self.later(first, Event::DevicesStir);
+        }
+        if self.probes.on {
+            let first = self.probes.rng.between(5_000, 25_000);
+            self.later(first, Event::Sickens);
         }
         for agent in 0..self.agents.len() {
             let start = self.rng.between(0, 1_000);
@@ -308,6 +317,7 @@ impl Sim {
             Event::ClientActs => self.client_acts(),
             Event::Strikes => self.strikes(),
             Event::DevicesStir => self.devices_stir(),
+            Event::Sickens => self.sickens(),
         }
     }
 

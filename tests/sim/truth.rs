@@ -9,6 +9,7 @@ use stayer::model::agent::Agent;
 use stayer::model::app::{Action, App, AppVersion};
 use stayer::model::commit::Commit;
 use stayer::model::condition::Condition;
+use stayer::model::findings::Findings;
 use stayer::model::have::{Have, Phase};
 use stayer::model::id::{AppKey, InstanceKey, Version};
 use stayer::model::instance::{Goal, Instance, Place, StopWhy};
@@ -46,6 +47,15 @@ pub struct Target<'a> {
     pub rolling: bool,
 }
 
+/// What goes on in an app; what ends for it takes its room until it has ended.
+#[derive(Clone, Copy)]
+struct Moves {
+    /// Its configuration changes.
+    upgrades: bool,
+    /// Something must leave its agent.
+    drains: bool,
+}
+
 // === impl Sim: before something is done ===
 
 impl Sim {
@@ -71,6 +81,7 @@ impl Sim {
             | Step::Prepare(..)
             | Step::Cancel(..)
             | Step::Watch(..)
+            | Step::Probe(..)
             | Step::Remove(..) => {}
         }
     }
@@ -102,6 +113,7 @@ impl Sim {
             | Step::List(_)
             | Step::Prepare(..)
             | Step::Cancel(..)
+            | Step::Probe(..)
             | Step::Watch(..) => None,
         };
         if let Some((law, text)) = broken {
@@ -176,17 +188,18 @@ impl Sim {
         for (key, app) in world.apps.iter() {
             let target = target(&world, app);
             let drains = drains(&world, *key);
-            let rolling = target.as_ref().is_some_and(|target| target.rolling) || drains;
+            let rolling = target.as_ref().is_some_and(|target| target.rolling);
+            let moves = Moves { upgrades: rolling, drains: rolling || drains };
             let there: Vec<SandboxId> =
                 self.agents.iter().flat_map(|agent| agent.host.live_of(*key)).collect();
-            let leaving = there.iter().filter(|id| self.is_leaving(**id, rolling)).count();
+            let leaving = there.iter().filter(|id| self.is_leaving(**id, moves)).count();
             let counted = u32::try_from(there.len() - leaving).expect("small");
             let cap = target.map_or(0, |target| ceiling(&target, drains));
             // What is on its way counts as there: it may still start.
             let coming = world.instances_of(*key).filter(|row| row.is_live());
             let coming =
                 coming.map(|row| SandboxId { instance: row.id, incarnation: row.incarnation });
-            let coming = coming.filter(|id| !self.is_leaving(*id, rolling)).count();
+            let coming = coming.filter(|id| !self.is_leaving(*id, moves)).count();
             let allowed = self.truth.allowed.entry(*key).or_insert(u32::MAX);
             if count(coming) <= cap {
                 *allowed = cap;
@@ -198,15 +211,16 @@ impl Sim {
         }
     }
 
-    /// Whether a container is on its way out for another reason than the upgrade that goes on, or was not counted while
-    /// its agent was lost.
-    fn is_leaving(&self, id: SandboxId, rolling: bool) -> bool {
+    /// Whether a container is on its way out for another reason than what goes on, an earlier upgrade for example, or was
+    /// not counted while its agent was lost.
+    fn is_leaving(&self, id: SandboxId, moves: Moves) -> bool {
         let key = self.history.keys.get(&id.instance);
         let row = key.and_then(|key| self.history.world.instances.get(key));
         row.is_some_and(|row| match row.goal {
             _ if self.history.lost.contains(&id) => true,
             Goal::Run => false,
-            Goal::Stop { why: StopWhy::Upgrade | StopWhy::Drained, .. } => !rolling,
+            Goal::Stop { why: StopWhy::Upgrade, .. } => !moves.upgrades,
+            Goal::Stop { why: StopWhy::Drained, .. } => !moves.drains,
             Goal::Stop { .. } => true,
         })
     }
@@ -276,8 +290,11 @@ fn decided(
         };
         rows.iter().filter(such).collect::<Vec<_>>()
     };
-    let was_healthy =
-        |row: &&&&Instance| before.instances.get(&row.key).is_some_and(Instance::is_healthy);
+    // What turned unhealthy in this very commit was none that served when it was ended.
+    let served = |row: &Instance| row.findings().all(Findings::serves);
+    let was_healthy = |row: &&&&Instance| {
+        served(row) && before.instances.get(&row.key).is_some_and(Instance::is_healthy)
+    };
     let healthy = count(rows.iter().filter(|row| row.is_healthy()).count());
     let wanted = target.row.spec.instances;
     let counted = count(rows.iter().filter(|row| counts(row)).count());
@@ -314,6 +331,12 @@ fn decided(
         if there > capacity.ceiling {
             return Err(("I3", format!("{there} are there, {} are allowed", capacity.ceiling)));
         }
+    }
+    let surplus = stopped(StopWhy::Surplus);
+    let served = surplus.iter().any(|row| was_healthy(&row));
+    let idle = rows.iter().any(|row| counts(row) && !row.is_healthy() && !is_unreachable(row));
+    if served && !target.rolling && !drains && healthy < wanted && idle {
+        return Err(("I4", format!("{healthy} of {wanted} serve, and one that served had to end")));
     }
     if added && !target.rolling && !drains && counted > wanted {
         return Err(("I3", format!("{counted} are there, {wanted} are wanted")));

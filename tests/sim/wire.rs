@@ -1,9 +1,10 @@
 //! The fake wire: a connection that delivers a prefix of what either side says, in order, or is cut. Beyond what a real
 //! one does, frames may come a second time, late, or after their session.
 
+use stayer::model::id::Epoch;
 use stayer::model::time::{Span, Timestamp};
 use stayer::wire::link::agent::Session;
-use stayer::wire::message::{Down, Refused, Up};
+use stayer::wire::message::{Down, Open, Refused, Up};
 
 use crate::faults::Kind;
 use crate::sim::{Event, Sim};
@@ -88,8 +89,21 @@ impl Sim {
                 }
                 trace!(self, "agent {agent} takes a session on wire {id}");
                 self.session_taken(id);
+                self.old_leader_opens(agent, &open);
             }
             Err(refused) => self.refused(id, &refused),
+        }
+    }
+
+    /// A leader that was deposed does not know it yet, and asks for a session too.
+    fn old_leader_opens(&mut self, agent: usize, newest: &Open) {
+        let old = Open { epoch: Epoch(newest.epoch.0 - 1), ..newest.clone() };
+        let Some(up) = self.agents[agent].up.as_mut().filter(|_| old.epoch > Epoch(0)) else {
+            return;
+        };
+        self.seen.met(Kind::OldLeaderOpens);
+        if up.link.open(&old).is_ok() {
+            self.fail("I10", format!("agent {agent} obeys the leader of {}", old.epoch));
         }
     }
 

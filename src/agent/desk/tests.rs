@@ -33,8 +33,7 @@ impl LogReader for NoLogs {
 
 /// An instance that fills a batch by itself.
 fn have(no: u32) -> Have {
-    let task =
-        TaskHave { task: "x".repeat(MAX_BATCH), phase: Phase::Absent, health: None, ready: None };
+    let task = TaskHave { task: "x".repeat(MAX_BATCH), phase: Phase::Absent, findings: None };
     Have {
         instance: InstanceId(uuid::Uuid::from_u128(u128::from(no))),
         key: InstanceKey { app: APP, no },

@@ -4,6 +4,8 @@
 //! unknown outcome until it is found, and nothing is concluded (house.md, invariant 9). Where none were made, there is
 //! nothing to list until one is installed or started.
 
+use std::time::Duration;
+
 use tokio::sync::SetOnce;
 
 use crate::agent::docker::DockerRuntime;
@@ -136,6 +138,15 @@ impl Runtime for LateDocker {
 
     async fn kill(&self, id: SandboxId) -> Result<(), RuntimeError> {
         self.engine().await?.kill(id).await
+    }
+
+    async fn exec(
+        &self,
+        launch: &Launch,
+        shell: &str,
+        limit: Duration,
+    ) -> Result<Option<i32>, RuntimeError> {
+        self.engine().await?.exec(launch, shell, limit).await
     }
 
     async fn remove(&self, id: SandboxId) -> Result<(), RuntimeError> {

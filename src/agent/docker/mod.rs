@@ -10,6 +10,7 @@ pub mod call;
 pub mod connect;
 mod draft;
 pub mod escape;
+mod exec;
 pub mod found;
 pub mod gpu;
 pub mod image;
@@ -27,6 +28,7 @@ mod raw;
 mod watch;
 
 use std::fmt;
+use std::time::Duration;
 
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{
@@ -373,6 +375,19 @@ impl Runtime for DockerRuntime {
 
     async fn kill(&self, id: SandboxId) -> Result<(), RuntimeError> {
         self.signal(id, |_| "SIGKILL".to_owned()).await
+    }
+
+    async fn exec(
+        &self,
+        launch: &Launch,
+        shell: &str,
+        limit: Duration,
+    ) -> Result<Option<i32>, RuntimeError> {
+        let Some(seen) = self.own(launch.id).await? else {
+            return Err(RuntimeError::Unknown("there is no container any more".to_owned()));
+        };
+        let ran = exec::run(&self.caller, &seen.id, shell, limit).await;
+        ran.map_err(|error| error.into_runtime(refused_start))
     }
 
     async fn remove(&self, id: SandboxId) -> Result<(), RuntimeError> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -104,6 +105,10 @@ impl Runtime for FakeRuntime {
 
     async fn kill(&self, id: SandboxId) -> Result<(), RuntimeError> {
         self.call(|now, host| host.kill(now, self.hand, id)).await
+    }
+
+    async fn exec(&self, _: &Launch, _: &str, _: Duration) -> Result<Option<i32>, RuntimeError> {
+        Ok(Some(0))
     }
 
     async fn remove(&self, id: SandboxId) -> Result<(), RuntimeError> {

@@ -7,6 +7,7 @@ use crate::agent::mind::backoff::Backoff;
 use crate::agent::mind::step::Hand;
 use crate::agent::runtime::{FoundState, Running};
 use crate::model::end::End;
+use crate::model::findings::Findings;
 use crate::model::have::{Phase, SpecKey};
 use crate::model::id::InstanceKey;
 use crate::model::reason::Reason;
@@ -51,8 +52,21 @@ pub(super) struct Life {
     pub(super) backoff: Backoff,
     /// The tick of its last step's begin or end.
     pub(super) touched: u64,
+    /// Since when it runs, by our own clock.
+    pub(super) since: Option<Timestamp>,
+    /// What its checks have found, since they are performed.
+    pub(super) findings: Option<Box<Findings>>,
     /// What was last reported.
-    pub(super) said: Option<Phase>,
+    pub(super) said: Option<Said>,
+}
+
+/// What was reported of a life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    /// What it does.
+    pub(super) phase: Phase,
+    /// What its checks have found.
+    pub(super) findings: Option<Box<Findings>>,
 }
 
 /// What the host shows of a life.
@@ -115,6 +129,8 @@ impl Life {
             pulled: (0, None),
             backoff: Backoff::default(),
             touched: tick,
+            since: None,
+            findings: None,
             said: None,
         }
     }

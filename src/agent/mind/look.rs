@@ -74,6 +74,7 @@ impl Mind {
             life.watched = true;
             out.push(Step::Watch(life.hand, id));
         }
+        self.follow_checks(now, id, intent);
         self.make_room(id, intent);
         let life = self.lives.get(&id)?;
         if life.discard && !self.hands.contains_key(&life.hand) {
@@ -124,7 +125,9 @@ impl Mind {
     fn launch(&mut self, id: SandboxId, act: Act) -> Option<LaunchPlan> {
         let wish = self.wishes.get(&id.instance)?;
         let (key, order) = (wish.want.key, wish.order);
-        let WantGoal::Run { version, place, after } = &wish.want.goal else { return None };
+        let WantGoal::Run { version, place, after, findings: _ } = &wish.want.goal else {
+            return None;
+        };
         let (place, after): (Place, Option<InstanceKey>) = (place.clone(), *after);
         let spec_key = SpecKey { app: key.app, version: *version };
         let spec = self.specs.get_for(spec_key, id.instance)?;
@@ -223,6 +226,7 @@ impl Mind {
     pub(super) fn drop_life(&mut self, id: SandboxId) {
         let Some(life) = self.lives.remove(&id) else { return };
         self.kept.remove(id);
+        self.turns.end(id);
         self.slots.free(id, false);
         if let Some(state) = self.hands.get_mut(&life.hand) {
             state.removed(id);

@@ -16,10 +16,12 @@
 //! - `decide`: the next step of one life, a function.
 //! - `look`: what stands between that step and its begin; the life cycle of wants and lives.
 //! - `outcome`: what sights change.
+//! - `checks`: health checks and their kin.
 //! - `report`: what is said of it all.
 
 mod alarms;
 mod backoff;
+mod checks;
 mod decide;
 mod graves;
 mod hand;
@@ -47,6 +49,7 @@ use crate::model::time::Timestamp;
 use crate::planted::planted;
 
 use self::alarms::Alarms;
+use self::checks::turns::Turns;
 use self::graves::Graves;
 use self::hand::HandState;
 use self::keep::Kept;
@@ -54,6 +57,7 @@ use self::life::Life;
 use self::slots::Slots;
 use self::specs::Specs;
 
+pub use self::checks::probe::{Ask, At, CheckNo, Probe, ProbeId, Reply, Target};
 pub use self::slots::Limits;
 pub use self::step::{Hand, LaunchPlan, Sight, Step};
 
@@ -73,6 +77,7 @@ pub struct Mind {
     synced: bool,
     dirty: BTreeSet<InstanceId>,
     alarms: Alarms,
+    turns: Turns,
     slots: Slots,
     kept: Kept,
     /// Of which something new is to be said.
@@ -115,6 +120,7 @@ impl Mind {
             synced: false,
             dirty: BTreeSet::new(),
             alarms: Alarms::default(),
+            turns: Turns::default(),
             slots: Slots::new(limits),
             kept: Kept::default(),
             changed: BTreeSet::new(),
@@ -207,6 +213,7 @@ impl Mind {
         while let Some(instance) = self.alarms.pop_due(now) {
             self.dirty.insert(instance);
         }
+        self.probe(now, &mut steps);
         loop {
             while let Some(instance) = self.dirty.pop_first() {
                 self.look(now, instance, &mut steps);
@@ -235,7 +242,7 @@ impl Mind {
     pub fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
         let lists = self.hands.values().filter_map(|hand| hand.next_wake(now));
         let unseen = (!self.dirty.is_empty()).then_some(now);
-        lists.chain(self.alarms.next()).chain(unseen).min()
+        lists.chain(self.alarms.next()).chain(self.turns.next_wake()).chain(unseen).min()
     }
 
     /// Whether every hand has shown all it has, so that all haves are known.

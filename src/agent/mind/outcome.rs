@@ -35,7 +35,10 @@ impl Mind {
             Sight::Started(id, outcome) => {
                 if self.expects(id, |busy| busy == Busy::Start) {
                     self.slots.free(id, false);
-                    self.settle(now, id, outcome, |life, seen| life.host = Host::Running(seen));
+                    self.settle(now, id, outcome, |life, seen| {
+                        life.host = Host::Running(seen);
+                        life.since = life.since.or(Some(now));
+                    });
                 }
             }
             Sight::Terminated(id, outcome) => {
@@ -59,6 +62,7 @@ impl Mind {
             }
             Sight::Ended(id, outcome) => self.ended(now, id, outcome),
             Sight::Pulled(id, bytes) => self.pulled(now, id, bytes),
+            Sight::Probed(id, reply) => self.probed(now, id, reply),
             Sight::HandDown(hand) => {
                 if let Some(state) = self.hands.get_mut(&hand) {
                     state.went_down();

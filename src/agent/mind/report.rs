@@ -1,6 +1,6 @@
 //! What is said of it all: haves of what has changed, haves of everything, strays.
 
-use crate::agent::mind::life::Life;
+use crate::agent::mind::life::{Life, Said};
 use crate::agent::mind::{Mind, Wish, lives_of};
 use crate::agent::runtime::SandboxId;
 use crate::model::have::{Have, Phase, SpecKey, TaskHave, WantGoal};
@@ -51,8 +51,9 @@ impl Mind {
                 continue;
             }
             let phase = life.phase();
-            if life.said.as_ref() != Some(&phase) {
-                life.said = Some(phase);
+            let known = |said: &Said| said.phase == phase && said.findings == life.findings;
+            if !life.said.as_ref().is_some_and(known) {
+                life.said = Some(Said { phase, findings: life.findings.clone() });
                 self.changed.insert(*id);
             }
         }
@@ -72,7 +73,8 @@ impl Mind {
         if life.said.is_some() && !wanted && newest < Some(id) {
             self.changed.remove(&id);
             let names = self.names(Some(life.spec_key));
-            self.farewells.push(have(id, life.key, Rev::default(), names, &Phase::Absent));
+            let absent = Said { phase: Phase::Absent, findings: None };
+            self.farewells.push(have(id, life.key, Rev::default(), names, &absent));
         }
     }
 
@@ -92,11 +94,12 @@ impl Mind {
     fn have(&self, id: SandboxId) -> Option<Have> {
         let wish = self.wishes.get(&id.instance);
         let rev_seen = wish.map_or(Rev::default(), |wish| wish.want.rev);
-        let (key, phase, spec) = match self.lives.get(&id) {
-            Some(life) => (life.key, life.said.clone()?, Some(life.spec_key)),
-            None => (wish?.want.key, Phase::Absent, wish?.spec()),
+        let absent = Said { phase: Phase::Absent, findings: None };
+        let (key, said, spec) = match self.lives.get(&id) {
+            Some(life) => (life.key, life.said.as_ref()?, Some(life.spec_key)),
+            None => (wish?.want.key, &absent, wish?.spec()),
         };
-        Some(have(id, key, rev_seen, self.names(spec), &phase))
+        Some(have(id, key, rev_seen, self.names(spec), said))
     }
 
     fn names(&self, spec: Option<SpecKey>) -> Vec<String> {
@@ -116,9 +119,10 @@ impl Wish {
     }
 }
 
-/// All containers of a life share its phase: they live and end together.
-fn have(id: SandboxId, key: InstanceKey, rev_seen: Rev, names: Vec<String>, phase: &Phase) -> Have {
-    let task = |task| TaskHave { task, phase: phase.clone(), health: None, ready: None };
+/// All containers of a life share its phase: they live and end together. What was found is that of an app's only one.
+fn have(id: SandboxId, key: InstanceKey, rev_seen: Rev, names: Vec<String>, said: &Said) -> Have {
+    let Said { phase, findings } = said;
+    let task = |task| TaskHave { task, phase: phase.clone(), findings: findings.clone() };
     let tasks = names.into_iter().map(task).collect();
     Have { instance: id.instance, key, incarnation: id.incarnation, rev_seen, tasks }
 }

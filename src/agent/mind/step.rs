@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::agent::mind::checks::probe::{Probe, ProbeId, Reply};
 use crate::agent::runtime::{Found, Running, RuntimeError, SandboxId};
 use crate::model::end::End;
 use crate::model::have::SpecKey;
@@ -55,6 +56,8 @@ pub enum Step {
     Kill(Hand, SandboxId),
     /// Remove what is left of it.
     Remove(Hand, SandboxId),
+    /// Ask one of its checks.
+    Probe(Hand, Probe),
 }
 
 /// What the hands saw: the outcome of a step, or something that happened by itself.
@@ -76,6 +79,8 @@ pub enum Sight {
     Removed(SandboxId, Result<(), RuntimeError>),
     /// So many bytes were pulled and fetched so far.
     Pulled(SandboxId, u64),
+    /// A probe is over.
+    Probed(ProbeId, Reply),
     /// A hand does not answer.
     HandDown(Hand),
     /// A hand answers again.

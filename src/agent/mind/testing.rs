@@ -78,7 +78,7 @@ pub(in crate::agent) fn run_after(
     after: Option<InstanceKey>,
 ) -> Want {
     let version = spec_key(key.app).version;
-    want(key, incarnation, rev, WantGoal::Run { version, place: place(&[]), after })
+    want(key, incarnation, rev, WantGoal::Run { version, place: place(&[]), after, findings: None })
 }
 
 pub(in crate::agent) fn stop(key: InstanceKey, incarnation: u32, rev: u64) -> Want {

@@ -53,7 +53,8 @@ const READ_ONLY: [&str; 6] = ["BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHEL
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-const SHELL: &str = "/bin/sh";
+/// The shell of the host.
+pub const SHELL: &str = "/bin/sh";
 
 /// Enough for servers of many connections, not so much that programs which close all they might have take seconds.
 const SOFT_FILES: u64 = 65_536;
@@ -78,7 +79,7 @@ pub struct Hold<'a> {
 impl Hold<'_> {
     /// Starts the holder, in a process group of its own.
     pub fn spawn(self) -> io::Result<Child> {
-        let command = self.command();
+        let command = line(self.launch, self.account, None);
         let (stdout, stderr) = self.outputs;
         let mut shell = Command::new(SHELL);
         shell.arg("-c").arg(HOLD).arg("stayer").args(file_limits());
@@ -90,22 +91,24 @@ impl Hold<'_> {
         shell.stdin(Stdio::from(self.life)).stdout(stdout).stderr(stderr);
         shell.spawn()
     }
+}
 
-    fn command(&self) -> Vec<OsString> {
-        let mut line = Vec::new();
-        if let Some(account) = self.account {
-            line.extend(account.prefix());
-            line.extend([SHELL, "-c", RENAME, "stayer"].map(OsString::from));
-            line.extend(environment(self.launch).into_keys().map(OsString::from));
-            line.push("--".into());
-        }
-        let container = self.launch.spec.container();
-        match container.cmd.as_deref().filter(|cmd| !cmd.is_empty()) {
-            Some(cmd) => line.extend([SHELL, "-c", cmd].map(OsString::from)),
-            None => line.extend(container.args.iter().map(OsString::from)),
-        }
-        line
+/// What is run as an account: another text for the shell, or the launch's own command.
+pub fn line(launch: &Launch, account: Option<&Account>, other: Option<&str>) -> Vec<OsString> {
+    let mut line = Vec::new();
+    if let Some(account) = account {
+        line.extend(account.prefix());
+        line.extend([SHELL, "-c", RENAME, "stayer"].map(OsString::from));
+        line.extend(environment(launch).into_keys().map(OsString::from));
+        line.push("--".into());
     }
+    let container = launch.spec.container();
+    let own = container.cmd.as_deref().filter(|cmd| !cmd.is_empty());
+    match other.or(own) {
+        Some(text) => line.extend([SHELL, "-c", text].map(OsString::from)),
+        None => line.extend(container.args.iter().map(OsString::from)),
+    }
+    line
 }
 
 /// Checks that there is something to run, and that the agent can run it.
@@ -142,7 +145,7 @@ fn environment(launch: &Launch) -> BTreeMap<String, String> {
 
 /// What the holder is started with: the environment itself, or under harmless names where it is another account's. The
 /// mark is in both, since by it the processes of a sandbox are found.
-fn held_environment(launch: &Launch, account: Option<&Account>) -> BTreeMap<String, String> {
+pub fn held_environment(launch: &Launch, account: Option<&Account>) -> BTreeMap<String, String> {
     let plain = environment(launch);
     if account.is_none() {
         return plain;

@@ -20,6 +20,7 @@
 //! is not limited. `sandboxes` and what lies above it must be open to other accounts (`x`) where apps name a `user`.
 //! Linux 5.3 or newer is needed, for `pidfd`.
 
+mod beside;
 pub mod cgroup;
 mod config;
 mod exit;
@@ -186,6 +187,20 @@ impl Runtime for ProcessRuntime {
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    async fn exec(
+        &self,
+        launch: &Launch,
+        shell: &str,
+        limit: Duration,
+    ) -> Result<Option<i32>, RuntimeError> {
+        let Some(record) = self.shared.ledger.load(launch.id).map_err(unknown)? else {
+            return Err(RuntimeError::Unknown("there is no sandbox any more".to_owned()));
+        };
+        let mut groups = record.groups;
+        groups.retain(|group| group.join("cgroup.procs").exists());
+        beside::run(launch, &groups, shell, limit).await
     }
 
     async fn remove(&self, id: SandboxId) -> Result<(), RuntimeError> {

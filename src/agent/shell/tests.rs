@@ -24,6 +24,7 @@ fn agent(host: FakeHost) -> Agent {
         agent: AgentId(uuid::Uuid::nil()),
         sandboxes: PathBuf::from("/nowhere"),
         env: Box::new(|_| BTreeMap::new()),
+        address: None,
     };
     let (shell, ends) = Shell::new(hands, launcher, Limits::for_cpus(2), clock);
     Agent { ends, host: docker, shell: tokio::spawn(shell.run()) }

@@ -8,8 +8,10 @@ use crate::contract::show::text::Object;
 use crate::control::fleet::signs::Sign;
 use crate::logic::decide::brake as rule;
 use crate::logic::decide::drain::{WaitsFor, progress};
+use crate::logic::health;
 use crate::logic::index::agents::{AgentUse, AgentUses};
 use crate::model::agent::{Agent, AgentState};
+use crate::model::app::App;
 use crate::model::condition::Condition;
 use crate::model::id::{Incarnation, InstanceId, InstanceKey};
 use crate::model::instance::Instance;
@@ -48,6 +50,15 @@ pub fn uses(world: &World) -> AgentUses {
 pub fn brake(out: &mut Object<'_>, world: &World, now: Timestamp) {
     let brake = world.meta.as_ref().map(|meta| meta.brake).unwrap_or_default();
     out.raw("held", brake.held.is_some());
+    let held_apps: Vec<&App> = world
+        .apps
+        .iter()
+        .map(|(_, app)| app)
+        .filter(|app| app.health_brake.held.is_some())
+        .collect();
+    if !held_apps.is_empty() {
+        out.objects("apps", held_apps, |object, app| health_brake(object, world, app));
+    }
     let Some(held) = brake.held else { return };
     let from = rule::counts_from(brake, now);
     let counted = || world.agents.iter().map(|(_, agent)| agent).filter(|row| !row.is_draining());
@@ -65,6 +76,23 @@ pub fn brake(out: &mut Object<'_>, world: &World, now: Timestamp) {
     out.raw("agents", all);
     let text = format!(
         "{lost} of {all} agents are lost: nothing of theirs is replaced until more are back, or the brake is released"
+    );
+    out.text("text", &text);
+}
+
+/// An app whose health checks kill nothing, and why.
+fn health_brake(out: &mut Object<'_>, world: &World, app: &App) {
+    let turned = world.instances_of(app.key).filter(|one| health::turned(one).is_some()).count();
+    let all = world.instances_of(app.key).filter(|one| one.is_counted()).count();
+    out.plain("id", &app.path);
+    if let Some(since) = app.health_brake.held {
+        out.plain("since", since);
+    }
+    out.raw("unhealthy", turned);
+    out.raw("instances", all);
+    let path = &app.path;
+    let text = format!(
+        "{turned} of {all} instances of {path} have turned unhealthy: its health checks kill nothing until most are alive again, or the brake is released"
     );
     out.text("text", &text);
 }

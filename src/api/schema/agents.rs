@@ -98,5 +98,8 @@ schemas! {
         agents: Option<u32>,
         /// For people.
         text: Option<String>,
+        /// The apps whose health checks kill nothing, since more than three in ten of their instances, and at least three,
+        /// turned unhealthy within an interval: `id`, `since`, `unhealthy`, `instances`, `text` each.
+        apps: Option<Vec<Value>>,
     }
 }

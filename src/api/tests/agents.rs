@@ -76,12 +76,7 @@ async fn a_sign_of_life_and_strays_are_shown_though_no_row_has_them() {
     let sign = rig.signs.of(AgentId(Uuid::from_u128(7)));
     sign.heard(at(50));
     let stray = InstanceId(Uuid::from_u128(0xF));
-    let tasks = vec![TaskHave {
-        task: "_app".to_owned(),
-        phase: Phase::Starting,
-        health: None,
-        ready: None,
-    }];
+    let tasks = vec![TaskHave { task: "_app".to_owned(), phase: Phase::Starting, findings: None }];
     let (key, incarnation) = (InstanceKey { app: AppKey(1), no: 9 }, Incarnation(3));
     sign.has(&[Have { instance: stray, key, incarnation, rev_seen: Rev::default(), tasks }]);
     let agent = rig.get("/v2/agents/10.0.0.5").await.json();

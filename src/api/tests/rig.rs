@@ -22,6 +22,7 @@ use crate::control::gauges::Gauges;
 use crate::control::server::Server;
 use crate::model::agent::{Agent, AgentState, Inventory, PortRange};
 use crate::model::app::{Action, App, AppVersion, Part};
+use crate::model::brake::HealthBrake;
 use crate::model::condition::Condition;
 use crate::model::deployment::Deployment;
 use crate::model::fact::{Answer, Change, Expect, Fact, KillHow, Refusal, Ticket};
@@ -350,6 +351,7 @@ pub fn put_app(world: &mut World, spec: Spec, version: Version) {
         last_failure: None,
         next_instance: 1,
         look_again: None,
+        health_brake: HealthBrake::default(),
         removed: None,
     };
     let row = AppVersion {
@@ -423,8 +425,7 @@ fn put_task(world: &mut World, path: &AppPath, no: u32, id: InstanceId, conditio
         ips: Vec::new(),
         handle: None,
         pulled: 0,
-        health: None,
-        ready: None,
+        findings: None,
         end: None,
     };
     let place = Place {

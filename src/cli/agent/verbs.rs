@@ -158,6 +158,10 @@ fn warn_of_brake(talk: &mut Talk<'_>, brake: &Value) {
         let text = text(brake, "text");
         talk.console.note(&format!("warning: {text}\n  hint: stayer agent release"));
     }
+    for app in list(brake, "apps") {
+        let text = text(app, "text");
+        talk.console.note(&format!("warning: {text}\n  hint: stayer agent release"));
+    }
 }
 
 fn path(name: &str) -> String {

@@ -79,6 +79,7 @@ fn agent(number: u32, server: Address, dir: &Path) -> Result<(), Failure> {
         agent: identity.id,
         sandboxes: dir.join("sandboxes"),
         env: environment(hostname.clone()),
+        address: None,
     };
     let hands = Hands { docker: Some(docker), process };
     let (shell, ends) = Shell::new(hands, launcher, Limits::for_cpus(2), clock);

@@ -142,7 +142,7 @@ fn record() -> Vec<String> {
 
 fn running(instance: &crate::model::instance::Instance) -> Fact {
     let phase = Phase::Running { at: instance.since, ips: Vec::new(), handle: "1".to_owned() };
-    let task = TaskHave { task: APP_TASK.to_owned(), phase, health: None, ready: None };
+    let task = TaskHave { task: APP_TASK.to_owned(), phase, findings: None };
     let have = Have {
         instance: instance.id,
         key: instance.key,

@@ -55,13 +55,11 @@ impl Counts {
             )
             | None => {}
         }
-        let mut results = instance.tasks.iter().filter_map(|task| task.health).peekable();
-        if results.peek().is_some() {
-            if results.all(|alive| alive) {
-                self.healthy += 1;
-            } else {
-                self.unhealthy += 1;
-            }
+        let mut records = instance.findings().flat_map(|found| found.health.iter().flatten());
+        if instance.fails() {
+            self.unhealthy += 1;
+        } else if records.next().is_some() {
+            self.healthy += 1;
         }
     }
 
@@ -82,7 +80,7 @@ pub(super) fn is_counted(instance: &Instance) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::show::rig::Rig;
+    use crate::contract::show::rig::{Rig, found};
     use crate::model::instance::StopWhy;
 
     fn counts(rig: &Rig) -> [u32; 4] {
@@ -116,7 +114,7 @@ mod tests {
             (4, Condition::Killing, Some(true)),
         ] {
             rig.instance(no, condition);
-            rig.change(no, |instance| instance.tasks[0].health = health);
+            rig.change(no, |instance| instance.tasks[0].findings = found(health));
         }
         assert_eq!(counts(&rig), [0, 3, 2, 1]);
     }
@@ -126,7 +124,7 @@ mod tests {
         let mut rig = Rig::new();
         rig.waiting(1);
         rig.instance(2, Condition::Failed);
-        rig.change(2, |instance| instance.tasks[0].health = Some(false));
+        rig.change(2, |instance| instance.tasks[0].findings = found(Some(false)));
         rig.instance(3, Condition::Running);
         rig.stop(3, StopWhy::Replaced);
         assert_eq!(counts(&rig), [0; 4]);

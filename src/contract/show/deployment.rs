@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::contract::show::checks;
 use crate::contract::show::text::{self, Object};
 use crate::model::app::{Action, App, Part};
 use crate::model::deployment::Deployment;
@@ -23,7 +24,7 @@ pub fn deployments(world: &World) -> String {
     rows.sort_by_key(|row| (row.since, row.id));
     text::list(&mut out, rows, |out, row| {
         let touched = apps.get(&row.id).map_or(&[][..], Vec::as_slice);
-        text::object(out, |object| members(object, row, touched));
+        text::object(out, |object| members(object, world, row, touched));
     });
     out
 }
@@ -50,7 +51,7 @@ fn apps_by_deployment(world: &World) -> BTreeMap<DeploymentId, Vec<(&App, &Part)
     apps
 }
 
-fn members(out: &mut Object<'_>, row: &Deployment, touched: &[(&App, &Part)]) {
+fn members(out: &mut Object<'_>, world: &World, row: &Deployment, touched: &[(&App, &Part)]) {
     let steps = steps(row, touched);
     let paths: BTreeSet<&AppPath> = touched.iter().map(|(app, _)| &app.path).collect();
     out.plain("id", row.id);
@@ -64,7 +65,9 @@ fn members(out: &mut Object<'_>, row: &Deployment, touched: &[(&App, &Part)]) {
     let current = steps.get(row.step as usize).filter(|_| begun);
     out.objects("currentActions", current.into_iter().flatten(), |object, action| {
         action_members(object, *action);
-        object.raw("readinessCheckResults", "[]");
+        let app = world.any_app(action.0);
+        let results = app.map_or_else(|| "[]".to_owned(), |app| checks::readiness_list(world, app));
+        object.raw("readinessCheckResults", results);
     });
     out.raw("currentStep", if begun { (row.step + 1).min(row.steps) } else { 0 });
     out.raw("totalSteps", row.steps);
@@ -95,7 +98,10 @@ fn steps<'a>(row: &Deployment, touched: &[(&'a App, &Part)]) -> Steps<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::show::rig::{DEPLOYMENT, Rig};
+    use crate::contract::show::rig::{DEPLOYMENT, Rig, UUID};
+    use crate::model::check::ReadinessCheck;
+    use crate::model::condition::Condition;
+    use crate::model::findings::{Findings, Readiness, Response};
 
     fn item(rig: &Rig) -> serde_json::Value {
         serde_json::from_str(&deployments(&rig.world)).expect("JSON")
@@ -129,6 +135,38 @@ mod tests {
         rig.deploy(Action::Restart, 1, 2, None);
         rig.change_deployment(|row| row.step = 1);
         assert_eq!(item(&rig)[0]["currentStep"], 2);
+    }
+
+    /// Contract 9.1, HC-16: what readiness checks said, once they did, of the instances that the deployment brings.
+    #[test]
+    fn readiness_results_are_with_their_action() {
+        let mut rig = Rig::new();
+        rig.instance(1, Condition::Running);
+        rig.change_spec(|spec| {
+            spec.readiness_checks.push(ReadinessCheck {
+                name: "up".to_owned(),
+                https: false,
+                path: "/".to_owned(),
+                port_name: "http-api".to_owned(),
+                interval_seconds: 30,
+                timeout_seconds: 10,
+                ready_codes: [200].into(),
+                preserve_last_response: true,
+            });
+        });
+        rig.deploy(Action::Restart, 0, 1, None);
+        rig.change_deployment(|row| row.announced = true);
+        let results =
+            |rig: &Rig| item(rig)[0]["currentActions"][0]["readinessCheckResults"].clone();
+        assert_eq!(results(&rig), serde_json::json!([]));
+        let last = Response { status: 503, content_type: "text/plain".into(), body: "no".into() };
+        let readiness = vec![Some(Readiness { ready: false, last: Some(last) })];
+        let findings = Findings { readiness, ..Findings::default() };
+        rig.change(1, |one| one.tasks[0].findings = Some(Box::new(findings)));
+        let expected = serde_json::json!([{"name": "up", "ready": false,
+            "taskId": format!("web.instance-{UUID}._app.1"),
+            "lastResponse": {"status": 503, "contentType": "text/plain", "body": "no"}}]);
+        assert_eq!(results(&rig), expected);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::contract::query::Embed;
 use crate::contract::show::counts::Counts;
 use crate::contract::show::text::Object;
-use crate::contract::show::{failure, stats, task};
+use crate::contract::show::{checks, failure, stats, task};
 use crate::model::app::App;
 use crate::model::id::DeploymentId;
 use crate::model::time::Timestamp;
@@ -36,7 +36,7 @@ impl Extras {
             deployments: embed
                 .deployments
                 .then(|| app.part.iter().map(|part| part.deployment).collect()),
-            readiness: embed.readiness.then(|| "[]".to_owned()),
+            readiness: embed.readiness.then(|| checks::readiness_list(world, app)),
             tasks: embed.tasks.then(|| task::list(world, app)),
             last_failure: app
                 .last_failure

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use crate::model::agent::{Agent, AgentState, AttributeValue, Inventory};
 use crate::model::app::{Action, App, AppVersion, Backoff, Failure, Part};
+use crate::model::brake::HealthBrake;
 use crate::model::condition::Condition;
 use crate::model::deployment::Deployment;
+use crate::model::findings::{Findings, HealthRecord};
 use crate::model::id::{
     APP_TASK, AgentId, AgentKey, AppKey, CommitNo, DeploymentId, Incarnation, InstanceId,
     InstanceKey, RunId, Version,
@@ -125,6 +127,7 @@ impl Rig {
             last_failure: None,
             next_instance: 1,
             look_again: None,
+            health_brake: HealthBrake::default(),
             removed: None,
         };
         rig.world.versions.put((Rig::APP, row.version), Arc::new(row));
@@ -215,8 +218,7 @@ impl Rig {
             ips: Vec::new(),
             handle: None,
             pulled: 0,
-            health: None,
-            ready: None,
+            findings: None,
             end: None,
         };
         let place = Place {
@@ -327,4 +329,17 @@ impl Rig {
         change(&mut row);
         self.world.deployments.put(id, Arc::new(row));
     }
+}
+
+/// What one health check has found: a success or a failure, or nothing yet.
+pub(super) fn found(alive: Option<bool>) -> Option<Box<Findings>> {
+    let record = alive.map(|alive| {
+        let mut record = HealthRecord::default();
+        record.succeeded(at(3_000));
+        if !alive {
+            record.failed(at(4_000), "HTTP status 503");
+        }
+        record
+    });
+    Some(Box::new(Findings { health: vec![record], ..Findings::default() }))
 }

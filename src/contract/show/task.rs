@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 
 use crate::contract::query::TaskFilter;
+use crate::contract::show::checks;
 use crate::contract::show::text::{self, Object};
 use crate::model::agent::{Agent, AttributeValue};
 use crate::model::app::App;
@@ -115,8 +116,14 @@ fn members(out: &mut Object<'_>, shown: &Shown<'_>) {
     let Shown { app, spec, instance, task, agent, service_ports } = shown;
     let active = task.condition.is_active();
     out.plain("appId", &app.path);
-    // Results of single probes are not remembered yet.
-    out.raw("healthCheckResults", "[]");
+    let findings = task.findings.as_deref();
+    let records = findings.into_iter().flat_map(|found| found.health.iter().flatten());
+    out.objects("healthCheckResults", records, |object, record| {
+        checks::result(object, app, instance, record);
+    });
+    if let Some(check) = findings.and_then(|found| found.check) {
+        out.object("checkResult", |object| checks::plain_result(object, check));
+    }
     out.text("host", host(shown));
     out.plain("id", instance.id.task(&app.path, &task.name, instance.incarnation));
     out.objects("ipAddresses", addresses(shown), |object, address| {

@@ -107,6 +107,10 @@ impl Published {
             | Event::Status(_)
             | Event::InstanceChanged { .. }
             | Event::HealthChanged { .. }
+            | Event::CheckFailed { .. }
+            | Event::AliveChanged { .. }
+            | Event::UnhealthyKill { .. }
+            | Event::HealthBrake { .. }
             | Event::UnknownTerminated { .. }
             | Event::AgentLost { .. }
             | Event::AgentReturned { .. }

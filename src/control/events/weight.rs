@@ -22,7 +22,17 @@ pub(super) fn weight(event: &Event) -> usize {
             Event::DeploymentFailed { plan, reason } => of_plan(plan) + text(reason),
             Event::AppTerminated { path }
             | Event::HealthChanged { path, .. }
+            | Event::AliveChanged { path, .. }
+            | Event::HealthBrake { path, .. }
             | Event::UnknownTerminated { path, .. } => of_path(path),
+            Event::CheckFailed { path, check, .. } => {
+                let texts = [&check.path, &check.command].into_iter().flatten();
+                of_path(path) + size_of_val(&**check) + texts.map(|it| text(it)).sum::<usize>()
+            }
+            Event::UnhealthyKill { path, task, reason, agent, .. } => {
+                let host = agent.as_ref().map_or(0, |(_, host)| text(host));
+                of_path(path) + text(task) + text(reason) + host
+            }
             Event::Status(StatusUpdate { task, path, message, agent, ips, ports, .. }) => {
                 let host = agent.as_ref().map_or(0, |(_, host)| text(host));
                 let lists = size_of_val(ips.as_slice()) + size_of_val(ports.as_slice());

@@ -1,6 +1,6 @@
 //! What operators do to agents: empty one, take that back, give one up, and let what was lost be replaced.
 
-use crate::logic::decide::brake;
+use crate::logic::decide::{brake, health};
 use crate::logic::draft::Draft;
 use crate::logic::status;
 use crate::model::agent::{Agent, Drain};
@@ -52,19 +52,20 @@ pub fn forget(draft: &mut Draft<'_>, key: AgentKey) -> Result<Answer, Refusal> {
         let instances = u32::try_from(there.len()).unwrap_or(u32::MAX);
         return Err(Refusal::AgentInUse { hostname: agent.inventory.hostname, instances });
     }
-    for instance in there {
+    for instance in planted!("forgets-the-agent-alone", there, Vec::new()) {
         status::give_up(draft, instance);
     }
     draft.remove(Key::Agent(key));
     Ok(Answer::Done)
 }
 
-/// Lets what was lost be replaced, however much that is.
+/// Lets what was lost be replaced, and what fails its checks be killed, however much that is.
 pub fn release_brake(draft: &mut Draft<'_>) -> Answer {
     if draft.brake().held.is_some() {
         let now = draft.now();
         brake::release(draft, Some(now));
     }
+    health::release(draft);
     Answer::Done
 }
 

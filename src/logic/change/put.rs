@@ -8,6 +8,7 @@ use crate::logic::draft::Draft;
 use crate::logic::place::devices;
 use crate::model::agent::DeviceId;
 use crate::model::app::{Action, App, AppVersion};
+use crate::model::brake::HealthBrake;
 use crate::model::event::Event;
 use crate::model::fact::{Announce, Answer, Caller, Expect, Put, Refusal};
 use crate::model::id::{AppKey, Version};
@@ -162,6 +163,7 @@ fn created(draft: &mut Draft<'_>, old: Option<App>, spec: Spec, version: Version
             last_failure: None,
             next_instance: 0,
             look_again: None,
+            health_brake: HealthBrake::default(),
             removed: None,
         },
     };

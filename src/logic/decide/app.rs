@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::logic::decide::drain::{self, Leaving};
 use crate::logic::decide::rollout::{self, Moves, Situation};
-use crate::logic::decide::{backoff, kill_order, launch};
+use crate::logic::decide::{backoff, health, kill_order, launch};
 use crate::logic::draft::Draft;
 use crate::logic::index::timers::launch_overdue;
 use crate::logic::status::{self, Change};
@@ -39,6 +39,7 @@ enum Target {
 /// Decides one app.
 pub fn decide(draft: &mut Draft<'_>, key: AppKey) {
     follow_time(draft, key);
+    health::decide(draft, key);
     backoff::expire(draft, key);
     let Some(app) = drop_orphaned_part(draft, key) else { return };
     let target = target(draft.world(), &app);
@@ -256,7 +257,7 @@ fn follow_absence(draft: &mut Draft<'_>, key: InstanceKey) {
     }
     let Some(instance) = draft.instance(key).cloned() else { return };
     let agent = instance.place.as_ref().and_then(|place| draft.world().agents.get(&place.agent));
-    if agent.is_some_and(Agent::is_heard) {
+    if planted!("returning-agent-not-waited-for", agent.is_some_and(Agent::is_heard), false) {
         return;
     }
     let Some(row) = draft.world().versions.get(&(key.app, instance.version)) else { return };
@@ -287,7 +288,7 @@ fn follow_absence(draft: &mut Draft<'_>, key: InstanceKey) {
     let Some(instance) = draft.instance(key) else { return };
     let expunge = instance.tasks.iter().any(|task| {
         task.condition == Condition::UnreachableInactive
-            && now >= task.since + Span::secs(expunge_seconds)
+            && planted!("given-up-too-early", now >= task.since + Span::secs(expunge_seconds), true)
     });
     if expunge {
         status::stop(draft, key, StopWhy::Replaced, Then::Leave);

@@ -5,9 +5,10 @@ use std::cmp::Reverse;
 
 use crate::model::condition::Condition;
 use crate::model::id::Version;
-use crate::model::instance::Instance;
+use crate::model::instance::{Goal, Instance};
 use crate::model::spec::KillSelection;
 use crate::model::time::Timestamp;
+use crate::planted::planted;
 
 /// Sorts instances so that those to end first come first.
 ///
@@ -16,7 +17,8 @@ use crate::model::time::Timestamp;
 pub fn sort(instances: &mut [&Instance], selection: KillSelection, newest_config_first: bool) {
     instances.sort_by_cached_key(|instance| {
         let config = newest_config_first.then_some(Reverse(instance.config));
-        (weight(instance), config, by_age(instance, selection), Reverse(instance.key))
+        let weight = planted!("serving-ends-before-waiting", weight(instance), 0);
+        (weight, config, by_age(instance, selection), Reverse(instance.key))
     });
 }
 
@@ -26,14 +28,12 @@ fn weight(instance: &Instance) -> u8 {
         None => 0,
         Some(condition) if condition.is_terminal() => 0,
         Some(Condition::Unreachable | Condition::UnreachableInactive) => 1,
-        Some(Condition::Provisioned | Condition::Staging) => 3,
-        Some(Condition::Starting) => 4,
-        Some(Condition::Running)
-            if instance.tasks.iter().any(|task| task.health == Some(false)) =>
-        {
-            2
-        }
-        Some(_) => 5,
+        // It is ending to be launched again, whatever was last heard of it: without it nothing less serves.
+        Some(_) if instance.goal != Goal::Run => 2,
+        Some(Condition::Provisioned | Condition::Staging) => 4,
+        Some(Condition::Starting) => 5,
+        Some(Condition::Running) if instance.fails() => 3,
+        Some(_) => 6,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::logic::place::{Ask, Placed};
 use crate::logic::status;
 use crate::model::app::AppVersion;
 use crate::model::condition::Condition;
+use crate::model::findings::Findings;
 use crate::model::id::{AgentKey, AppKey, InstanceId, InstanceKey, Version};
 use crate::model::instance::{Place, Task};
 use crate::model::view::Verdict;
@@ -109,8 +110,16 @@ fn provision(draft: &mut Draft<'_>, key: InstanceKey, mut place: Place, row: &Ap
     );
     instance.place = Some(place);
     instance.since = now;
+    // HC-9, BETTER: a new life has no past.
+    let past = planted!(
+        "findings-outlive-a-life",
+        None,
+        instance.tasks.first().and_then(|task| task.findings.clone())
+    );
     instance.tasks =
         row.spec.containers.iter().map(|container| provisioned(&container.name, now)).collect();
+    let findings = past.or_else(|| Findings::none_yet(&row.spec));
+    instance.tasks.iter_mut().for_each(|task| task.findings.clone_from(&findings));
     status::publish_instance(draft, &instance);
     backoff::follow(draft, &instance, Condition::Provisioned);
     draft.put_instance(instance);
@@ -126,8 +135,7 @@ fn provisioned(name: &str, now: crate::model::time::Timestamp) -> Task {
         ips: Vec::new(),
         handle: None,
         pulled: 0,
-        health: None,
-        ready: None,
+        findings: None,
         end: None,
     }
 }

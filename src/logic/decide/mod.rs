@@ -7,6 +7,7 @@
 //! - [`kill_order`]: who goes first.
 //! - [`launch`]: what waits is placed; [`backoff`] holds it back.
 //! - [`deployment`]: steps of a deployment, one after another.
+//! - [`health`]: who is killed since its checks fail, and when too many would be.
 //! - [`agent`] and [`drain`]: what must leave an agent; [`brake`]: when nothing that was lost is replaced.
 
 pub mod agent;
@@ -15,6 +16,7 @@ pub mod backoff;
 pub mod brake;
 pub mod deployment;
 pub mod drain;
+pub mod health;
 pub mod kill_order;
 pub mod launch;
 pub mod rollout;

@@ -181,6 +181,12 @@ pub fn roll(situation: &Situation<'_>) -> Moves {
     let stays = if situation.held { fresh + count(moving.len()) } else { fresh };
     let start = situation.wanted.saturating_sub(stays).min(room);
 
+    if start == 0 && stop.is_empty() && leaving == 0 && living >= capacity.ceiling {
+        // No room, and nothing serves that could make some: one of those that fail gives its place up.
+        let failing = old.iter().find(|one| one.fails() && one.is_live());
+        let quiet = new.iter().all(|one| one.is_healthy());
+        stop.extend(failing.filter(|_| quiet).map(|one| one.key));
+    }
     let begun = start > 0 || new.iter().any(|one| is_launching(one) || settling(one));
     let floor = if begun && capacity.ceiling > situation.wanted {
         // There may be more for a while and what takes their place is coming: no need to have fewer than wanted.
@@ -235,10 +241,12 @@ fn is_serving(situation: &Situation<'_>, key: InstanceKey) -> bool {
     situation.instances.iter().any(|one| one.key == key && one.is_counted() && one.is_healthy())
 }
 
-/// Was launched and does not run yet.
+/// Was launched and does not serve yet.
 fn is_launching(instance: &Instance) -> bool {
-    let launching = [Condition::Provisioned, Condition::Staging, Condition::Starting];
-    instance.goal == Goal::Run && instance.condition().is_some_and(|is| launching.contains(&is))
+    let launching =
+        [Condition::Provisioned, Condition::Staging, Condition::Starting, Condition::Running];
+    let launching = instance.condition().is_some_and(|is| launching.contains(&is));
+    instance.goal == Goal::Run && launching && !instance.is_healthy()
 }
 
 fn healthy_of(instances: &[&Instance]) -> u32 {

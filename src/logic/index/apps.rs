@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::logic::health;
 use crate::logic::index::census::Census;
 use crate::logic::index::timers::instance_due;
 use crate::model::app::App;
@@ -35,6 +36,10 @@ struct AppUse {
     scheduled: BTreeSet<(Timestamp, u32)>,
     due: BTreeSet<(Timestamp, u32)>,
     census: Census,
+    /// Instances that a check has condemned.
+    condemned: BTreeSet<u32>,
+    /// When those that are not alive any more turned.
+    turned: BTreeSet<(Timestamp, u32)>,
 }
 
 // === impl AppUses ===
@@ -77,6 +82,18 @@ impl AppUses {
         self.uses.iter().filter(move |(_, used)| due(used)).map(|(app, _)| *app)
     }
 
+    /// The instances of an app that are to be killed since a check failed too often.
+    pub fn condemned(&self, app: AppKey) -> impl Iterator<Item = InstanceKey> + '_ {
+        let condemned = self.uses.get(&app).into_iter().flat_map(|used| &used.condemned);
+        condemned.map(move |no| InstanceKey { app, no: *no })
+    }
+
+    /// When those of an app's instances that run and are not alive any more turned, the last first.
+    pub fn turned(&self, app: AppKey) -> impl Iterator<Item = Timestamp> + '_ {
+        let turned = self.uses.get(&app).into_iter().flat_map(|used| used.turned.iter().rev());
+        turned.map(|(at, _)| *at)
+    }
+
     /// Whether any app names this service port.
     pub fn has_service_port(&self, port: u16) -> bool {
         self.service_ports.contains_key(&port)
@@ -94,6 +111,10 @@ impl AppUses {
         if let Some(used) = self.uses.get_mut(&app) {
             used.census.remove(instance);
             used.scheduled.remove(&(instance.since, instance.key.no));
+            used.condemned.remove(&instance.key.no);
+            if let Some(at) = health::turned(instance) {
+                used.turned.remove(&(at, instance.key.no));
+            }
             if let Some(at) = instance_due(world, instance) {
                 used.due.remove(&(at, instance.key.no));
             }
@@ -110,6 +131,12 @@ impl AppUses {
         used.census.add(instance);
         if let Some(at) = instance_due(world, instance) {
             used.due.insert((at, instance.key.no));
+        }
+        if health::condemned(world, instance).is_some() {
+            used.condemned.insert(instance.key.no);
+        }
+        if let Some(at) = health::turned(instance) {
+            used.turned.insert((at, instance.key.no));
         }
         if instance.is_scheduled() {
             used.scheduled.insert((instance.since, instance.key.no));

@@ -8,6 +8,7 @@ use crate::model::row::{Key, Row};
 use crate::model::spec::UnreachableStrategy;
 use crate::model::time::{Span, Timestamp};
 use crate::model::world::World;
+use crate::planted::planted;
 
 /// A launch that neither runs nor makes progress for so long is ended and begun anew (SM-12). The time counts from the
 /// last progress, so an image that takes long to pull is not killed for ever (BETTER).
@@ -63,6 +64,9 @@ fn each_due(world: &World, row: &Row, mut due: impl FnMut(Timestamp)) {
             if let Some(at) = app.look_again {
                 due(at);
             }
+            if let Some(at) = app.health_brake.until {
+                due(at);
+            }
             for backoff in &app.backoffs {
                 due(backoff.until());
                 due(backoff.expires() + Span::millis(1));
@@ -112,7 +116,8 @@ fn task_due(world: &World, instance: &Instance, task: &Task) -> Option<Timestamp
             match (row.spec.unreachable, task.condition) {
                 (UnreachableStrategy::Disabled, _) => None,
                 (UnreachableStrategy::After { inactive_seconds, .. }, Condition::Unreachable) => {
-                    Some(task.since + Span::secs(inactive_seconds))
+                    let due = Some(task.since + Span::secs(inactive_seconds));
+                    planted!("unreachable-is-never-due", due, None)
                 }
                 (UnreachableStrategy::After { expunge_seconds, .. }, _) => {
                     Some(task.since + Span::secs(expunge_seconds))

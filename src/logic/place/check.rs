@@ -36,7 +36,9 @@ pub fn refusal_of(
         return Some(Funnel::UnfulfilledRole);
     }
     // Maintenance counts as a constraint first (PL-10).
-    if !agent.is_heard() || planted!("drain-takes-new-work", agent.is_draining(), false) {
+    if planted!("lost-agent-takes-work", !agent.is_heard(), false)
+        || planted!("drain-takes-new-work", agent.is_draining(), false)
+    {
         return Some(Funnel::UnfulfilledConstraint);
     }
     if rules.bars(slot)

@@ -5,6 +5,7 @@ use crate::logic::tests::rig::{Rig, app, deployment, path, with_cmd};
 use crate::model::app::Action;
 use crate::model::event::{Event, PlanAction};
 use crate::model::fact::{Answer, Change, KillHow, Refusal};
+use crate::model::spec::{KillSelection, Spec};
 use crate::model::time::Span;
 
 /// DP-7, T1: a new app is two steps, Start and Scale; the events come in order.
@@ -185,6 +186,22 @@ fn kills_relaunch_or_scale() {
     rig.run();
     assert_eq!((rig.healthy("/web"), rig.deployments().len()), (2, 0));
     assert!(rig.instances("/web").iter().all(|one| one.id != victim.id));
+}
+
+/// SC-4, BETTER: when fewer are wanted, one that is ending to be launched again goes before one that serves.
+#[test]
+fn a_smaller_count_ends_what_is_ending_before_what_serves() {
+    for selection in [KillSelection::YoungestFirst, KillSelection::OldestFirst] {
+        let mut rig = Rig::with_agents(1);
+        rig.put(Spec { kill_selection: selection, ..app("/web", 3) });
+        rig.run();
+        let victim = rig.instances("/web")[1].clone();
+        rig.ask(Change::Kill { instances: vec![victim.key], how: KillHow::Restart }, false);
+        rig.put(Spec { kill_selection: selection, ..app("/web", 2) });
+        assert_eq!(rig.healthy("/web"), 2, "{selection:?}");
+        rig.run();
+        assert!(rig.instances("/web").iter().all(|one| one.id != victim.id), "{selection:?}");
+    }
 }
 
 /// 300 versions leave 25 definitions (contract 3.4).

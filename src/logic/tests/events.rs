@@ -5,9 +5,8 @@ use crate::model::condition::Condition;
 use crate::model::end::End;
 use crate::model::event::Event;
 use crate::model::fact::{Announce, Change, Expect, Fact, KillHow, Loss, Put, Ticket};
-use crate::model::have::{Have, Phase, TaskHave};
-use crate::model::id::{APP_TASK, AgentId, AgentKey, InstanceId, InstanceKey, RunId, Seq};
-use crate::model::instance::Instance;
+use crate::model::have::Phase;
+use crate::model::id::{AgentId, AgentKey, InstanceId, InstanceKey, RunId, Seq};
 use crate::model::spec::{Spec, UnreachableStrategy};
 use crate::model::time::Span;
 
@@ -18,7 +17,7 @@ fn announced(rig: &mut Rig, spec: Spec, announce: Announce) {
 }
 
 /// A word for each event, in order.
-fn told(rig: &Rig) -> Vec<String> {
+pub(super) fn told(rig: &Rig) -> Vec<String> {
     let word = |event: &Event| match event {
         Event::ApiPost { path, submitted, .. } => format!("post {path} {submitted:?}"),
         Event::GroupChanged { group, .. } => format!("group {group}"),
@@ -33,6 +32,10 @@ fn told(rig: &Rig) -> Vec<String> {
             format!("instance {}", condition.map_or("Scheduled", Condition::as_str))
         }
         Event::HealthChanged { healthy, .. } => format!("health {healthy:?}"),
+        Event::CheckFailed { check, .. } => format!("failed {}", check.protocol.as_str()),
+        Event::AliveChanged { alive, .. } => format!("alive {alive}"),
+        Event::UnhealthyKill { reason, .. } => format!("kill {reason}"),
+        Event::HealthBrake { held, unhealthy, .. } => format!("brake {held} {unhealthy}"),
         Event::UnknownTerminated { path, .. } => format!("unknown {path}"),
         Event::AgentLost { host, instances, .. } => format!("{host} lost with {instances}"),
         Event::AgentReturned { host, .. } => format!("{host} returned"),
@@ -40,20 +43,6 @@ fn told(rig: &Rig) -> Vec<String> {
         Event::BrakeReleased { by_operator } => format!("brake released {by_operator}"),
     };
     rig.events.iter().map(word).collect()
-}
-
-fn says(rig: &mut Rig, instance: &Instance, phase: Phase, health: Option<bool>) {
-    let agent = instance.place.as_ref().expect("it is placed").agent;
-    let (id, run) =
-        rig.brain.world().agents.get(&agent).map(|row| (row.id, row.run)).expect("an agent");
-    let have = Have {
-        instance: instance.id,
-        key: instance.key,
-        incarnation: instance.incarnation,
-        rev_seen: instance.rev,
-        tasks: vec![TaskHave { task: APP_TASK.to_owned(), phase, health, ready: None }],
-    };
-    rig.tell(Fact::Has { ticket: Ticket::Agent(id, run, Seq(9)), agent, haves: vec![have] });
 }
 
 /// Contract 11.3, and 11.2: a POST shows the service ports as submitted, a PUT what is stored.
@@ -116,21 +105,6 @@ fn a_goal_that_changes_is_told_of_a_lost_instance() {
     assert!(!told.iter().any(|event| event.starts_with("task")), "{told:?}");
 }
 
-/// HC-12: the health of an instance is told when it changes, and not again.
-#[test]
-fn health_is_told_when_it_changes() {
-    let mut rig = Rig::with_agents(1);
-    rig.put(app("/web", 1));
-    rig.run();
-    rig.events.clear();
-    let instance = rig.instances("/web").remove(0);
-    for health in [Some(true), Some(true), Some(false), None] {
-        let running = rig.running();
-        says(&mut rig, &instance, running, health);
-    }
-    assert_eq!(told(&rig), ["health Some(true)", "health Some(false)", "health None"]);
-}
-
 /// SM-8: the end of something that no row knows is told with its app as long as that is known.
 #[test]
 fn a_strangers_end_names_its_app() {
@@ -142,7 +116,7 @@ fn a_strangers_end_names_its_app() {
     stranger.id = InstanceId(uuid::Uuid::from_u128(99));
     stranger.key = InstanceKey { no: 99, ..stranger.key };
     let exited = Phase::Exited { at: rig.now, end: End::Code(1) };
-    says(&mut rig, &stranger, exited, None);
+    rig.have(&stranger, exited);
     assert_eq!(told(&rig), ["unknown /web"]);
 }
 

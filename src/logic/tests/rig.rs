@@ -11,10 +11,12 @@ use crate::logic::place::account::Explanation;
 use crate::logic::place::explain::explain;
 use crate::model::agent::{Agent, AttributeValue, Engine, GpuScheduling, Inventory, PortRange};
 use crate::model::brake::Brake;
+use crate::model::condition::Condition;
 use crate::model::constraint::{Constraint, Operator};
 use crate::model::end::End;
 use crate::model::event::Event;
 use crate::model::fact::{Announce, Answer, Caller, Change, Expect, Fact, Put, Ticket};
+use crate::model::findings::{Findings, HealthRecord, Readiness};
 use crate::model::have::{Have, Phase, TaskHave};
 use crate::model::id::{
     APP_TASK, AgentId, AgentKey, ClusterId, CommitNo, DeploymentId, Epoch, RunId, Seq,
@@ -41,6 +43,8 @@ pub struct Rig {
     answers: BTreeMap<u64, Answer>,
     facts: VecDeque<Fact>,
     next: u64,
+    /// Whether the checks of one that runs say that it serves.
+    pub proves: fn(&Instance) -> bool,
 }
 
 /// A path.
@@ -146,6 +150,7 @@ impl Rig {
             answers: BTreeMap::new(),
             facts: VecDeque::new(),
             next: 0,
+            proves: |_| true,
         }
     }
 
@@ -247,10 +252,16 @@ impl Rig {
 
     /// Agents say what they have.
     pub fn have(&mut self, instance: &Instance, phase: Phase) {
+        self.find(instance, phase, None);
+    }
+
+    /// Agents say what they have, and what the checks have found.
+    pub fn find(&mut self, instance: &Instance, phase: Phase, findings: Option<Findings>) {
         let Some(agent) = instance.place.as_ref().map(|place| place.agent) else { return };
         let id =
             self.brain.world().agents.get(&agent).map(|row| (row.id, row.run)).expect("an agent");
-        let tasks = vec![TaskHave { task: APP_TASK.to_owned(), phase, health: None, ready: None }];
+        let findings = findings.map(Box::new);
+        let tasks = vec![TaskHave { task: APP_TASK.to_owned(), phase, findings }];
         let have = Have {
             instance: instance.id,
             key: instance.key,
@@ -279,13 +290,17 @@ impl Rig {
             .collect();
         let mut acted = 0;
         for instance in live {
-            let phase = match instance.goal {
-                Goal::Run if !instance.is_healthy() => self.running(),
+            let runs = instance.condition() == Some(Condition::Running);
+            let (phase, findings) = match instance.goal {
+                Goal::Run if !runs => (self.running(), None),
+                Goal::Run if !instance.is_healthy() && (self.proves)(&instance) => {
+                    (self.running(), Some(proven(&instance, self.now)))
+                }
                 Goal::Run => continue,
-                Goal::Stop { .. } => Phase::Exited { at: self.now, end: End::Signal(15) },
+                Goal::Stop { .. } => (Phase::Exited { at: self.now, end: End::Signal(15) }, None),
             };
             acted += 1;
-            self.have(&instance, phase);
+            self.find(&instance, phase, findings);
         }
         acted
     }
@@ -367,6 +382,27 @@ impl Rig {
     pub fn deployments(&self) -> Vec<DeploymentId> {
         self.brain.world().deployments.iter().map(|(id, _)| *id).collect()
     }
+}
+
+/// What checks find that all succeed.
+pub fn proven(instance: &Instance, now: Timestamp) -> Findings {
+    let mut findings = instance.findings().next().cloned().unwrap_or_default();
+    for record in &mut findings.health {
+        record.get_or_insert_with(HealthRecord::default).succeeded(now);
+    }
+    findings.readiness.fill(Some(Readiness { ready: true, last: None }));
+    findings
+}
+
+/// What checks find when all have failed so often in a row.
+pub fn failing(instance: &Instance, now: Timestamp, failures: u32) -> Findings {
+    let mut findings = instance.findings().next().cloned().unwrap_or_default();
+    for record in &mut findings.health {
+        let record = record.get_or_insert_with(HealthRecord::default);
+        record.failed(now, "HTTP status 503");
+        record.failures = failures;
+    }
+    findings
 }
 
 /// The deployment that an answer names.

@@ -130,7 +130,7 @@ impl AgentLink {
         if let Some(cluster) = self.identity.cluster.filter(|own| *own != open.cluster) {
             return Err(Refused::Cluster(cluster));
         }
-        if open.epoch < self.identity.epoch {
+        if planted!("older-leader-obeyed", open.epoch < self.identity.epoch, false) {
             return Err(Refused::Epoch(self.identity.epoch));
         }
         if let Some(why) = self.leaving {
@@ -174,7 +174,9 @@ impl AgentLink {
 
     /// The leader said something.
     pub fn down(&mut self, now: Timestamp, session: Session, frame: Down) {
-        let Some(live) = self.live.as_mut().filter(|live| live.session == session) else { return };
+        let of_it =
+            |live: &&mut Live| planted!("older-session-heard", live.session == session, true);
+        let Some(live) = self.live.as_mut().filter(of_it) else { return };
         live.leader.heard(now);
         match frame {
             Down::Spec(key, text) => {

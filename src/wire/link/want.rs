@@ -20,9 +20,12 @@ pub fn want_of(instance: &Instance, grace: Span, agent: AgentKey) -> Option<Want
         return None;
     }
     let goal = match instance.goal {
-        Goal::Run => {
-            WantGoal::Run { version: instance.version, place: place.clone(), after: instance.after }
-        }
+        Goal::Run => WantGoal::Run {
+            version: instance.version,
+            place: place.clone(),
+            after: instance.after,
+            findings: instance.tasks.first().and_then(|task| task.findings.clone()),
+        },
         Goal::Stop { then: _, why, since: _ } => WantGoal::Stop { grace, why },
     };
     Some(Want {

@@ -1,5 +1,6 @@
 //! The rules of the mind, one by one; `storm` throws everything at them together.
 
+mod checks;
 mod engines;
 mod rig;
 mod storm;

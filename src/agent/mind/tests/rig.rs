@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use crate::agent::fake::FakeHost;
 use crate::agent::mind::testing::spec;
-use crate::agent::mind::{Hand, Limits, Mind, Sight, Step};
+use crate::agent::mind::{Hand, Limits, Mind, Reply, Sight, Step};
 use crate::agent::runtime::{RuntimeError, SandboxId};
 use crate::model::have::{Have, Phase};
+use crate::model::id::AppKey;
+use crate::model::spec::Spec;
 use crate::model::time::{Span, Timestamp};
 
 pub(super) struct Rig {
@@ -28,6 +30,12 @@ pub(super) struct Rig {
     random: u64,
     count: u64,
     life: u64,
+    /// Definitions other than the usual ones.
+    pub(super) specs: BTreeMap<AppKey, Spec>,
+    /// What every probe is answered with.
+    pub(super) reply: Reply,
+    /// When probes were asked.
+    pub(super) asked: Vec<Timestamp>,
 }
 
 enum Event {
@@ -54,6 +62,9 @@ impl Rig {
             random: seed.wrapping_mul(2).wrapping_add(1),
             count: 0,
             life: 0,
+            specs: BTreeMap::new(),
+            reply: Reply::Connected,
+            asked: Vec::new(),
         }
     }
 
@@ -130,6 +141,9 @@ impl Rig {
                 }
                 Step::Cancel(_, id) => self.cancel(id),
                 step => {
+                    if let Step::Probe(..) = &step {
+                        self.asked.push(self.now);
+                    }
                     if let Step::Prepare(hand, plan) | Step::Start(hand, plan) = &step {
                         self.launching.insert(plan.id, *hand);
                     }
@@ -139,7 +153,8 @@ impl Rig {
             }
         }
         for key in self.mind.needs() {
-            self.mind.spec(key, Arc::new(spec(key.app)));
+            let spec = self.specs.get(&key.app).cloned().unwrap_or_else(|| spec(key.app));
+            self.mind.spec(key, Arc::new(spec));
         }
         let haves = self.mind.haves();
         self.said.extend(haves);
@@ -175,7 +190,8 @@ impl Rig {
     }
 
     fn act(&mut self, step: Step) -> Option<(Sight, u64)> {
-        let (host, now) = (&mut self.host, self.now);
+        let (reply, now) = (self.reply.clone(), self.now);
+        let host = &mut self.host;
         let sight = match step {
             Step::List(hand) => Sight::Listed(hand, host.list(now, hand).answer()?),
             Step::Prepare(hand, plan) => {
@@ -189,6 +205,7 @@ impl Rig {
             }
             Step::Kill(hand, id) => Sight::Killed(id, host.kill(now, hand, id).answer()?),
             Step::Remove(hand, id) => Sight::Removed(id, host.remove(now, hand, id).answer()?),
+            Step::Probe(_, probe) => Sight::Probed(probe.id, reply),
             Step::Watch(..) | Step::Cancel(..) => unreachable!("neither is a call"),
         };
         Some((sight, 20))
@@ -234,6 +251,7 @@ fn word(step: &Step) -> String {
         Step::Terminate(_, id) => format!("terminate {}", name(*id)),
         Step::Kill(_, id) => format!("kill {}", name(*id)),
         Step::Remove(_, id) => format!("remove {}", name(*id)),
+        Step::Probe(_, probe) => format!("probe {}", name(probe.id.sandbox)),
     }
 }
 

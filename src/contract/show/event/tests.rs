@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Notice, Plans, frame, name, notice, write};
 use crate::contract::show::rig::{AGENT, DEPLOYMENT, Rig, UUID, at, spec, stored};
+use crate::model::check::{HealthCheck, HealthProtocol};
 use crate::model::condition::Condition;
 use crate::model::event::{Event, EventId, Plan, PlanAction, PlanStep, StatusUpdate};
 use crate::model::id::{APP_TASK, AgentId, AppKey, CommitNo, Incarnation, InstanceId, Version};
@@ -293,4 +294,57 @@ fn frames() {
         "{gap}"
     );
     assert!(shown(Notice::Overflow { last: id }).contains(r#"{"lastEventId":"12.3","#));
+}
+
+/// 11.2: the events of checks, HC-6, HC-7, HC-12, and of the brake on kills.
+#[test]
+fn what_checks_say() {
+    let (instance, path, version) = (instance(), path("/web"), version());
+    let check = Box::new(HealthCheck {
+        protocol: HealthProtocol::Tcp,
+        path: None,
+        port: None,
+        port_index: Some(0),
+        command: None,
+        grace_period_seconds: 300,
+        interval_seconds: 60,
+        timeout_seconds: 20,
+        max_consecutive_failures: 3,
+        ignore_http_1xx: false,
+        ipv6: false,
+        delay_seconds: 15,
+    });
+    assert_eq!(
+        light(&Event::CheckFailed { instance, path: path.clone(), check }),
+        format!(
+            r#"{{"appId":"/web","taskId":"web.instance-{UUID}","healthCheck":{{"gracePeriodSeconds":300,"intervalSeconds":60,"maxConsecutiveFailures":3,"portIndex":0,"protocol":"TCP","ipProtocol":"IPv4","timeoutSeconds":20,"delaySeconds":15}},"eventType":"failed_health_check_event",{TAIL}"#
+        )
+    );
+    assert_eq!(
+        light(&Event::AliveChanged { instance, path: path.clone(), version, alive: false }),
+        format!(
+            r#"{{"appId":"/web","instanceId":"web.instance-{UUID}","version":"{VERSION}","alive":false,"eventType":"health_status_changed_event",{TAIL}"#
+        )
+    );
+    let kill = Event::UnhealthyKill {
+        instance,
+        task: "_app".to_owned(),
+        incarnation: Incarnation(2),
+        path: path.clone(),
+        version,
+        reason: "HTTP status 503".to_owned(),
+        agent: Some(agent()),
+    };
+    assert_eq!(
+        light(&kill),
+        format!(
+            r#"{{"appId":"/web","taskId":"web.instance-{UUID}._app.2","instanceId":"web.instance-{UUID}","version":"{VERSION}","reason":"HTTP status 503","host":"10.0.0.5","slaveId":"{AGENT}","eventType":"unhealthy_instance_kill_event",{TAIL}"#
+        )
+    );
+    assert_eq!(
+        light(&Event::HealthBrake { path, held: true, unhealthy: 4, instances: 10 }),
+        format!(
+            r#"{{"appId":"/web","held":true,"unhealthy":4,"instances":10,"eventType":"health_brake_event",{TAIL}"#
+        )
+    );
 }

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::contract::query::Query;
-use crate::contract::show::rig::{AGENT, Rig, UUID};
+use crate::contract::show::rig::{AGENT, Rig, UUID, found};
 use crate::model::condition::Condition;
+use crate::model::findings::{CheckResult, Findings};
 use serde_json::{Value, json};
 
 fn tasks(rig: &Rig) -> Value {
@@ -165,5 +166,46 @@ fn a_status_must_be_the_very_condition() {
         assert_eq!(taken(&mut rig, "status[]=staging&status=odd", condition), staging);
         let either = "status=running&status%5B%5D=staging";
         assert_eq!(taken(&mut rig, either, condition), running || staging);
+    }
+}
+
+/// HC-10, contract 8.2: one entry a check, none before its first result.
+#[test]
+fn what_checks_have_found() {
+    let mut rig = running();
+    for (alive, expected) in [
+        (None, json!([])),
+        (
+            Some(true),
+            json!([{"alive": true, "consecutiveFailures": 0, "firstSuccess": "2021-07-01T10:00:03.000Z",
+                "lastSuccess": "2021-07-01T10:00:03.000Z",
+                "instanceId": format!("instance [web.instance-{UUID}]")}]),
+        ),
+        (
+            Some(false),
+            json!([{"alive": false, "consecutiveFailures": 1, "firstSuccess": "2021-07-01T10:00:03.000Z",
+                "lastSuccess": "2021-07-01T10:00:03.000Z", "lastFailure": "2021-07-01T10:00:04.000Z",
+                "lastFailureCause": "HTTP status 503",
+                "instanceId": format!("instance [web.instance-{UUID}]")}]),
+        ),
+    ] {
+        rig.change(1, |instance| instance.tasks[0].findings = found(alive));
+        let task = tasks(&rig)[0].clone();
+        assert_eq!((&task["healthCheckResults"], task.get("checkResult")), (&expected, None));
+    }
+}
+
+/// HC-15, contract 8.1: the result of a plain check, once there is one.
+#[test]
+fn what_a_plain_check_has_found() {
+    let mut rig = running();
+    for (result, expected) in [
+        (CheckResult::Http(503), json!({"http": {"statusCode": 503}})),
+        (CheckResult::Tcp(false), json!({"tcp": {"succeeded": false}})),
+        (CheckResult::Command(3), json!({"command": {"exitCode": 3}})),
+    ] {
+        let findings = Findings { check: Some(result), ..Findings::default() };
+        rig.change(1, |instance| instance.tasks[0].findings = Some(Box::new(findings)));
+        assert_eq!(tasks(&rig)[0]["checkResult"], expected);
     }
 }

@@ -99,8 +99,7 @@ pub(super) fn instance(no: u32, of: u32) -> Instance {
         ips: Vec::new(),
         handle: None,
         pulled: 0,
-        health: None,
-        ready: None,
+        findings: None,
         end: None,
     };
     let place = Place {
@@ -161,7 +160,7 @@ pub(super) fn absent(no: u32, life: u32) -> Have {
 }
 
 fn have(no: u32, life: u32, phase: Phase) -> Have {
-    let task = TaskHave { task: APP_TASK.to_owned(), phase, health: None, ready: None };
+    let task = TaskHave { task: APP_TASK.to_owned(), phase, findings: None };
     Have {
         instance: id(no),
         key: key(no),

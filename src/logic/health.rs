@@ -1,0 +1,92 @@
+//! What agents find of an instance's checks, as rows and events; which instances that condemns.
+
+use crate::logic::draft::Draft;
+use crate::logic::status;
+use crate::model::check::HealthCheck;
+use crate::model::condition::Condition;
+use crate::model::event::Event;
+use crate::model::findings::{Findings, HealthRecord};
+use crate::model::have::TaskHave;
+use crate::model::instance::{Goal, Instance, Task};
+use crate::model::time::Timestamp;
+use crate::model::world::World;
+use crate::planted::planted;
+
+/// A task that a check has condemned.
+#[derive(Clone, Copy, Debug)]
+pub struct Condemned<'a> {
+    /// The task.
+    pub task: &'a Task,
+    /// What the check has found.
+    pub record: &'a HealthRecord,
+}
+
+/// What is known of a task's checks after what its agent says. What is of other checks than its definition's counts for
+/// nothing, and an agent that has not begun to ask says nothing.
+pub fn taken(task: &Task, have: &TaskHave, now: Timestamp) -> Option<Box<Findings>> {
+    let old = task.findings.as_ref()?;
+    let Some(new) = have.findings.as_ref().filter(|new| new.is_like(old)) else {
+        return Some(old.clone());
+    };
+    let turned = new.has_turned().then(|| old.turned.unwrap_or(now));
+    Some(Box::new(Findings { turned, ..Findings::clone(new) }))
+}
+
+/// The first task that a check has condemned, of one that runs and is wanted (HC-6, HC-7).
+pub fn condemned<'a>(world: &World, instance: &'a Instance) -> Option<Condemned<'a>> {
+    if instance.goal != Goal::Run || !instance.fails() {
+        return None;
+    }
+    let row = world.versions.get(&(instance.key.app, instance.version))?;
+    let checks = || row.spec.health_checks.iter();
+    instance.tasks.iter().filter(|task| task.condition == Condition::Running).find_map(|task| {
+        let records = task.findings.as_ref()?.health.iter();
+        let mut both = checks().zip(records).filter_map(|(check, of)| Some((check, of.as_ref()?)));
+        let record = both.find(|(check, record)| condemns(check, record))?.1;
+        Some(Condemned { task, record })
+    })
+}
+
+fn condemns(check: &HealthCheck, record: &HealthRecord) -> bool {
+    let limit = planted!("zero-kills", check.kills_at(), check.kills_at().or(Some(1)));
+    let failures = planted!("kills-before-its-count", record.failures, record.failures + 1);
+    planted!("unhealthy-never-killed", limit.is_some_and(|limit| failures >= limit), false)
+}
+
+/// When an instance that runs turned, if it is not alive any more.
+pub fn turned(instance: &Instance) -> Option<Timestamp> {
+    let runs = instance.goal == Goal::Run && instance.condition() == Some(Condition::Running);
+    instance.turned().filter(|_| runs)
+}
+
+/// Tells what changed of a task's checks (HC-6, HC-12). An instance without results counts as not alive: a first success
+/// is told, a first failure is none of a status.
+pub fn publish(
+    draft: &mut Draft<'_>,
+    instance: &Instance,
+    old: Option<&Findings>,
+    new: Option<&Findings>,
+) {
+    let Some(new) = new else { return };
+    let path = status::path_of(draft, instance);
+    let row = draft.world().versions.get(&(instance.key.app, instance.version));
+    let checks: Vec<HealthCheck> =
+        row.into_iter().flat_map(|row| row.spec.health_checks.iter().cloned()).collect();
+    for (no, (check, record)) in checks.into_iter().zip(&new.health).enumerate() {
+        let before = old.and_then(|old| old.health.get(no)?.as_ref());
+        let Some(record) = record.as_ref().filter(|record| Some(*record) != before) else {
+            continue;
+        };
+        let (id, version) = (instance.id, instance.version);
+        if record.last_failure.is_some()
+            && record.last_failure != before.and_then(|it| it.last_failure)
+        {
+            let check = Box::new(check);
+            draft.event(Event::CheckFailed { instance: id, path: path.clone(), check });
+        }
+        let alive = record.is_alive();
+        if alive != before.is_some_and(HealthRecord::is_alive) {
+            draft.event(Event::AliveChanged { instance: id, path: path.clone(), version, alive });
+        }
+    }
+}
