@@ -332,6 +332,7 @@ impl Rig {
 }
 
 /// What one health check has found: a success or a failure, or nothing yet.
+#[expect(clippy::unnecessary_wraps, reason = "as a task has it")]
 pub(super) fn found(alive: Option<bool>) -> Option<Box<Findings>> {
     let record = alive.map(|alive| {
         let mut record = HealthRecord::default();
