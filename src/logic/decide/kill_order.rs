@@ -33,7 +33,9 @@ fn weight(instance: &Instance) -> u8 {
         Some(Condition::Provisioned | Condition::Staging) => 4,
         Some(Condition::Starting) => 5,
         Some(Condition::Running) if instance.fails() => 3,
-        Some(_) => 6,
+        // It runs, and its checks have not said that it serves.
+        Some(_) if !instance.is_healthy() => 6,
+        Some(_) => 7,
     }
 }
 
