@@ -210,7 +210,7 @@ impl Rig {
     /// An instance in its first life on the agent, with one host port.
     pub(crate) fn instance(&mut self, no: u32, condition: Condition) {
         let task = Task {
-            name: APP_TASK.to_owned(),
+            name: APP_TASK.into(),
             condition,
             since: at(1_000),
             staged_at: at(1_000),
@@ -332,7 +332,7 @@ impl Rig {
 }
 
 /// What one health check has found: a success or a failure, or nothing yet.
-pub(super) fn found(alive: Option<bool>) -> Option<Box<Findings>> {
+pub(super) fn found(alive: Option<bool>) -> Box<Findings> {
     let record = alive.map(|alive| {
         let mut record = HealthRecord::default();
         record.succeeded(at(3_000));
@@ -341,5 +341,5 @@ pub(super) fn found(alive: Option<bool>) -> Option<Box<Findings>> {
         }
         record
     });
-    Some(Box::new(Findings { health: vec![record], ..Findings::default() }))
+    Box::new(Findings { health: vec![record], ..Findings::default() })
 }

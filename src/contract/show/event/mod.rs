@@ -122,28 +122,8 @@ fn members(out: &mut Object<'_>, event: &Event, definition: Option<&AppVersion>,
             out.plain("taskId", instance.marathon(path));
             out.object("healthCheck", |object| checks::health(object, check));
         }
-        Event::AliveChanged { instance, path, version, alive } => {
-            out.plain("appId", path);
-            out.plain("instanceId", instance.marathon(path));
-            out.plain("version", version);
-            out.raw("alive", alive);
-        }
-        Event::UnhealthyKill { instance, task, incarnation, path, version, reason, agent } => {
-            out.plain("appId", path);
-            out.plain("taskId", instance.task(path, task, *incarnation));
-            out.plain("instanceId", instance.marathon(path));
-            out.plain("version", version);
-            out.text("reason", reason);
-            out.text("host", agent.as_ref().map_or("", |(_, host)| host));
-            if let Some((id, _)) = agent {
-                out.plain("slaveId", id);
-            }
-        }
-        Event::HealthBrake { path, held, unhealthy, instances } => {
-            out.plain("appId", path);
-            out.raw("held", held);
-            out.raw("unhealthy", unhealthy);
-            out.raw("instances", instances);
+        Event::AliveChanged { .. } | Event::UnhealthyKill { .. } | Event::HealthBrake { .. } => {
+            of_health(out, event);
         }
         Event::UnknownTerminated { instance, path, condition } => {
             out.plain("instanceId", instance.marathon(path));
@@ -167,6 +147,35 @@ fn members(out: &mut Object<'_>, event: &Event, definition: Option<&AppVersion>,
             "reason",
             if *by_operator { "an operator released it" } else { "enough agents are back" },
         ),
+    }
+}
+
+/// What comes of checks.
+fn of_health(out: &mut Object<'_>, event: &Event) {
+    if let Event::AliveChanged { instance, path, version, alive } = event {
+        out.plain("appId", path);
+        out.plain("instanceId", instance.marathon(path));
+        out.plain("version", version);
+        out.raw("alive", alive);
+    }
+    if let Event::UnhealthyKill { instance, task, incarnation, path, version, reason, agent } =
+        event
+    {
+        out.plain("appId", path);
+        out.plain("taskId", instance.task(path, task.as_str(), *incarnation));
+        out.plain("instanceId", instance.marathon(path));
+        out.plain("version", version);
+        out.text("reason", reason);
+        out.text("host", agent.as_ref().map_or("", |(_, host)| host));
+        if let Some((id, _)) = agent {
+            out.plain("slaveId", id);
+        }
+    }
+    if let Event::HealthBrake { path, held, unhealthy, instances } = event {
+        out.plain("appId", path);
+        out.raw("held", held);
+        out.raw("unhealthy", unhealthy);
+        out.raw("instances", instances);
     }
 }
 
@@ -199,7 +208,7 @@ fn status(out: &mut Object<'_>, update: &StatusUpdate) {
         Some(agent) => out.plain("slaveId", agent),
         None => out.plain("slaveId", ""),
     }
-    out.plain("taskId", instance.task(path, task, *incarnation));
+    out.plain("taskId", instance.task(path, task.as_str(), *incarnation));
     out.plain("taskStatus", update.condition.task_state());
     out.text("message", &update.message);
     out.plain("appId", path);
