@@ -131,14 +131,14 @@ impl<L: LogReader> Endpoints for Desk<L> {
         self.shared.link().has_left()
     }
 
-    /// What may be put right at the server is waited for. A twin has to be ended here or there.
+    /// What may be put right at the server is waited for. What has the identity of another has to be ended here or there.
     async fn dismissed(&self, why: Dismissal) {
         let last = self.shared.dismissal().replace(why.clone());
         if last.as_ref() != Some(&why) {
             tracing::warn!("a server turns this agent away: {why}");
         }
         match why {
-            Dismissal::Twin { .. } => {
+            Dismissal::Twin { .. } | Dismissal::Elsewhere { .. } => {
                 // The first one counts.
                 let _set_before = self.shared.turned_away.set(why);
             }

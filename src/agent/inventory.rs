@@ -39,6 +39,8 @@ pub struct Offer {
     pub resources: Resources,
     /// What it allows.
     pub policy: Policy,
+    /// How many seconds a launch may go without progress.
+    pub launch_seconds: Option<u32>,
 }
 
 /// A text that is not in Mesos' form.
@@ -57,7 +59,7 @@ const PORTS: PortRange = PortRange { first: 31_000, last: 32_000 };
 /// # Errors
 /// When the host does not show what it has.
 pub fn inventory(offer: Offer, engine: Option<Engine>, data: &Path) -> io::Result<Inventory> {
-    let Offer { hostname, address, attributes, role, resources, policy } = offer;
+    let Offer { hostname, address, attributes, role, resources, policy, launch_seconds } = offer;
     let Resources { cpus, mem, disk, gpus: _, ports, role: reserved } = resources;
     Ok(Inventory {
         hostname: hostname.map_or_else(host_name, Ok)?,
@@ -74,6 +76,7 @@ pub fn inventory(offer: Offer, engine: Option<Engine>, data: &Path) -> io::Resul
         version: env!("CARGO_PKG_VERSION").to_owned(),
         boot: boot_id()?,
         gpu_driver: None,
+        launch_seconds,
     })
 }
 

@@ -59,7 +59,7 @@ enum Next {
     operation_id = "followEvents",
     tag = "events",
     params(
-        ("event_type" = Option<Vec<String>>, Query, description = "only events of these types; may be repeated, lists with commas are not split"),
+        ("event_type" = Option<Vec<String>>, Query, description = "only events of these types; may be repeated, lists with commas are not split. Events that Marathon does not know are told only to those who name them, or `*` for all that there are"),
         ("app" = Option<Vec<String>>, Query, description = "only events about this app or group and what is within it; may be repeated"),
         ("plan-format" = Option<String>, Query, description = "`light`: plans without `original` and `target`"),
         ("lastEventId" = Option<String>, Query, description = "as the header `Last-Event-ID`, for clients that cannot set one"),

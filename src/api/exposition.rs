@@ -18,7 +18,7 @@ const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
     path = "/metrics",
     operation_id = "getMetrics",
     tag = "server",
-    responses((status = 200, description = "Prometheus text, or Marathon's JSON where `Accept` prefers it", body = String, content_type = "text/plain")),
+    responses((status = 200, description = "Prometheus text, or Marathon's JSON where `Accept` prefers it", content((String = "text/plain"), (Value = "application/json")))),
 )]
 pub fn get(api: &Api, call: &Call) -> Outcome {
     match accept::choose(&call.headers, &[accept::TEXT, accept::JSON]) {

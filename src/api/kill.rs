@@ -36,7 +36,7 @@ struct Manner {
         ("force" = Option<bool>, Query, description = "with scale: override running deployments"),
     ),
     responses(
-        (status = 200, description = "the tasks, or with scale a DeploymentResult", body = crate::api::schema::Tasks),
+        (status = 200, description = "the tasks, or with scale a DeploymentResult", body = crate::api::schema::TasksEnded),
         (status = 400, description = "scale and wipe at once", body = crate::api::schema::Message),
         (status = 404, description = "no such app", body = crate::api::schema::Message),
         (status = 409, description = "with scale: a deployment holds the app", body = crate::api::schema::Locked),
@@ -68,7 +68,7 @@ pub async fn of_app(api: &Api, call: &Call, id: &AppId) -> Outcome {
         ("force" = Option<bool>, Query, description = "with scale: override running deployments"),
     ),
     responses(
-        (status = 200, description = "the task, or with scale a DeploymentResult", body = crate::api::schema::OneTask),
+        (status = 200, description = "the task, or with scale a DeploymentResult", body = crate::api::schema::TaskEnded),
         (status = 400, description = "scale and wipe at once", body = crate::api::schema::Message),
         (status = 404, description = "no such app or task", body = crate::api::schema::Message),
         (status = 409, description = "with scale: a deployment holds the app", body = crate::api::schema::Locked),
@@ -110,7 +110,7 @@ pub async fn one(api: &Api, call: &Call, id: &AppId, name: &str) -> Outcome {
     ),
     request_body = crate::api::schema::TaskIds,
     responses(
-        (status = 200, description = "the tasks that there were, or with scale a DeploymentResult", body = crate::api::schema::Tasks),
+        (status = 200, description = "the tasks that there were, or with scale a DeploymentResult", body = crate::api::schema::TasksEnded),
         (status = 400, description = "an id is none, or scale and wipe at once", body = crate::api::schema::Message),
         (status = 409, description = "with scale: a deployment holds an app", body = crate::api::schema::Locked),
         (status = 413, description = "longer than 32 MiB", body = crate::api::schema::Message),

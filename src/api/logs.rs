@@ -27,6 +27,7 @@ use crate::model::id::{APP_TASK, Incarnation, TaskRef};
     ),
     responses(
         (status = 200, description = "the output", body = String, content_type = "text/plain"),
+        (status = 400, description = "`stream`, `follow` or `tail` is none", body = crate::api::schema::Message),
         (status = 404, description = "no such task, or nothing of it is left", body = crate::api::schema::Message),
         (status = 503, description = "its agent is not heard", body = crate::api::schema::Message),
     ),

@@ -40,6 +40,7 @@ mod stall;
 mod system;
 mod tasks;
 mod versions;
+pub mod waiting;
 mod write;
 
 pub use crate::api::front::Front;

@@ -1,10 +1,14 @@
-//! The OpenAPI 3.1 document, put together from the handlers' own notes. `api-spec/openapi.json` is its committed text.
+//! The OpenAPI 3.1 document, put together from the handlers' own notes, and from the table of routes for what is answered
+//! before a handler is asked. `api-spec/openapi.json` is its committed text.
 
-use utoipa::OpenApi;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::{Content, Ref, Response};
+use utoipa::{Modify, OpenApi};
 
+use crate::api::path::{Route, Verb};
 use crate::api::{
-    agents, apps, batch, deployments, events, explain, exposition, kill, logs, queue, system,
-    tasks, versions, write,
+    agents, apps, batch, deployments, events, explain, exposition, kill, logs, queue, routes,
+    system, tasks, versions, write,
 };
 
 /// Collects the handlers.
@@ -53,9 +57,46 @@ use crate::api::{
         system::ping,
         exposition::get,
         exposition::prometheus,
-    )
+    ),
+    modifiers(&Refusals),
 )]
 struct Document;
+
+/// What is answered before a handler is asked, where its own note says nothing of that status.
+struct Refusals;
+
+// === impl Refusals ===
+
+impl Modify for Refusals {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        for (path, item) in &mut document.paths.paths {
+            let route = Route::parse(path).expect("a documented path leads to a route");
+            for (verb, operation) in operations(item) {
+                for (status, what) in routes::refusals(&route, verb) {
+                    let responses = &mut operation.responses.responses;
+                    responses.entry(status.to_string()).or_insert_with(|| refusal(what).into());
+                }
+            }
+        }
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (Verb, &mut Operation)> {
+    let PathItem { get, post, put, patch, delete, .. } = item;
+    let verbs = [
+        (Verb::Get, get),
+        (Verb::Post, post),
+        (Verb::Put, put),
+        (Verb::Patch, patch),
+        (Verb::Delete, delete),
+    ];
+    verbs.into_iter().filter_map(|(verb, operation)| Some((verb, operation.as_mut()?)))
+}
+
+fn refusal(what: &str) -> Response {
+    let body = Content::new(Some(Ref::from_schema_name("Message")));
+    Response::builder().description(what).content("application/json", body).build()
+}
 
 /// The document as it is committed.
 pub fn openapi() -> String {

@@ -125,6 +125,25 @@ async fn app(api: &Api, call: &Call, id: &crate::api::path::AppId, verb: Verb) -
     }
 }
 
+/// What a route may answer before its handler is asked, or in its place.
+pub fn refusals(route: &Route, verb: Verb) -> Vec<(u16, &'static str)> {
+    let mut refusals = Vec::new();
+    if body_limit(route, verb).is_some() {
+        refusals.push((400, "the body cannot be read"));
+        refusals.push((413, "the body is too long"));
+    }
+    refusals
+        .push((403, "the name that was asked for, or the page that asks, is not this server's"));
+    if !offers(route, verb).is_empty() {
+        refusals.push((406, "the answer has none of the types that `Accept` names"));
+    }
+    if !takes_any_type(route) {
+        refusals.push((415, "`Content-Type` is not JSON"));
+    }
+    refusals.push((503, "not now: `Retry-After` says when to ask again"));
+    refusals
+}
+
 /// What declares no types of its own (contract 1.7).
 const fn takes_any_type(route: &Route) -> bool {
     matches!(

@@ -23,6 +23,26 @@ mod agents;
 
 pub use agents::{Agent, Agents, Amounts, Brake, DrainProgress, DrainRequest};
 
+/// What an end of tasks comes to.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub enum TasksEnded {
+    /// The tasks that are told to end.
+    Tasks(Tasks),
+    /// With `scale=true`.
+    Scaled(DeploymentResult),
+}
+
+/// What an end of one task comes to.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub enum TaskEnded {
+    /// The task that is told to end.
+    Task(OneTask),
+    /// With `scale=true`.
+    Scaled(DeploymentResult),
+}
+
 schemas! {
     /// A sentence; `details` is an empty list where a resource itself says 404.
     Message {
@@ -33,12 +53,12 @@ schemas! {
         /// What helps.
         hint: Option<String>,
     }
-    /// What is wrong with a body. For unreadable JSON `details` is a text.
+    /// What is wrong with a body.
     Faults {
-        /// `Invalid JSON` or `Object is not valid`.
+        /// `Invalid JSON` or `Object is not valid`; a sentence where that says all.
         message: String,
-        /// Every fault, by path.
-        details: Vec<Fault>,
+        /// Every fault, by path; absent where there is none to name.
+        details: Option<Vec<Fault>>,
     }
     /// What is wrong at one place.
     Fault {

@@ -60,7 +60,7 @@ pub fn leader(api: &Api) -> Outcome {
     operation_id = "ping",
     tag = "server",
     responses(
-        (status = 200, description = "`pong`, in quotes for those who accept JSON alone", body = String, content_type = "text/plain"),
+        (status = 200, description = "`pong`, in quotes for those who accept JSON alone", content((String = "text/plain"), (String = "text/html"), (String = "application/json"))),
         (status = 204, description = "for those who accept none of the forms"),
     ),
 )]

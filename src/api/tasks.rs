@@ -19,7 +19,7 @@ use crate::model::view::View;
     tag = "tasks",
     params(("id" = String, Path, description = "app id, slashes included")),
     responses(
-        (status = 200, description = "the tasks; one line each service port for `text/plain`", body = crate::api::schema::Tasks),
+        (status = 200, description = "the tasks; one line each service port for `text/plain`", content((crate::api::schema::Tasks = "application/json"), (String = "text/plain"))),
         (status = 404, description = "no such app", body = crate::api::schema::Message),
     ),
 )]
@@ -60,7 +60,7 @@ pub fn below(api: &Api, call: &Call, group: &AppId) -> Outcome {
         ("status" = Option<Vec<String>>, Query, description = "`running` or `staging`; both means either"),
         ("containerNetworks" = Option<String>, Query, description = "for `text/plain`: networks whose tasks are named by their own address, or `*`"),
     ),
-    responses((status = 200, description = "the tasks with service ports; one line each app and service port for `text/plain`", body = crate::api::schema::Tasks)),
+    responses((status = 200, description = "the tasks with service ports; one line each app and service port for `text/plain`", content((crate::api::schema::Tasks = "application/json"), (String = "text/plain")))),
 )]
 pub fn list(api: &Api, call: &Call) -> Response {
     let view = api.view();

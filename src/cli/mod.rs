@@ -8,7 +8,8 @@ use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::cli::console::Console;
 use crate::cli::failure::{Exit, Failure};
 
-pub mod agent;
+pub mod access;
+mod agent;
 pub mod app;
 pub mod bench;
 pub mod client;

@@ -15,6 +15,7 @@ use crate::control::fleet::names::Names;
 use crate::control::fleet::signs::Signs;
 use crate::control::fleet::{Fleet, FleetEvent, listen};
 use crate::control::gauges::Gauges;
+use crate::control::history::History;
 use crate::control::server::{MAX_WAITING_FACTS, Server};
 use crate::control::turn::Turn;
 use crate::control::writer::{Writer, WriterEnd};
@@ -130,6 +131,7 @@ pub async fn lead(
         server: server.clone(),
         gauges: gauges.clone(),
         keep_everything: !loaded.quarantined.is_empty(),
+        history: History::default(),
     };
     let fleet = Fleet {
         server: server.clone(),

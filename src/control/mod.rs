@@ -11,6 +11,7 @@ pub mod clock;
 pub mod events;
 pub mod fleet;
 pub mod gauges;
+pub mod history;
 pub mod leader;
 pub mod operator;
 pub mod server;

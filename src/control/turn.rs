@@ -16,7 +16,7 @@ use crate::logic::brain::{Answers, Brain, MAX_PENDING, sort_answers};
 use crate::model::commit::Commit;
 use crate::model::fact::{Answer, Fact, Ticket};
 use crate::model::id::{AgentKey, CommitNo, InstanceKey};
-use crate::model::row::Row;
+use crate::model::row::{Key, Row};
 
 /// The most facts taken at once.
 const TAKE: usize = 4_096;
@@ -39,6 +39,8 @@ pub struct Told {
     pub answers: Vec<(Ticket, Answer)>,
     /// Instances whose wants may have changed, with the agents that they are or were on.
     pub changed: Vec<(AgentKey, InstanceKey)>,
+    /// Agents whose rows left.
+    pub forgotten: Vec<AgentKey>,
     /// What happened.
     pub events: events::Published,
 }
@@ -73,8 +75,13 @@ impl Told {
             Some(_) | None => None,
         };
         let changed = commit.writes.iter().filter_map(place).collect();
+        let forgotten = |write: &crate::model::row::Write| {
+            let Key::Agent(agent) = write.key else { return None };
+            write.row.is_none().then_some(agent)
+        };
+        let forgotten = commit.writes.iter().filter_map(forgotten).collect();
         let events = events::Published::of(&mut commit);
-        Told { no: commit.no, answers: commit.answers, changed, events }
+        Told { no: commit.no, answers: commit.answers, changed, forgotten, events }
     }
 }
 
@@ -152,19 +159,20 @@ impl Turn {
         let Some(newest) = told.last().map(|told| told.no) else { return };
         let view = self.brain.durable(newest);
         let mut answers = Answers::default();
-        let (mut changed, mut events) = (Vec::new(), Vec::new());
+        let (mut changed, mut forgotten, mut events) = (Vec::new(), Vec::new(), Vec::new());
         for told in told {
             sort_answers(told.answers, &mut answers);
             changed.extend(told.changed);
+            forgotten.extend(told.forgotten);
             events.push(told.events);
         }
         let Answers { clients, agents } = answers;
         self.server.publish(view, clients);
         self.server.events().publish(events);
-        if !agents.is_empty() || !changed.is_empty() {
+        if !agents.is_empty() || !changed.is_empty() || !forgotten.is_empty() {
             let view = self.server.view();
             // The fleet outlives the brain; without one there is nobody to tell.
-            let _nobody = self.fleet.send(Published { view, answers: agents, changed });
+            let _nobody = self.fleet.send(Published { view, answers: agents, changed, forgotten });
         }
     }
 

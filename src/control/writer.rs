@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 use crate::control::gauges::Gauges;
+use crate::control::history::{self, History};
 use crate::control::server::Server;
 use crate::control::turn::{Notice, Told};
 use crate::model::commit::Commit;
@@ -43,6 +44,8 @@ pub struct Writer {
     pub gauges: Gauges,
     /// Whether rows could not be read at the start: then nothing old may go.
     pub keep_everything: bool,
+    /// What is kept for those who follow events.
+    pub history: History,
 }
 
 /// Why the writer ended.
@@ -109,21 +112,22 @@ impl Writer {
         }
         self.append(&records).await?;
         self.gauges.commits.inc_by(commits.len() as u64);
-        let swept_from = commits.iter().filter_map(|commit| commit.swept_from).max();
+        let needless = self.history.stored(&commits);
         let world = commits.last().map(|commit| commit.world.clone());
         let told = commits.into_iter().map(Told::of).collect();
         self.notices.send(Notice::Durable(told)).map_err(|_| WriterEnd::Done)?;
-        if let Some(began) = swept_from {
+        if let Some(began) = needless {
             self.move_head(began).await?;
         }
-        if let Some(world) = world {
-            self.ask_for_sweep(&world)?;
+        let Some(world) = world else { return Ok(()) };
+        if self.history.is_kept() {
+            return self.keep_in_bounds(&world).await;
         }
-        Ok(())
+        self.ask_for_sweep(&world)
     }
 
     #[expect(clippy::disallowed_methods, reason = "a figure for /metrics, which decides nothing")]
-    async fn append(&self, records: &[Record]) -> Result<(), WriterEnd> {
+    async fn append(&mut self, records: &[Record]) -> Result<(), WriterEnd> {
         let began = Instant::now();
         loop {
             match self.store.append(&self.lead, records).await {
@@ -136,6 +140,10 @@ impl Writer {
                     let why = told(&error);
                     tracing::error!(error = %why, "the store takes nothing; tasks go on");
                     self.server.store_is_away(&why);
+                    // Room first, then what has been.
+                    if let (AppendError::Full, Some(began)) = (&error, self.history.release()) {
+                        self.move_head(began).await?;
+                    }
                     tokio::time::sleep(RETRY).await;
                 }
             }
@@ -146,6 +154,21 @@ impl Writer {
         self.gauges.commit_bytes.observe(f64::from(u32::try_from(bytes).unwrap_or(u32::MAX)));
         self.gauges.commit_seconds.observe(began.elapsed().as_secs_f64());
         Ok(())
+    }
+
+    /// What is kept for its events alone has an end.
+    async fn keep_in_bounds(&mut self, world: &World) -> Result<(), WriterEnd> {
+        if !self.ledger.sweep_is_due(self.log_bytes() / history::PATIENCE, world) {
+            return Ok(());
+        }
+        match self.history.release() {
+            Some(began) => self.move_head(began).await,
+            None => Ok(()),
+        }
+    }
+
+    fn log_bytes(&self) -> u64 {
+        u64::try_from(self.gauges.log_bytes.get()).unwrap_or(0)
     }
 
     /// A sweep is complete: what lies before it may go.
@@ -169,8 +192,7 @@ impl Writer {
     }
 
     fn ask_for_sweep(&self, world: &World) -> Result<(), WriterEnd> {
-        let bytes = u64::try_from(self.gauges.log_bytes.get()).unwrap_or(0);
-        if self.keep_everything || !self.ledger.sweep_is_due(bytes, world) {
+        if self.keep_everything || !self.ledger.sweep_is_due(self.log_bytes(), world) {
             return Ok(());
         }
         self.notices.send(Notice::Sweep).map_err(|_| WriterEnd::Done)
@@ -193,4 +215,57 @@ async fn changed(lease: &mut watch::Receiver<Lease>) -> Lease {
         return std::future::pending().await;
     }
     lease.borrow_and_update().clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::events::Events;
+    use crate::model::id::Position;
+    use crate::model::time::Span;
+    use crate::store::log::Bid;
+    use crate::store::memory::{Memory, MemoryLog};
+    use crate::store::testing::{AT, cluster, commit};
+
+    /// What was swept away is still read after a restart within ten minutes.
+    #[tokio::test]
+    async fn the_head_moves_when_events_before_it_are_old() {
+        let store = Arc::new(AnyStore::Memory(Memory::new(MemoryLog::new(cluster()))));
+        let lead = store.lead(Bid::IfVacant).await.expect("nobody leads");
+        let (commits, waiting) = mpsc::channel(8);
+        let (notices, mut noticed) = mpsc::unbounded_channel();
+        let gauges = Gauges::default();
+        let writer = Writer {
+            store: store.clone(),
+            lead,
+            ledger: Ledger::new(Position(1)),
+            commits: waiting,
+            notices,
+            server: Server::new(mpsc::channel(1).0, Events::new(&gauges)),
+            gauges,
+            keep_everything: false,
+            history: History::default(),
+        };
+        let running = tokio::spawn(writer.run());
+        let mut stored = async |no, seconds, swept_from| {
+            let at = AT + Span::secs(seconds);
+            commits.send(Commit { at, swept_from, ..commit(no, 1) }).await.expect("it runs");
+            while let Some(notice) = noticed.recv().await {
+                match notice {
+                    Notice::Durable(_) => return,
+                    Notice::Sweep => {}
+                }
+            }
+        };
+        for no in 1..=3 {
+            stored(no, no, None).await;
+        }
+        stored(4, 4, Some(CommitNo(3))).await;
+        stored(5, 603, None).await;
+        assert_eq!(store.head().start, Position(1));
+        stored(6, 604, None).await;
+        drop((commits, noticed));
+        running.await.expect("it ends well");
+        assert_eq!(store.head().start, Position(3));
+    }
 }

@@ -90,6 +90,10 @@ fn attach(draft: &mut Draft<'_>, id: AgentId, run: RunId, mut inventory: Invento
             let drain = planted!("drain-forgotten-on-return", old.drain, {
                 old.drain.filter(|_| old.is_heard())
             });
+            if !old.is_heard() {
+                let host = inventory.hostname.clone();
+                draft.event(Event::AgentReturned { agent: id, host });
+            }
             Agent { run, state: AgentState::Up, drain, inventory, ..old }
         }
         None => {
@@ -135,6 +139,8 @@ fn hear(draft: &mut Draft<'_>, key: AgentKey) {
     let Some(agent) = draft.world().agents.get(&key) else { return };
     if let AgentState::Lost { .. } = agent.state {
         let heard = Agent { state: AgentState::Up, ..agent.clone() };
+        let host = heard.inventory.hostname.clone();
+        draft.event(Event::AgentReturned { agent: heard.id, host });
         draft.put_agent(heard);
     }
 }
@@ -147,7 +153,6 @@ fn lose(draft: &mut Draft<'_>, key: AgentKey) {
     }
     let now = draft.now();
     let lost = Agent { state: AgentState::Lost { since: now }, ..agent.clone() };
-    draft.put_agent(lost);
     let there: Vec<InstanceKey> = draft
         .index()
         .agents
@@ -155,6 +160,12 @@ fn lose(draft: &mut Draft<'_>, key: AgentKey) {
         .into_iter()
         .flat_map(|used| used.instances.iter().copied())
         .collect();
+    draft.event(Event::AgentLost {
+        agent: lost.id,
+        host: lost.inventory.hostname.clone(),
+        instances: u32::try_from(there.len()).unwrap_or(u32::MAX),
+    });
+    draft.put_agent(lost);
     for instance in there {
         let Some(instance) = draft.instance(instance).cloned() else { continue };
         let changes = instance

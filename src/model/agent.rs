@@ -91,6 +91,8 @@ pub struct Inventory {
     pub boot: String,
     /// The driver behind the devices, if there is one.
     pub gpu_driver: Option<GpuDriver>,
+    /// How many seconds a launch here may go without progress, where its operator says so.
+    pub launch_seconds: Option<u32>,
 }
 
 /// The value of an attribute.

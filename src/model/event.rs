@@ -167,6 +167,34 @@ pub enum Event {
         /// How it ended.
         condition: Condition,
     },
+    /// `agent_lost_event`, ours: nothing is heard of an agent.
+    AgentLost {
+        /// Which agent.
+        agent: AgentId,
+        /// Its host name.
+        host: String,
+        /// Of how many instances nothing is known any more.
+        instances: u32,
+    },
+    /// `agent_returned_event`, ours: an agent that was lost is heard again.
+    AgentReturned {
+        /// Which agent.
+        agent: AgentId,
+        /// Its host name.
+        host: String,
+    },
+    /// `brake_held_event`, ours: too many agents were lost at once, and nothing of theirs is replaced.
+    BrakeHeld {
+        /// How many were lost.
+        lost: u32,
+        /// Of how many.
+        agents: u32,
+    },
+    /// `brake_released_event`, ours: what was lost is replaced again.
+    BrakeReleased {
+        /// Whether somebody said so; else enough agents are back.
+        by_operator: bool,
+    },
 }
 
 /// A task's new state.
@@ -275,6 +303,37 @@ impl Event {
             | Event::StepDone(PlanStep { plan, .. })
             | Event::DeploymentDone(plan)
             | Event::DeploymentFailed { plan, .. } => plan.concerns(group),
+            Event::AgentLost { .. }
+            | Event::AgentReturned { .. }
+            | Event::BrakeHeld { .. }
+            | Event::BrakeReleased { .. } => false,
+        }
+    }
+
+    /// Whether Marathon knows none of its kind. Clients of Marathon's may end at an event that they do not know, so it is
+    /// told only to those who ask for it.
+    pub const fn is_ours(&self) -> bool {
+        match self {
+            Event::AgentLost { .. }
+            | Event::AgentReturned { .. }
+            | Event::BrakeHeld { .. }
+            | Event::BrakeReleased { .. }
+            | Event::HealthBrake { .. } => true,
+            Event::ApiPost { .. }
+            | Event::GroupChanged { .. }
+            | Event::GroupChangeFailed { .. }
+            | Event::StepBegan(_)
+            | Event::StepDone(_)
+            | Event::DeploymentDone(_)
+            | Event::DeploymentFailed { .. }
+            | Event::AppTerminated { .. }
+            | Event::Status(_)
+            | Event::InstanceChanged { .. }
+            | Event::HealthChanged { .. }
+            | Event::CheckFailed { .. }
+            | Event::AliveChanged { .. }
+            | Event::UnhealthyKill { .. }
+            | Event::UnknownTerminated { .. } => false,
         }
     }
 }

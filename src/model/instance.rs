@@ -113,6 +113,8 @@ pub struct Place {
     /// The fields of the agent by which constraints compare instances with each other, as they were at the launch; only
     /// those that its own definition compares (PL-19).
     pub fields: Vec<FieldValue>,
+    /// How many seconds the launch may go without progress, as the agent said when it was placed.
+    pub launch_seconds: Option<u32>,
 }
 
 /// A field of an agent, with its value if it had one.

@@ -1,4 +1,4 @@
-//! Where a store is, as an operator says it: `embedded:DIR` or `etcd://HOST:PORT,…/NAME`.
+//! Where a store is, as an operator says it: `embedded:DIR`, or `etcd://HOST:PORT,…/NAME`, with `etcds://` over TLS.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -29,13 +29,17 @@ pub struct EtcdAddress {
     pub endpoints: Vec<String>,
     /// The name of the tree, so that several clusters can share one etcd.
     pub name: String,
+    /// Over TLS.
+    pub secure: bool,
 }
 
 /// Why a text is no address of a store.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// Neither form.
-    #[error("'{0}' is neither embedded:DIR nor etcd://HOST:PORT[,HOST:PORT…][/NAME]")]
+    #[error(
+        "'{0}' is neither embedded:DIR nor etcd://HOST:PORT[,HOST:PORT…][/NAME], with etcds:// for TLS"
+    )]
     Form(String),
     /// No directory.
     #[error("embedded: wants a directory, for example embedded:/var/lib/stayer/server")]
@@ -43,14 +47,11 @@ pub enum AddressError {
     /// A member without a host, or with a port that is none.
     #[error("'{0}' is no HOST:PORT of an etcd member")]
     Endpoint(String),
-    /// User names are not known yet.
-    #[error("etcd with user names is not supported yet; leave out '{0}@'")]
-    User(String),
-    /// TLS is not known yet.
+    /// Who is who is no part of an address, which is shown.
     #[error(
-        "etcd over TLS is not supported yet; keep its port on loopback or a network of its own, and say etcd://"
+        "leave out '{0}@': --store-user says who, and --store-password-file where the password is"
     )]
-    Tls,
+    User(String),
     /// A name that would not be one part of a key.
     #[error(
         "'{0}' is no name for a cluster: letters, digits, '-', '_' and '.', at most {MAX_NAME}"
@@ -70,12 +71,11 @@ impl FromStr for StoreAddress {
                 dir => Ok(StoreAddress::Embedded(dir.into())),
             };
         }
-        if text.starts_with("etcds://") || text.starts_with("https://") {
-            return Err(AddressError::Tls);
-        }
-        let rest = text.strip_prefix("etcd://");
-        let rest = rest.ok_or_else(|| AddressError::Form(text.to_owned()))?;
-        etcd(rest).map(StoreAddress::Etcd)
+        let in_the_clear = text.strip_prefix("etcd://").map(|rest| (rest, false));
+        let over_tls = || text.strip_prefix("etcds://").map(|rest| (rest, true));
+        let (rest, secure) =
+            in_the_clear.or_else(over_tls).ok_or_else(|| AddressError::Form(text.to_owned()))?;
+        etcd(rest, secure).map(StoreAddress::Etcd)
     }
 }
 
@@ -92,11 +92,12 @@ impl fmt::Display for StoreAddress {
 
 impl fmt::Display for EtcdAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "etcd://{}/{}", self.endpoints.join(","), self.name)
+        let scheme = if self.secure { "etcds" } else { "etcd" };
+        write!(f, "{scheme}://{}/{}", self.endpoints.join(","), self.name)
     }
 }
 
-fn etcd(rest: &str) -> Result<EtcdAddress, AddressError> {
+fn etcd(rest: &str, secure: bool) -> Result<EtcdAddress, AddressError> {
     if let Some((user, _)) = rest.rsplit_once('@') {
         // The part before a colon: a password is repeated to nobody.
         let user = user.split(':').next().unwrap_or_default();
@@ -107,7 +108,7 @@ fn etcd(rest: &str) -> Result<EtcdAddress, AddressError> {
         Some((hosts, name)) => (hosts, name.trim_end_matches('/')),
     };
     let endpoints = hosts.split(',').map(endpoint).collect::<Result<_, _>>()?;
-    Ok(EtcdAddress { endpoints, name: checked(name)? })
+    Ok(EtcdAddress { endpoints, name: checked(name)?, secure })
 }
 
 fn endpoint(text: &str) -> Result<String, AddressError> {
@@ -144,6 +145,7 @@ mod tests {
             ("etcd://a", "etcd://a:2379/default"),
             ("etcd://a:2379,b:23790", "etcd://a:2379,b:23790/default"),
             ("etcd://10.0.0.1:2379/", "etcd://10.0.0.1:2379/default"),
+            ("etcds://a/b", "etcds://a:2379/b"),
             ("etcd://[::1]:2379,[fe80::1]/west-1", "etcd://[::1]:2379,[fe80::1]:2379/west-1"),
         ] {
             let address: StoreAddress = text.parse().unwrap_or_else(|why| panic!("{text}: {why}"));
@@ -164,8 +166,8 @@ mod tests {
             ("etcd://a:0", "'a:0' is no HOST:PORT"),
             ("etcd://::1", "is no HOST:PORT"),
             ("etcd://root:secret@a", "leave out 'root@'"),
-            ("etcds://a", "TLS is not supported"),
-            ("https://a:2379", "TLS is not supported"),
+            ("etcds://root:secret@a", "leave out 'root@'"),
+            ("https://a:2379", "with etcds:// for TLS"),
             ("etcd://a/b/c", "'b/c' is no name"),
             ("etcd://a/..%2f", "is no name"),
         ] {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::{Stream, StreamExt};
 
 use crate::model::id::{CommitNo, Epoch, Position};
+use crate::store::access::Access;
 use crate::store::address::StoreAddress;
 use crate::store::any::AnyStore;
 use crate::store::codec::{decode, encode};
@@ -43,7 +44,7 @@ impl Disk for InFile {
 impl Disk for InEtcd {
     async fn open(&self) -> AnyStore {
         let expect = Expect::AnyOrNew(cluster());
-        open(&self.1, self.0.path(), expect).await.expect("a log")
+        open(&self.1, &Access::default(), self.0.path(), expect).await.expect("a log")
     }
 }
 

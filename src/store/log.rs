@@ -212,6 +212,9 @@ pub enum StoreError {
     /// No space is left.
     #[error("no space is left in the store")]
     Full,
+    /// The store does not take this server for one that may; asking again does not help.
+    #[error("{0}")]
+    Denied(Arc<dyn Error + Send + Sync>),
     /// Anything else that the disk or the network says.
     #[error("{0}")]
     Failed(Arc<dyn Error + Send + Sync>),
@@ -258,6 +261,7 @@ impl From<StoreError> for AppendError {
             | StoreError::Trimmed { .. }
             | StoreError::Identity(_)
             | StoreError::Missing(_)
+            | StoreError::Denied(_)
             | StoreError::Failed(_)) => AppendError::Unavailable(other),
         }
     }

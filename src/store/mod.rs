@@ -9,6 +9,7 @@
 //! into a world, [`ledger`] keeps the writer's books, [`member`] is who a server is to others at the same store, and
 //! [`offline`] reads stores that nobody runs.
 
+pub mod access;
 pub mod address;
 pub mod any;
 pub mod codec;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::store::access::Access;
 use crate::store::address::StoreAddress;
 use crate::store::any::AnyStore;
 use crate::store::embedded::Embedded;
@@ -18,6 +19,7 @@ use crate::store::identity::Identity;
 /// When it is in use, not the one that is expected, or does not answer. Then nothing was changed.
 pub async fn open(
     address: &StoreAddress,
+    access: &Access,
     dir: &Path,
     expect: Expect,
 ) -> Result<AnyStore, OpenError> {
@@ -25,7 +27,7 @@ pub async fn open(
         StoreAddress::Embedded(at) => Embedded::open(at, expect).map(AnyStore::Embedded),
         StoreAddress::Etcd(at) => {
             let identity = Identity::hold(dir)?;
-            Etcd::open(at, identity, expect).await.map(AnyStore::Etcd)
+            Etcd::open(at, access, identity, expect).await.map(AnyStore::Etcd)
         }
     }
 }

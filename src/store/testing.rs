@@ -154,6 +154,7 @@ pub fn instance(app: u32, no: u32) -> Instance {
             mem: Mem::whole(32),
             disk: Disk::ZERO,
             fields: vec![FieldValue { name: "rack".into(), value: Some("r1".into()) }],
+            launch_seconds: Some(30),
         }),
         after: None,
         tasks: vec![Task {
@@ -199,7 +200,8 @@ pub fn event(app: u32) -> Event {
 pub fn every_event() -> Vec<Event> {
     let (instance, version, path) = (instance(1, 2).id, Version(AT), path(1));
     let (client, uri, reason) = ("10.0.0.9".into(), "/v2/apps".into(), "no".to_owned());
-    let agent = Some((agent(1).id, "host".to_owned()));
+    let id = agent(1).id;
+    let agent = Some((id, "host".to_owned()));
     let steps = vec![vec![(PlanAction::Stop, path.clone())]];
     let plan = Plan { id: deployment().id, version, steps };
     let step = PlanStep { plan: plan.clone(), step: 1 };
@@ -252,6 +254,10 @@ pub fn every_event() -> Vec<Event> {
         },
         Event::HealthBrake { path: path.clone(), held: true, unhealthy: 4, instances: 10 },
         Event::UnknownTerminated { instance, path, condition: Condition::Gone },
+        Event::AgentLost { agent: id, host: "host".into(), instances: 2 },
+        Event::AgentReturned { agent: id, host: "host".into() },
+        Event::BrakeHeld { lost: 3, agents: 8 },
+        Event::BrakeReleased { by_operator: true },
     ]
 }
 

@@ -29,6 +29,10 @@ pub struct Hello {
     pub run: RunId,
     /// The highest epoch it has met.
     pub epoch: Epoch,
+    /// The name of its host.
+    pub hostname: String,
+    /// Changes with every boot of its host.
+    pub boot: String,
 }
 
 /// What a leader says to open a session. The agent stores the epoch before it answers, and refuses a lower one.
@@ -70,6 +74,15 @@ pub enum Dismissal {
     Twin {
         /// Where the other one dialled from.
         from: String,
+    },
+    /// The agent of this identity is on another host, and is away.
+    #[error(
+        "the agent with this identity is on {hostname}, which is away: was its data directory copied? Two would run the \
+         same tasks"
+    )]
+    Elsewhere {
+        /// That host's name.
+        hostname: String,
     },
     /// The server leads another cluster than the one that the agent belongs to.
     #[error("the server is cluster {ours} and this agent belongs to another")]

@@ -1,6 +1,7 @@
 //! Server and agents as processes of their own: each may end, be replaced and come back, and no task is touched.
 
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -299,6 +300,52 @@ fn listeners_beyond_this_host_are_refused_until_somebody_says_that_it_is_meant()
     assert!(agent.err.contains("TLS"), "{agent:?}");
 }
 
+/// A program that runs the binary on what it takes for another host, since that has booted at another time.
+fn elsewhere(dir: &Path) -> PathBuf {
+    let (boot, program) = (dir.join("boot_id"), dir.join("elsewhere"));
+    std::fs::write(&boot, "11111111-2222-3333-4444-555555555555\n").expect("written");
+    let mount = format!("mount --bind {} /proc/sys/kernel/random/boot_id", boot.display());
+    let run = format!("exec {} \"$@\"", env!("CARGO_BIN_EXE_stayer"));
+    let script = format!("#!/bin/sh\nexec unshare --mount sh -c '{mount} && {run}' sh \"$@\"\n");
+    std::fs::write(&program, script).expect("written");
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("ours");
+    program
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_identity_of_an_agent_that_is_away_is_not_taken_by_another_host() {
+    let mut cluster = Cluster::start().await;
+    cluster.agent("a1").start().await;
+    cluster.launch(&sleeper("/app", json!({"instances": 2}))).await;
+    let before = held(&cluster, "/app", 2).await;
+    let (copy, program) = (cluster.dir().join("copy"), elsewhere(cluster.dir()));
+    cluster.of("a1").kill();
+    copied(&cluster.dir().join("a1"), &copy);
+    cluster.agent("a2").binary(&program).dir(&copy).launch();
+    let ended = cluster.of("a2").ended().await;
+    let said = cluster.of("a2").said();
+    assert_eq!(ended.code(), Some(1), "{said}");
+    for words in ["is on a1, which is away", "agent.json here to begin as a new agent"] {
+        assert!(said.contains(words), "{said}");
+    }
+    // A host that booted keeps its name, and is taken; then it was no copy.
+    cluster.of("a1").restart().await;
+    assert_eq!(held(&cluster, "/app", 2).await, before);
+    // Once it is forgotten the identity is nobody's.
+    cluster.clear().await;
+    cluster.of("a1").kill();
+    let id = cluster.of("a1").id();
+    cluster
+        .wait("a1 is lost", async |cluster| {
+            let agent = cluster.get(&format!("/v2/agents/{id}")).await.json();
+            (agent["state"] == "lost").then_some(())
+        })
+        .await;
+    cluster.delete(&format!("/v2/agents/{id}")).await.expect(204);
+    cluster.of("a2").restart().await;
+    cluster.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_directory_of_a_mesos_agent_is_read_as_it_is() {
     // seeds.md 4-2, 4-3.
@@ -322,7 +369,10 @@ async fn the_directory_of_a_mesos_agent_is_read_as_it_is() {
         assert!(banner.contains(words), "{words}: {banner}");
     }
     let said = cluster.of("a1").said();
-    assert!(said.contains("isolation") && said.contains("there are no executors"), "{said}");
+    assert!(
+        said.contains("isolation") && !said.contains("executor_registration_timeout"),
+        "{said}"
+    );
     assert!(!said.contains("containerizers"), "{said}");
     let app = json!({"acceptedResourceRoles": ["slave_public"]});
     cluster.launch(&sleeper("/app", app)).await;

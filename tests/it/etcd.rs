@@ -1,9 +1,11 @@
 //! A server whose log is in etcd, and what becomes of it when etcd is away, frozen, somebody else's or wrong.
 
+use std::fs::File;
 use std::path::Path;
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use etcd_client::{Client, DeleteOptions, GetOptions};
+use etcd_client::{Client, DeleteOptions, GetOptions, Permission, PermissionType};
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
@@ -168,7 +170,7 @@ async fn a_server_on_another_host_goes_on_where_a_dead_one_ended() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, freed).await.expect("a lease ends");
+    tokio::time::timeout(*PATIENCE, freed).await.expect("a lease ends");
     let dir = tempfile::tempdir().expect("a directory");
     let args = ["--store", &store, "--agents-listen", &other_door];
     let other = Stayer::server(dir, &args).await;
@@ -213,8 +215,8 @@ async fn a_deposed_server_answers_reads_and_says_who_leads() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_missing_or_damaged_is_no_new_one() {
-    let mut etcd = EtcdServer::start(&[]);
+async fn a_store_that_is_missing_or_damaged_is_no_new_one() {
+    let etcd = EtcdServer::start(&[]);
     let mut stayer = on(&etcd).await;
     stayer.launch(&sleeper("/stays", json!({}))).await;
     let task = stayer.running("/stays", 1).await.remove(0);
@@ -241,11 +243,187 @@ async fn a_store_that_is_away_missing_or_damaged_is_no_new_one() {
     assert_eq!(ids(&stayer.running("/stays", 1).await), ids(&[task]));
     stayer.kill();
 
-    etcd.kill();
-    let away = start(&etcd, stayer.dir());
-    assert!(away.err.contains("etcd at "), "{}", away.err);
     assert!(process.runs(), "the task goes on");
-    etcd.begin();
     stayer.restart().await;
     stayer.finish().await;
+}
+
+/// A server that says nothing before its store answers.
+struct Waiting(Child);
+
+impl Waiting {
+    fn begin(etcd: &EtcdServer, dir: &Path, address: &str) -> Waiting {
+        let log = File::create(dir.join("waits")).expect("a file");
+        let mut waits = command();
+        waits.args(["dev", "--no-engine", "--listen", address, "--store", &store(etcd)]);
+        waits.arg("--data-dir").arg(dir).stdout(Stdio::null()).stderr(log);
+        Waiting(waits.spawn().expect("it starts"))
+    }
+
+    fn end(&mut self) {
+        crate::proc::signal(self.0.id(), "TERM");
+        assert!(self.0.wait().expect("it is ours").success());
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // It has ended, unless the test failed.
+        let _ended = self.0.kill().and_then(|()| self.0.wait());
+    }
+}
+
+/// What a server at an address answers; nothing while nobody does.
+async fn asked(address: &str) -> Option<(u16, String, bool)> {
+    let answer = reqwest::get(format!("http://{address}/v2/apps")).await.ok()?;
+    let status = answer.status().as_u16();
+    let retry = answer.headers().contains_key("retry-after");
+    Some((status, answer.text().await.ok()?, retry))
+}
+
+async fn until_asked(address: &str, status: u16) -> (String, bool) {
+    let look = async {
+        loop {
+            match asked(address).await {
+                Some((found, text, retry)) if found == status => return (text, retry),
+                _ => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    };
+    tokio::time::timeout(*PATIENCE, look).await.expect("it answers so")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_starts_before_its_etcd_waits_and_says_so() {
+    let mut etcd = EtcdServer::start(&[]);
+    let stayer = on(&etcd).await;
+    stayer.launch(&sleeper("/stays", json!({}))).await;
+    let tasks = ids(&stayer.running("/stays", 1).await);
+    let process = stayer.process(&stayer.tasks("/stays", "TASK_RUNNING").await[0], "sleep").await;
+    let mut stayer = stayer;
+    stayer.kill();
+    etcd.kill();
+    let address = format!("127.0.0.1:{}", stayer.ports.port(Slice::SIZE - 3));
+    let mut waits = Waiting::begin(&etcd, stayer.dir(), &address);
+    let (text, retry) = until_asked(&address, 503).await;
+    assert!(
+        retry && text.contains("this server waits for its store: the store at etcd://"),
+        "{text}"
+    );
+    let said = std::fs::read_to_string(stayer.dir().join("waits")).expect("a log");
+    assert!(said.contains("waiting for it, clients at"), "{said}");
+    assert!(process.runs(), "the task goes on");
+
+    etcd.begin();
+    let (text, _) = until_asked(&address, 200).await;
+    assert!(text.contains("/stays"), "{text}");
+    waits.end();
+
+    // Told to end while it waits, it ends.
+    etcd.kill();
+    let mut again = Waiting::begin(&etcd, stayer.dir(), &address);
+    until_asked(&address, 503).await;
+    again.end();
+    etcd.begin();
+    stayer.restart().await;
+    assert_eq!(ids(&stayer.running("/stays", 1).await), tasks);
+    stayer.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_etcd_over_tls_is_known_by_its_certificate_and_knows_its_server() {
+    let mut etcd = EtcdServer::secure();
+    let store = format!("etcds://{}/it", etcd.endpoint());
+    let (ca, cert, key) = (etcd.path("ca.pem"), etcd.path("client.pem"), etcd.path("client.key"));
+    let access = ["--store-ca", &ca, "--store-cert", &cert, "--store-key", &key];
+    let mut stayer = Stayer::bare_with(&[&["--store", &store], &access[..]].concat()).await;
+    stayer.launch(&sleeper("/stays", json!({}))).await;
+    let tasks = ids(&stayer.running("/stays", 1).await);
+    // A connection that broke is made anew, and the log is there for the next run.
+    etcd.kill();
+    until_warned(&stayer, true).await;
+    etcd.begin();
+    until_warned(&stayer, false).await;
+    stayer.kill();
+    stayer.restart().await;
+    assert_eq!(ids(&stayer.running("/stays", 1).await), tasks);
+    let checked = run(command().args(["store", "check", &store]).args(access));
+    assert!(checked.code == 0 && checked.out.contains("clean"), "{checked:?}");
+    let unknown = run(command().args(["store", "check", &store, "--store-ca", &ca]));
+    assert_ne!(unknown.code, 0, "without a certificate it is let nowhere: {unknown:?}");
+    let nobody = run(command().args(["store", "check", &store]));
+    assert!(nobody.err.contains("--store-ca"), "{nobody:?}");
+    stayer.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_etcd_with_users_lets_in_who_knows_the_password_and_no_further_than_his_tree() {
+    let etcd = EtcdServer::start(&[]);
+    let mut operator = client(&etcd).await;
+    operator.user_add("root", "topsecret", None).await.expect("taken");
+    operator.user_grant_role("root", "root").await.expect("taken");
+    operator.role_add("stayer").await.expect("taken");
+    let own = Permission::new(PermissionType::Readwrite, "/stayer/it/").with_prefix();
+    operator.role_grant_permission("stayer", own).await.expect("taken");
+    operator.user_add("stayer", "open-sesame", None).await.expect("taken");
+    operator.user_grant_role("stayer", "stayer").await.expect("taken");
+    operator.auth_enable().await.expect("taken");
+    let (right, wrong) = (etcd.path("right"), etcd.path("wrong"));
+    std::fs::write(&right, "open-sesame\n").expect("written");
+    std::fs::write(&wrong, "guess\n").expect("written");
+    let store = store(&etcd);
+    let access = ["--store-user", "stayer", "--store-password-file", &right];
+    let mut stayer = Stayer::bare_with(&[&["--store", &store], &access[..]].concat()).await;
+    stayer.launch(&sleeper("/stays", json!({}))).await;
+    let tasks = ids(&stayer.running("/stays", 1).await);
+    stayer.kill();
+    stayer.restart().await;
+    assert_eq!(ids(&stayer.running("/stays", 1).await), tasks);
+    let of = |name: &str, args: &[&str]| {
+        let store = format!("etcd://{}/{name}", etcd.endpoint());
+        run(command().args(["store", "check", &store]).args(args))
+    };
+    let refused = [
+        of("it", &["--store-user", "stayer", "--store-password-file", &wrong]),
+        of("it", &[]),
+        of("other", &access),
+    ];
+    for refused in refused {
+        assert_ne!(refused.code, 0, "{refused:?}");
+        assert!(refused.err.contains("does not let this server in"), "{refused:?}");
+    }
+    // A server that is not let in has nothing to wait for.
+    let dir = tempfile::tempdir().expect("a directory");
+    let stranger = start(&etcd, dir.path());
+    assert!(stranger.err.contains("does not let this server in"), "{stranger:?}");
+    stayer.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_in_etcd_is_printed_checked_and_backed_up_beside_its_server() {
+    let etcd = EtcdServer::start(&[]);
+    let stayer = on(&etcd).await;
+    stayer.launch(&sleeper("/stays", json!({}))).await;
+    stayer.running("/stays", 1).await;
+    let store = store(&etcd);
+    let dumped = run(command().args(["store", "dump", &store]));
+    assert!(dumped.code == 0 && dumped.out.contains(r#""path":"/stays""#), "{dumped:?}");
+    let checked = run(command().args(["store", "check", &store]));
+    assert!(checked.code == 0 && checked.out.trim_end().ends_with("clean"), "{checked:?}");
+    let file = stayer.dir().join("backup");
+    let saved =
+        run(command().args(["store", "backup"]).arg(&file).arg("--data-dir").arg(stayer.dir()));
+    assert_eq!(saved.code, 0, "{saved:?}");
+    let dir = tempfile::tempdir().expect("a directory");
+    let restored = run(command().args(["store", "restore"]).arg(&file).arg(dir.path()));
+    assert!(restored.code == 0 && restored.out.contains("cluster"), "{restored:?}");
+    let missing =
+        run(command().args(["store", "check", &format!("etcd://{}/none", etcd.endpoint())]));
+    assert!(missing.err.contains("there is no log at"), "{missing:?}");
+    // A hole is found.
+    let mut operator = client(&etcd).await;
+    operator.delete("/stayer/it/log/0000000000000001", None).await.expect("it answers");
+    let holed = run(command().args(["store", "check", &store]));
+    assert!(holed.code != 0 && holed.err.contains("the record at 1 is missing"), "{holed:?}");
+    stayer.clear().await;
 }

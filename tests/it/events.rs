@@ -9,25 +9,28 @@ use serde_json::{Value, json};
 use crate::rig::{PATIENCE, Stayer, command, sleeper};
 
 /// A stream of events, read frame by frame.
-struct Stream {
+pub struct Stream {
     answer: Response,
     text: String,
 }
 
 /// One event.
 #[derive(Clone, Debug, PartialEq)]
-struct Event {
+pub struct Event {
     id: Option<String>,
-    name: String,
-    data: Value,
+    /// Its type.
+    pub name: String,
+    /// Its JSON.
+    pub data: Value,
 }
 
 impl Stream {
-    async fn open(stayer: &Stayer, query: &str, last: Option<&str>) -> Stream {
+    /// Begins to follow, with a query or `""`.
+    pub async fn open(stayer: &Stayer, query: &str, last: Option<&str>) -> Stream {
         let mut request = stayer
             .request(Method::GET, &format!("/v2/events{query}"))
             .header("Accept", "text/event-stream")
-            .timeout(PATIENCE);
+            .timeout(*PATIENCE);
         if let Some(last) = last {
             request = request.header("Last-Event-ID", last);
         }
@@ -48,7 +51,7 @@ impl Stream {
     }
 
     /// All events up to one with this name.
-    async fn until(&mut self, name: &str) -> Vec<Event> {
+    pub async fn until(&mut self, name: &str) -> Vec<Event> {
         let mut events = Vec::new();
         loop {
             events.push(self.next().await);
@@ -187,7 +190,7 @@ async fn the_command_line_follows_over_a_restart() {
     };
     let began = std::time::Instant::now();
     while !over(&lines()) {
-        assert!(began.elapsed() < PATIENCE, "{:?}", lines());
+        assert!(began.elapsed() < *PATIENCE, "{:?}", lines());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     verb.kill().expect("it ran");

@@ -3,11 +3,35 @@
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
+use crate::events::Stream;
 use crate::rig::{Stayer, command, ids, run, sleeper};
 
 /// What is known of an agent.
 async fn agent(stayer: &Stayer, name: &str) -> Value {
     stayer.get(&format!("/v2/agents/{name}")).await.expect(200).json()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_agent_has_is_shown_as_used_free_and_reserved() {
+    let mut cluster = Cluster::start().await;
+    cluster.agent("a1").start().await;
+    let resources = "cpus(prod):2;mem(prod):512;disk:100";
+    cluster.agent("a2").args(&["--resources", resources]).start().await;
+    let cpus = |agent: &Value| {
+        ["total", "used", "free", "reserved"].map(|key| agent[key]["cpus"].as_f64().expect(key))
+    };
+    let app = json!({"cpus": 0.5, "acceptedResourceRoles": ["prod"]});
+    cluster.launch(&sleeper("/app", app)).await;
+    cluster.running("/app", 1).await;
+    assert_eq!(cpus(&agent(&cluster, "a1").await), [8.0, 0.0, 8.0, 0.0]);
+    let kept = agent(&cluster, "a2").await;
+    assert_eq!(cpus(&kept), [2.0, 0.5, 1.5, 2.0]);
+    assert_eq!(kept["reserved"], json!({"cpus": 2.0, "mem": 512.0, "disk": 100.0, "gpus": 0}));
+    let shown = cluster.cli(&["agent", "show", "a2"]).out;
+    assert!(shown.contains("0.5 used, 1.5 free of 2.0, 2.0 reserved"), "{shown}");
+    let shown = cluster.cli(&["agent", "show", "a1"]).out;
+    assert!(!shown.contains("reserved"), "{shown}");
+    cluster.finish().await;
 }
 
 async fn is_lost(stayer: &Stayer, name: &str) -> bool {
@@ -92,9 +116,17 @@ async fn too_many_lost_at_once_hold_replacement_until_somebody_says_otherwise() 
     let app = json!({"instances": 4, "unreachableStrategy": patient});
     cluster.launch(&sleeper("/web", app)).await;
     cluster.running("/web", 4).await;
+    let mut told = Stream::open(&cluster, "?event_type=*", None).await;
     for name in ["a2", "a3", "a4"] {
         cluster.of(name).kill();
     }
+    let held = told.until("brake_held_event").await;
+    let lost = held.iter().filter(|event| event.name == "agent_lost_event");
+    let mut lost: Vec<&str> = lost.filter_map(|event| event.data["host"].as_str()).collect();
+    lost.sort_unstable();
+    assert_eq!(lost, ["a2", "a3", "a4"]);
+    let counts = &held.last().expect("one").data;
+    assert_eq!((&counts["lost"], &counts["agents"]), (&json!(3), &json!(4)));
     cluster
         .wait("the brake holds", async |cluster| {
             (cluster.get("/v2/brake").await.json()["held"] == true).then_some(())
@@ -108,10 +140,15 @@ async fn too_many_lost_at_once_hold_replacement_until_somebody_says_otherwise() 
     cluster.running("/new", 1).await;
     assert_eq!(cluster.hosts("/web").await, ["a1"]);
     assert_eq!(cluster.cli(&["agent", "release"]).code, 0);
+    let released = told.until("brake_released_event").await.pop().expect("one");
+    assert_eq!(released.data["reason"], "an operator released it");
     cluster
         .wait("they are replaced", async |cluster| {
             (cluster.hosts("/web").await == ["a1"; 4]).then_some(())
         })
         .await;
+    cluster.of("a2").restart().await;
+    let back = told.until("agent_returned_event").await.pop().expect("one");
+    assert_eq!(back.data["host"], "a2");
     cluster.finish().await;
 }

@@ -1,6 +1,5 @@
-//! The GPUs of this very machine, where it has some. Elsewhere nothing is tested here, and a line says so.
-
-use std::io::Write as _;
+//! The GPUs of this very machine. Ignored, since most machines have none: `scripts/test` runs it where NVIDIA's driver
+//! lists one, and says so where it does not.
 
 use serde_json::json;
 
@@ -16,14 +15,10 @@ fn uuids() -> Vec<String> {
 }
 
 #[tokio::test]
+#[ignore = "wants a machine with NVIDIA GPUs; scripts/test runs it where there are some"]
 async fn real_gpus_are_found_and_given_out_one_by_one() {
     let uuids = uuids();
-    if uuids.is_empty() {
-        // Past the harness, which keeps what a test that passes prints.
-        let line = "gpu_real: NOT RUN, this machine has no NVIDIA driver that lists a GPU";
-        writeln!(std::io::stderr(), "{line}").expect("a line");
-        return;
-    }
+    assert!(!uuids.is_empty(), "NVIDIA's driver lists no GPU here");
     let stayer = Stayer::bare().await;
     let count = uuids.len();
     let app = json!({

@@ -201,6 +201,7 @@ impl Sim {
                 mem: Mem::ZERO,
                 disk: Disk::ZERO,
                 fields: Vec::new(),
+                launch_seconds: None,
             },
         };
         for agent in &mut self.agents {

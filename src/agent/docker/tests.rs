@@ -11,12 +11,14 @@ use bollard::query_parameters::CreateContainerOptionsBuilder;
 use futures::TryStreamExt;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::DockerRuntime;
 use super::rig::{
-    PATIENCE, Rig, docker, only, owner, parameters, progress, remove, runtime, sandbox, spec,
+    Rig, connection, docker, only, owner, parameters, progress, remove, runtime, sandbox, spec,
 };
 use super::spec::container_name;
 use crate::agent::docker::auth::Keyring;
 use crate::agent::gpu::Shelf;
+use crate::agent::machine::PATIENCE;
 use crate::agent::runtime::{
     Found, FoundState, Launch, LogStream, Runtime, RuntimeError, SandboxId,
 };
@@ -26,8 +28,8 @@ use crate::model::network::{Network, NetworkMode, PortMapping};
 use crate::model::reason::Reason;
 use crate::model::unit::Mem;
 
-/// Ends soon when asked to.
-const PATIENT: &str = "trap 'exit 3' TERM; while true; do sleep 0.02; done";
+/// Ends soon when asked to, once it is [`ready`].
+const PATIENT: &str = "trap 'exit 3' TERM; echo ready; while true; do sleep 0.02; done";
 
 fn refusal<T: std::fmt::Debug>(outcome: Result<T, RuntimeError>) -> Reason {
     match outcome {
@@ -43,11 +45,26 @@ async fn only_found(rig: &Rig) -> Found {
 }
 
 async fn text(rig: &Rig, id: SandboxId, stream: LogStream) -> String {
-    tail(rig, id, stream, None).await
+    tail(&rig.runtime, id, stream, None).await
 }
 
-async fn tail(rig: &Rig, id: SandboxId, stream: LogStream, lines: Option<u32>) -> String {
-    let logs = rig.runtime.logs(id, stream, lines, false).await.expect("logs");
+/// Waits until a task would hear a signal: before that, nobody may be there to pass it on.
+async fn ready(runtime: &DockerRuntime, id: SandboxId) {
+    let says_so = async {
+        while !tail(runtime, id, LogStream::Stdout, None).await.contains("ready") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(*PATIENCE, says_so).await.expect("in time");
+}
+
+async fn tail(
+    runtime: &DockerRuntime,
+    id: SandboxId,
+    stream: LogStream,
+    lines: Option<u32>,
+) -> String {
+    let logs = runtime.logs(id, stream, lines, false).await.expect("logs");
     let bytes: Vec<_> = logs.try_collect().await.expect("bytes");
     String::from_utf8(bytes.concat()).expect("text")
 }
@@ -86,6 +103,7 @@ async fn a_whole_life_from_prepared_to_gone() {
         "a running one is never removed"
     );
 
+    ready(&rig.runtime, launch.id).await;
     rig.runtime.terminate(launch.id).await.expect("asked to end");
     let (at, end) = rig.runtime.ended(launch.id).await.expect("ended");
     assert_eq!(
@@ -146,7 +164,7 @@ async fn exit_codes_and_signals_are_told_apart() {
 async fn too_much_memory_is_told_as_such() {
     let rig = Rig::new().await;
     let mut spec = spec("busybox:local");
-    only(&mut spec).mem = Mem::whole(8);
+    only(&mut spec).mem = Mem::whole(32);
     only(&mut spec).cmd = Some("tail /dev/zero".to_owned());
     let end = rig.end_of(&rig.launch(spec)).await;
     assert!(matches!(end, End::Oom { .. }), "{end:?}");
@@ -160,10 +178,10 @@ async fn an_end_is_told_at_once_without_asking_the_engine_over_and_over() {
     let running = rig.run(&launch).await;
     let inspected = rig.engine.inspect_container(&running.handle, None).await.expect("inspected");
     let pid = inspected.state.and_then(|state| state.pid).expect("a pid");
-    let waiting = super::watch::handle(i32::try_from(pid).expect("small"), &running.handle);
+    let waiting = super::wait::handle(i32::try_from(pid).expect("small"), &running.handle);
     assert!(waiting.is_some(), "its process is seen");
     let own = i32::try_from(std::process::id()).expect("small");
-    assert!(super::watch::handle(own, &running.handle).is_none(), "a stranger's process is not");
+    assert!(super::wait::handle(own, &running.handle).is_none(), "a stranger's process is not");
     let ended = rig.runtime.ended(launch.id);
     let kill = async {
         tokio::task::yield_now().await;
@@ -236,10 +254,10 @@ async fn both_outputs_are_kept_apart_and_can_be_followed() {
     rig.run(&talker).await;
     let mut follow =
         rig.runtime.logs(talker.id, LogStream::Stdout, None, true).await.expect("logs");
-    let line = tokio::time::timeout(PATIENCE, follow.try_next()).await.expect("in time");
+    let line = tokio::time::timeout(*PATIENCE, follow.try_next()).await.expect("in time");
     assert_eq!(line.expect("bytes").expect("a line"), "first\n");
     std::fs::write(&gate, "later\n").expect("the gate opens");
-    let line = tokio::time::timeout(PATIENCE, follow.try_next()).await.expect("in time");
+    let line = tokio::time::timeout(*PATIENCE, follow.try_next()).await.expect("in time");
     assert_eq!(line.expect("bytes").expect("a line"), "later\n");
     assert_eq!(follow.try_next().await, Ok(None), "the stream ends with the task");
 
@@ -268,10 +286,10 @@ async fn the_last_lines_of_a_quiet_output_are_found_behind_a_talkative_one() {
     for (lines, expected) in
         [(0, ""), (1, "out4\n"), (3, "out2\nout3\nout4\n"), (9, "out1\nout2\nout3\nout4\n")]
     {
-        let told = tail(&rig, launch.id, LogStream::Stdout, Some(lines)).await;
+        let told = tail(&rig.runtime, launch.id, LogStream::Stdout, Some(lines)).await;
         assert_eq!(told, expected, "{lines}");
     }
-    let errors = tail(&rig, launch.id, LogStream::Stderr, Some(2)).await;
+    let errors = tail(&rig.runtime, launch.id, LogStream::Stderr, Some(2)).await;
     assert_eq!(errors, "err48\nerr49\n");
     rig.clear().await;
 }
@@ -297,7 +315,7 @@ async fn a_bridged_container_has_an_address_and_its_published_port_answers() {
     let running = rig.run(&launch).await;
     assert_eq!(running.ips.len(), 1, "{running:?}");
     assert!(running.ips[0].is_ipv4());
-    let answer = tokio::time::timeout(PATIENCE, ask(port)).await.expect("in time");
+    let answer = tokio::time::timeout(*PATIENCE, ask(port)).await.expect("in time");
     assert_eq!(answer, "+PONG\r\n");
 
     let second = bridged(&rig, "redis", 6379, port);
@@ -383,7 +401,8 @@ async fn what_the_engine_cannot_start_is_refused_in_its_own_words() {
     let rig = Rig::new().await;
     let mut broken = spec("busybox:local");
     only(&mut broken).args = vec!["no-such-program".to_owned()];
-    assert_eq!(rig.end_of(&rig.launch(broken.clone())).await, End::Code(127), "init's answer");
+    let answer = if rig.is_podman() { 1 } else { 127 };
+    assert_eq!(rig.end_of(&rig.launch(broken.clone())).await, End::Code(answer), "init's answer");
     docker(&mut broken).parameters = parameters(&[("init", "false")]);
     let launch = rig.launch(broken);
     rig.runtime.prepare(&launch, &progress()).await.expect("prepared");
@@ -425,12 +444,9 @@ async fn a_privileged_container_starts_or_the_machine_s_refusal_is_told() {
 #[tokio::test]
 async fn what_the_policy_forbids_is_never_created() {
     let rig = Rig::new().await;
-    let connection =
-        super::connect::find(&super::connect::Search::default(), super::call::Deadlines::default())
-            .await;
     let forbid = |what: &str| Reason::Policy { what: what.to_owned() };
-    let strict = super::DockerRuntime::new(
-        connection.expect("an engine"),
+    let strict = DockerRuntime::new(
+        connection().await,
         rig.owner,
         Keyring::default(),
         Shelf::default(),
@@ -446,11 +462,12 @@ async fn what_the_policy_forbids_is_never_created() {
 async fn the_engine_s_facts_are_known() {
     let rig = Rig::new().await;
     let facts = rig.runtime.facts();
-    assert_eq!(facts.engine.name, "Docker");
+    let name = facts.engine.name.as_str();
+    assert!(["Docker", "Podman"].contains(&name), "{facts:?}");
     assert!(facts.engine.api.starts_with("1."), "{facts:?}");
     assert!(facts.cgroup_version.is_some() && facts.live_restore.is_some(), "{facts:?}");
     assert!(facts.storage.is_some() && facts.security.contains(&"seccomp".to_owned()), "{facts:?}");
-    assert!(facts.to_string().starts_with("Docker "), "{facts}");
+    assert!(facts.to_string().starts_with(name), "{facts}");
     rig.runtime.ping().await.expect("it answers");
     rig.clear().await;
 }

@@ -58,6 +58,7 @@ pub(in crate::agent) fn place(ports: &[u16]) -> Place {
         mem: Mem::ZERO,
         disk: Disk::ZERO,
         fields: Vec::new(),
+        launch_seconds: None,
     }
 }
 

@@ -20,6 +20,9 @@ use crate::model::unit::{Cpus, Disk, Mem};
 use crate::model::view::View;
 use crate::model::world::World;
 
+/// The role of agents that are reserved for none.
+const ANYBODY: &str = "*";
+
 /// An agent with what is known of it beside its row.
 pub struct Shown<'v> {
     world: &'v World,
@@ -215,6 +218,11 @@ impl<'v> Shown<'v> {
             healthy.saturating_sub(held),
         );
         amounts(out, "free", free);
+        let reserved = match offers.role.as_str() {
+            ANYBODY => (Cpus::ZERO, Mem::ZERO, Disk::ZERO, 0),
+            _ => (offers.cpus, offers.mem, offers.disk, healthy),
+        };
+        amounts(out, "reserved", reserved);
         let ranges = offers.ports.iter().map(|range| format!("{}-{}", range.first, range.last));
         out.texts("ports", ranges);
     }

@@ -41,6 +41,8 @@ schemas! {
         used: Amounts,
         /// What is left.
         free: Amounts,
+        /// What is kept for apps that accept its role: all or, where that is `*`, nothing.
+        reserved: Amounts,
         /// Ranges for dynamic use.
         ports: Vec<String>,
         /// How many tasks hold a place there.

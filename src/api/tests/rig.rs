@@ -436,6 +436,7 @@ fn put_task(world: &mut World, path: &AppPath, no: u32, id: InstanceId, conditio
         mem: Mem::ZERO,
         disk: Disk::ZERO,
         fields: Vec::new(),
+        launch_seconds: None,
     };
     let row = Instance {
         key: InstanceKey { app: app.key, no },

@@ -92,6 +92,9 @@ pub struct HostArgs {
     /// Host ports for tasks that ask for any, several ranges with commas between them [default: 31000-32000]
     #[arg(long, env = "STAYER_PORTS", value_name = "RANGES")]
     pub ports: Option<String>,
+    /// How many seconds a launch here may go without progress; what an app says in STAYER_LAUNCH_TIMEOUT_SECONDS wins [default: executor_registration_timeout of the Mesos directory, else 300]
+    #[arg(long, env = "STAYER_LAUNCH_TIMEOUT", value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub launch_timeout: Option<u32>,
     /// Where the container engine listens [default: what DOCKER_HOST says, else the usual sockets]
     #[arg(long, env = "STAYER_ENGINE", value_name = "unix://PATH")]
     pub engine: Option<String>,
@@ -164,6 +167,7 @@ impl HostArgs {
             ip: self.ip.or(mesos.ip),
             attributes: or(self.attributes, mesos.attributes),
             role: self.role.or(mesos.default_role),
+            launch_timeout: self.launch_timeout.or(mesos.launch_seconds),
             resources: or(self.resources, mesos.resources),
             engine: self.engine.or(mesos.docker_socket),
             no_engine: self.no_engine || mesos.without_docker,
@@ -202,6 +206,7 @@ impl HostArgs {
             role: self.role.clone(),
             resources: Resources { ports, ..resources },
             policy,
+            launch_seconds: self.launch_timeout,
         })
     }
 }

@@ -20,6 +20,8 @@ pub struct MesosDir {
     pub ip: Option<String>,
     /// `default_role`.
     pub default_role: Option<String>,
+    /// `executor_registration_timeout`, in seconds: an image was pulled and a container started within it.
+    pub launch_seconds: Option<u32>,
     /// `work_dir`.
     pub work_dir: Option<PathBuf>,
     /// `docker_socket`.
@@ -30,12 +32,23 @@ pub struct MesosDir {
     pub unused: Vec<String>,
 }
 
-/// What means nothing here and need not be missed.
-const NEEDLESS: &[(&str, &str)] = &[
-    ("executor_registration_timeout", "there are no executors"),
-    ("master", "--server says whom to dial"),
-    ("port", "no port is opened, the agent dials"),
+const LAUNCH_TIMEOUT: &str = "executor_registration_timeout";
+
+/// Mesos' units of time, in nanoseconds.
+const UNITS: &[(&str, f64)] = &[
+    ("ns", 1.0),
+    ("us", 1e3),
+    ("ms", 1e6),
+    ("secs", 1e9),
+    ("mins", 6e10),
+    ("hrs", 3.6e12),
+    ("days", 8.64e13),
+    ("weeks", 6.048e14),
 ];
+
+/// What means nothing here and need not be missed.
+const NEEDLESS: &[(&str, &str)] =
+    &[("master", "--server says whom to dial"), ("port", "no port is opened, the agent dials")];
 
 // === impl MesosDir ===
 
@@ -57,6 +70,12 @@ impl MesosDir {
             docker_socket: take("docker_socket"),
             ..MesosDir::default()
         };
+        if let Some(time) = take(LAUNCH_TIMEOUT) {
+            found.launch_seconds = match seconds(&time) {
+                Some(seconds) => Some(seconds),
+                None => return Err(format!("{LAUNCH_TIMEOUT} is no time of Mesos': {time}")),
+            };
+        }
         if let Some(kinds) = take("containerizers") {
             found.without_docker = !kinds.split(',').any(|kind| kind.trim() == "docker");
         }
@@ -102,6 +121,17 @@ fn text(file: &Path) -> Result<String, String> {
     Ok(text.trim().to_owned())
 }
 
+/// A time as Mesos writes it, `5mins`, in whole seconds and at least one.
+fn seconds(text: &str) -> Option<u32> {
+    let of = |(unit, nanos): &(&str, f64)| {
+        let number: f64 = text.strip_suffix(unit)?.parse().ok()?;
+        Some((number * nanos / 1e9).ceil()).filter(|seconds| *seconds >= 0.0)
+    };
+    let seconds = UNITS.iter().find_map(of)?.max(1.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was looked at")]
+    (seconds <= f64::from(u32::MAX)).then_some(seconds as u32)
+}
+
 fn explained(name: String) -> String {
     match NEEDLESS.iter().find(|(needless, _)| *needless == name) {
         Some((_, why)) => format!("{name} ({why})"),
@@ -141,10 +171,25 @@ mod tests {
             attributes: text("host:h1.example;rack:rack-2"),
             hostname: text("h1.example"),
             ip: text("10.0.0.1"),
-            unused: vec!["executor_registration_timeout (there are no executors)".to_owned()],
+            launch_seconds: Some(300),
             ..MesosDir::default()
         };
         assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn times_are_mesos_own() {
+        let cases =
+            [("5mins", 300), ("1.5hrs", 5_400), ("90secs", 90), ("20ms", 1), ("1weeks", 604_800)];
+        for (text, expected) in cases {
+            assert_eq!(seconds(text), Some(expected), "{text}");
+        }
+        for text in ["", "5", "mins", "-5mins", "5 minutes", "9999999weeks", "NaNsecs"] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+        let dir = laid_out(&[("executor_registration_timeout", "soon")]);
+        let refused = MesosDir::read(dir.path()).expect_err("it is no time");
+        assert!(refused.contains("executor_registration_timeout is no time"), "{refused}");
     }
 
     #[test]

@@ -103,6 +103,11 @@ fn turned_away(why: &Dismissal, data: &Path) -> Failure {
              was touched",
             agent_dir(data).join("agent.json").display()
         ),
+        Dismissal::Elsewhere { hostname } => format!(
+            ". Remove {} here to begin as a new agent. If this is that very host under a new name, or {hostname} will \
+             not come back, tell the server: stayer agent forget {hostname}. Nothing that runs was touched",
+            agent_dir(data).join("agent.json").display()
+        ),
         Dismissal::Cluster { .. } | Dismissal::Protocol { .. } => String::new(),
     };
     Failure::Failed(format!("{why}{remedy}"))

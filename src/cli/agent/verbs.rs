@@ -229,7 +229,14 @@ fn show_text(agent: &Value) -> String {
     line("attrs", attributes.join(";"));
     for what in ["cpus", "mem", "disk", "gpus"] {
         let of = |key: &str| text(&agent[key], what);
-        line(what, format!("{} used, {} free of {}", of("used"), of("free"), of("total")));
+        let reserved = match of("reserved") {
+            none if matches!(none.as_str(), "" | "0" | "0.0") => String::new(),
+            some => format!(", {some} reserved"),
+        };
+        line(
+            what,
+            format!("{} used, {} free of {}{reserved}", of("used"), of("free"), of("total")),
+        );
     }
     let ports: Vec<&str> = list(agent, "ports").iter().filter_map(Value::as_str).collect();
     line("ports", ports.join(","));

@@ -13,7 +13,7 @@ use crate::cli::agent::stop;
 use crate::cli::console::Console;
 use crate::cli::dirs::{agent_dir, make_dir, server_dir};
 use crate::cli::failure::Failure;
-use crate::cli::server::{Up, open_store};
+use crate::cli::server::{Entrance, Up};
 use crate::cli::{limits, signals};
 use crate::control::fleet::listen::Door;
 use crate::wire::dial::Address;
@@ -27,12 +27,16 @@ pub async fn run(args: DevArgs, console: &mut Console) -> Result<(), Failure> {
     limits::raise_files();
     make_dir(&args.data_dir)?;
     let server_dir = server_dir(&args.data_dir);
-    let store = open_store(&args.api, &args.data_dir).await?;
+    let entrance = Entrance::take(args.api.listen).await?;
+    let Some(store) = entrance.open_store(&args.api, &args.data_dir, console).await? else {
+        return Ok(());
+    };
     let cluster = store.head().cluster;
     let agents = server_dir.join("agents.sock");
     let config = args.agent(agent_dir(&args.data_dir), cluster, Address::Unix(agents.clone()))?;
     let limits = args.api.limits(args.gpu_scheduling);
-    let mut up = Up::start(store, &args.api, limits, &server_dir, &Door::Unix(agents)).await?;
+    let door = Door::Unix(agents);
+    let mut up = Up::start(store, entrance, &args.api, limits, &server_dir, &door).await?;
     let agent = start::start(config).await.map_err(|error| Failure::Failed(error.to_string()))?;
     for line in banner::lines(&args, up.address, &agent) {
         console.line(&line)?;

@@ -6,7 +6,7 @@ use crate::cli::events::frames::Frame;
 use crate::cli::talk::{list, text as member};
 
 /// What of an event is shown to people, where it has it.
-const MEMBERS: [&str; 14] = [
+const MEMBERS: [&str; 17] = [
     "appId",
     "runSpecId",
     "groupId",
@@ -17,6 +17,9 @@ const MEMBERS: [&str; 14] = [
     "healthy",
     "alive",
     "host",
+    "instances",
+    "lost",
+    "agents",
     "uri",
     "remoteAddress",
     "message",

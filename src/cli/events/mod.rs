@@ -25,6 +25,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 /// By its id a stream tells where it begins, so that a cut before the first event leaves no gap.
 const ATTACHED: &str = "event_stream_attached";
 
+/// Asks also for what Marathon's clients would not know.
+const EVERY: &str = "*";
+
 /// What `stayer events` is told.
 #[derive(Debug, Args)]
 pub struct EventsArgs {
@@ -95,7 +98,9 @@ fn ask(args: &EventsArgs, last: Option<&str>) -> Ask {
     for name in &args.types {
         ask = ask.with("event_type", name.as_str());
     }
-    if !args.types.is_empty() && !args.types.iter().any(|name| name == ATTACHED) {
+    if args.types.is_empty() {
+        ask = ask.with("event_type", EVERY);
+    } else if !args.types.iter().any(|name| name == ATTACHED) {
         ask = ask.with("event_type", ATTACHED);
     }
     match last {
@@ -173,7 +178,7 @@ mod tests {
         );
         assert!(outcome.error.contains("between 4.0 and 9.0"), "{}", outcome.error);
         assert!(outcome.error.contains("enough"), "a refusal ends it: {}", outcome.error);
-        let plain = "GET /v2/events?plan-format=light";
+        let plain = "GET /v2/events?plan-format=light&event_type=*";
         let asked = [
             plain.to_owned(),
             format!("{plain}&lastEventId=4.0"),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
+use crate::cli::access::AccessArgs;
 use crate::cli::dirs::{DEFAULT_DATA_DIR, server_dir};
 use crate::cli::failure::Failure;
 use crate::control::fleet::listen::Door;
@@ -44,9 +45,12 @@ pub struct ApiArgs {
     /// Where the API listens
     #[arg(long, env = "STAYER_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
-    /// Where the server remembers everything: embedded:DIR or etcd://HOST:PORT,HOST:PORT/NAME with one member or more and, if there are several clusters, a name [default: embedded:DATA_DIR/server]
+    /// Where the server remembers everything: embedded:DIR or etcd://HOST:PORT,HOST:PORT/NAME with one member or more and, if there are several clusters, a name; etcds:// over TLS [default: embedded:DATA_DIR/server]
     #[arg(long, env = "STAYER_STORE", value_name = "STORE")]
     pub store: Option<StoreAddress>,
+    /// How etcd is spoken to.
+    #[command(flatten)]
+    pub access: AccessArgs,
     /// Listen beyond loopback although nobody is asked who he is: whoever reaches the port can run anything as this user [default: off]
     #[arg(long, env = "STAYER_INSECURE_NO_AUTH", value_parser = FalseyValueParser::new())]
     pub insecure_no_auth: bool,

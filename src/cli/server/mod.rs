@@ -6,19 +6,20 @@
 mod api;
 mod args;
 mod banner;
+mod entrance;
 mod store;
 
 pub use args::{ApiArgs, ServerArgs};
+pub use entrance::Entrance;
 
 use std::net::SocketAddr;
 use std::path::Path;
 
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::console::Console;
-use crate::cli::dirs::{agent_dir, make_dir, make_private, server_dir};
+use crate::cli::dirs::{make_dir, make_private, server_dir};
 use crate::cli::failure::Failure;
 use crate::cli::{limits, signals};
 use crate::control::fleet::listen::Door;
@@ -46,10 +47,13 @@ pub async fn run(args: ServerArgs, console: &mut Console) -> Result<(), Failure>
     args.check()?;
     limits::raise_files();
     make_dir(&args.data_dir)?;
-    let store = open_store(&args.api, &args.data_dir).await?;
+    let entrance = Entrance::take(args.api.listen).await?;
+    let Some(store) = entrance.open_store(&args.api, &args.data_dir, console).await? else {
+        return Ok(());
+    };
     let dir = server_dir(&args.data_dir);
     let limits = args.api.limits(args.gpu_scheduling);
-    let mut up = Up::start(store, &args.api, limits, &dir, &args.agents_listen).await?;
+    let mut up = Up::start(store, entrance, &args.api, limits, &dir, &args.agents_listen).await?;
     for line in banner::lines(&args, &up) {
         console.line(&line)?;
     }
@@ -68,13 +72,14 @@ pub async fn run(args: ServerArgs, console: &mut Console) -> Result<(), Failure>
 // === impl Up ===
 
 impl Up {
-    /// Listens, leads with what the store holds, and lets clients, agents and operators in. `dir` is for the operator's
+    /// Leads with what the store holds, and lets clients, agents and operators in. `dir` is for the operator's
     /// socket.
     ///
     /// # Errors
-    /// When an address is taken, somebody else leads, or the log cannot be used.
+    /// When the agents' address is taken, somebody else leads, or the log cannot be used.
     pub async fn start(
         store: AnyStore,
+        entrance: Entrance,
         args: &ApiArgs,
         limits: Limits,
         dir: &Path,
@@ -83,8 +88,7 @@ impl Up {
         let cannot = |at: &dyn std::fmt::Display, error: std::io::Error| {
             Failure::Failed(format!("cannot listen on {at}: {error}"))
         };
-        let api = TcpListener::bind(args.listen).await.map_err(|e| cannot(&args.listen, e))?;
-        let address = api.local_addr().map_err(|error| cannot(&args.listen, error))?;
+        let (api, address) = (entrance.listener()?, entrance.address);
         store.announce(&format!("http://{}", reached_at(address)));
         make_private(dir)?;
         let (listener, door) = door.open().await.map_err(|error| cannot(door, error))?;
@@ -110,14 +114,6 @@ impl Up {
         let _drained = self.served.await;
         self.leader.resign().await;
     }
-}
-
-/// Opens the store that a server is told of, with its data in `data`; an agent may have run beside it.
-///
-/// # Errors
-/// When it is in use, missing, another cluster's or does not answer. Then nothing was changed.
-pub async fn open_store(args: &ApiArgs, data: &Path) -> Result<AnyStore, Failure> {
-    store::open(&args.store(data), &server_dir(data), &agent_dir(data), args.new_log).await
 }
 
 /// Where others reach what listens at an address: one that means all of this host is none for them.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::cli::access::AccessArgs;
 use crate::cli::console::Console;
 use crate::cli::dirs::DEFAULT_DATA_DIR;
 use crate::cli::failure::Failure;
@@ -21,16 +22,10 @@ pub struct StoreArgs {
 
 #[derive(Debug, Subcommand)]
 enum StoreVerb {
-    /// Print a stopped server's store, a line of JSON for each record, row and event
-    Dump {
-        /// The server's data directory
-        dir: PathBuf,
-    },
-    /// Check a stopped server's store: order, checksums, rows and the laws between them
-    Check {
-        /// The server's data directory
-        dir: PathBuf,
-    },
+    /// Print a stopped server's store, or one in etcd, a line of JSON for each record, row and event
+    Dump(Which),
+    /// Check a stopped server's store, or one in etcd: order, checksums, rows and the laws between them
+    Check(Which),
     /// Make the store of a new data directory from a backup
     Restore {
         /// The backup
@@ -53,14 +48,27 @@ enum StoreVerb {
     },
 }
 
+/// Which store.
+#[derive(Debug, Args)]
+struct Which {
+    /// The server's data directory, or etcd://HOST:PORT,HOST:PORT/NAME
+    #[arg(value_name = "DIR|STORE")]
+    store: String,
+    /// How etcd is spoken to.
+    #[command(flatten)]
+    access: AccessArgs,
+}
+
 /// Does it.
 ///
 /// # Errors
 /// When the store or its server does not, or a file cannot be written.
 pub async fn run(args: StoreArgs, console: &mut Console) -> Result<(), Failure> {
     match args.verb {
-        StoreVerb::Dump { dir } => offline::print(&dir, console),
-        StoreVerb::Check { dir } => offline::examine(&dir, console),
+        StoreVerb::Dump(Which { store, access }) => offline::print(&store, &access, console).await,
+        StoreVerb::Check(Which { store, access }) => {
+            offline::examine(&store, &access, console).await
+        }
         StoreVerb::Restore { file, dir } => offline::put_back(&file, &dir, console),
         StoreVerb::Backup { file, data_dir } => {
             let bytes = backup::fetch(&data_dir, &file).await?;

@@ -1,38 +1,47 @@
-//! The store of a server that is stopped: printed, checked, or made from a backup.
+//! A store beside its server: printed, checked, or made from a backup.
 //!
-//! The store itself refuses one that a running server holds.
+//! A file that a running server holds is refused; what lies in etcd may be looked into at any time.
 
 use std::error::Error;
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
+use crate::cli::access::AccessArgs;
 use crate::cli::console::{Console, unwritten};
 use crate::cli::dirs::server_dir;
 use crate::cli::failure::Failure;
+use crate::model::id::Epoch;
+use crate::store::address::{AddressError, StoreAddress};
 use crate::store::embedded::FILE;
-use crate::store::offline::{BackupError, OfflineError, check, dump, restore};
+use crate::store::log::Log;
+use crate::store::offline::{self, BackupError, OfflineError, check, dump, restore};
 
 /// Prints every record.
 ///
 /// # Errors
 /// When the store cannot be opened.
-pub fn print(dir: &Path, console: &mut Console) -> Result<(), Failure> {
+pub async fn print(store: &str, access: &AccessArgs, console: &mut Console) -> Result<(), Failure> {
+    let log = look(store, access).await?;
     let mut output = BufWriter::new(console.output());
-    dump(&store_dir(dir), &mut output).map_err(|error| unread(&error))
+    dump(&log, &mut output).map_err(|error| unread(&error))
 }
 
 /// Checks all of it and says what it is.
 ///
 /// # Errors
 /// When the store cannot be opened, or something in it is wrong.
-pub fn examine(dir: &Path, console: &mut Console) -> Result<(), Failure> {
-    let report = check(&store_dir(dir)).map_err(|error| unread(&error))?;
+pub async fn examine(
+    store: &str,
+    access: &AccessArgs,
+    console: &mut Console,
+) -> Result<(), Failure> {
+    let report = check(&look(store, access).await?);
     console.line(report.to_string().trim_end())?;
     if report.is_clean() {
         return Ok(());
     }
-    Err(Failure::Failed(format!("the store in {} is not clean", dir.display())))
+    Err(Failure::Failed(format!("the store in {store} is not clean")))
 }
 
 /// Makes a store from a backup.
@@ -50,6 +59,17 @@ pub fn put_back(file: &Path, dir: &Path, console: &mut Console) -> Result<(), Fa
         header.at,
         header.rows
     ))
+}
+
+async fn look(store: &str, access: &AccessArgs) -> Result<(Log, Epoch), Failure> {
+    let is_etcd = store.starts_with("etcd://") || store.starts_with("etcds://");
+    let address = if is_etcd {
+        store.parse().map_err(|error: AddressError| Failure::Usage(error.to_string()))?
+    } else {
+        StoreAddress::Embedded(store_dir(Path::new(store)))
+    };
+    let access = access.read(&address)?;
+    offline::look(&address, &access).await.map_err(|error| unread(&error))
 }
 
 /// Where the store lies: in the server's part, or in the directory itself when that is what was named.

@@ -229,6 +229,7 @@ impl Rig {
             mem: Mem::ZERO,
             disk: Disk::ZERO,
             fields: Vec::new(),
+            launch_seconds: None,
         };
         self.waiting(no);
         self.change(no, |instance| {
@@ -331,7 +332,7 @@ impl Rig {
 }
 
 /// What one health check has found: a success or a failure, or nothing yet.
-pub(super) fn found(alive: Option<bool>) -> Option<Box<Findings>> {
+pub(super) fn found(alive: Option<bool>) -> Box<Findings> {
     let record = alive.map(|alive| {
         let mut record = HealthRecord::default();
         record.succeeded(at(3_000));
@@ -340,5 +341,5 @@ pub(super) fn found(alive: Option<bool>) -> Option<Box<Findings>> {
         }
         record
     });
-    Some(Box::new(Findings { health: vec![record], ..Findings::default() }))
+    Box::new(Findings { health: vec![record], ..Findings::default() })
 }

@@ -45,6 +45,8 @@ pub(super) struct Batch {
     pub weight: usize,
     /// What it holds.
     pub content: Content,
+    /// Whether something in it is told only to those who ask for it.
+    pub has_ours: bool,
     at: Timestamp,
     /// Whether its text is kept: it is so while readers that keep pace will ask for it.
     warm: AtomicBool,
@@ -109,7 +111,11 @@ impl Published {
             | Event::AliveChanged { .. }
             | Event::UnhealthyKill { .. }
             | Event::HealthBrake { .. }
-            | Event::UnknownTerminated { .. } => None,
+            | Event::UnknownTerminated { .. }
+            | Event::AgentLost { .. }
+            | Event::AgentReturned { .. }
+            | Event::BrakeHeld { .. }
+            | Event::BrakeReleased { .. } => None,
         };
         let definitions = (0..).zip(&events).filter_map(definition).collect();
         Published { commit, at, first: 0, events, definitions }
@@ -163,7 +169,12 @@ impl Batch {
 
     fn new(place: u64, at: Timestamp, last: EventId, weight: usize, content: Content) -> Batch {
         let (heavy, light) = (Mutex::default(), Mutex::default());
-        Batch { place, last, weight, content, at, warm: AtomicBool::new(true), heavy, light }
+        let has_ours = match &content {
+            Content::Log { events, .. } => events.iter().any(Event::is_ours),
+            Content::Passing(_) => false,
+        };
+        let warm = AtomicBool::new(true);
+        Batch { place, last, weight, content, has_ours, at, warm, heavy, light }
     }
 
     /// The events of the log in it.

@@ -6,10 +6,13 @@ use crate::contract::show::event::{self, Notice, Plans};
 use crate::model::event::Event;
 use crate::model::path::AppPath;
 
+/// As a type: events of every kind, ours among them.
+pub const EVERY: &str = "*";
+
 /// Which events a consumer wants to see, and how.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Names of events; all when absent.
+    /// Names of events, or [`EVERY`]; all of Marathon's when absent.
     pub types: Option<BTreeSet<String>>,
     /// Apps or groups; an event is shown when it is about one of them or something within. All when absent.
     pub apps: Option<Vec<AppPath>>,
@@ -20,14 +23,15 @@ pub struct Filter {
 // === impl Filter ===
 
 impl Filter {
-    /// Whether everything passes.
+    /// Whether all of Marathon's events pass.
     pub fn is_open(&self) -> bool {
         self.types.is_none() && self.apps.is_none()
     }
 
     /// Whether an event passes.
     pub fn takes(&self, event: &Event) -> bool {
-        self.takes_type(event::name(event))
+        (self.types.is_some() || !event.is_ours())
+            && self.takes_type(event::name(event))
             && self.apps.as_ref().is_none_or(|apps| apps.iter().any(|group| event.concerns(group)))
     }
 
@@ -38,6 +42,6 @@ impl Filter {
 
     /// Whether events of this name pass.
     pub fn takes_type(&self, name: &str) -> bool {
-        self.types.as_ref().is_none_or(|types| types.contains(name))
+        self.types.as_ref().is_none_or(|types| types.contains(name) || types.contains(EVERY))
     }
 }

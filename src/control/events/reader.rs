@@ -143,7 +143,7 @@ impl Reader {
                 }
             }
             Content::Log { events, .. } if skip >= events.len() => {}
-            Content::Log { .. } if filter.is_open() => {
+            Content::Log { .. } if filter.is_open() && !batch.has_ours => {
                 pieces.add(batch.text(filter.plans).from(skip));
             }
             Content::Log { events, .. } => {

@@ -181,19 +181,21 @@ async fn what_is_in_no_log_is_told_to_those_who_are_there_and_displaces_nothing(
     assert_eq!((late.take_gap(), drain(&mut late)), (None, ids(1..=1, 1)));
 }
 
+fn only(types: &[&str], apps: &[&str]) -> Filter {
+    let types: std::collections::BTreeSet<String> =
+        types.iter().map(|name| (*name).to_owned()).collect();
+    let apps: Vec<AppPath> = apps.iter().map(|app| path(app)).collect();
+    Filter {
+        types: Some(types).filter(|types| !types.is_empty()),
+        apps: Some(apps).filter(|apps| !apps.is_empty()),
+        ..Filter::default()
+    }
+}
+
 #[tokio::test]
 async fn filters_by_type_and_app() {
     let events = events(SMALL);
-    let read = |types: &[&str], apps: &[&str]| {
-        let types = types.iter().map(|name| (*name).to_owned()).collect();
-        let apps: Vec<AppPath> = apps.iter().map(|app| path(app)).collect();
-        let filter = Filter {
-            types: Some(types).filter(|types: &std::collections::BTreeSet<_>| !types.is_empty()),
-            apps: Some(apps).filter(|apps| !apps.is_empty()),
-            ..Filter::default()
-        };
-        events.read(&Start::Now, filter)
-    };
+    let read = |types: &[&str], apps: &[&str]| events.read(&Start::Now, only(types, apps));
     let mut by_app = read(&[], &["/a1/b1", "/a2"]);
     let mut by_type = read(&["group_change_success"], &[]);
     let mut by_both = read(&["app_terminated_event"], &["/a1"]);
@@ -207,6 +209,22 @@ async fn filters_by_type_and_app() {
     assert_eq!(drain(&mut by_both), ["1.0", "1.1", "1.2"]);
     assert!(drain(&mut by_none).is_empty(), "11.1: comma lists are not split");
     assert_eq!(by_none.last(), id(3, 0), "what is left out counts as seen");
+}
+
+/// Clients of Marathon's may end at an event that they do not know.
+#[tokio::test]
+async fn what_marathon_does_not_know_is_told_to_those_who_ask() {
+    let events = events(SMALL);
+    let read = |types: &[&str], apps: &[&str]| events.read(&Start::Now, only(types, apps));
+    let (mut usual, mut every) = (read(&[], &[]), read(&["*"], &[]));
+    let (mut named, mut of_app) = (read(&["brake_held_event"], &[]), read(&["*"], &["/"]));
+    let both =
+        vec![Event::BrakeHeld { lost: 3, agents: 4 }, Event::AppTerminated { path: path("/a") }];
+    events.publish(vec![Published::with_world(CommitNo(1), at(), both, &World::default())]);
+    assert_eq!(drain(&mut usual), ["1.1"]);
+    assert_eq!(drain(&mut every), ["1.0", "1.1"]);
+    assert_eq!(drain(&mut named), ["1.0"]);
+    assert_eq!(drain(&mut of_app), ["1.1"]);
 }
 
 #[tokio::test]

@@ -41,6 +41,8 @@ pub(super) fn weight(event: &Event) -> usize {
             Event::InstanceChanged { path, agent, .. } => {
                 of_path(path) + agent.as_ref().map_or(0, |(_, host)| text(host))
             }
+            Event::AgentLost { host, .. } | Event::AgentReturned { host, .. } => text(host),
+            Event::BrakeHeld { .. } | Event::BrakeReleased { .. } => 0,
         }
 }
 

@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::control::fleet::FleetEvent;
+use crate::control::fleet::twin::Newcomer;
 use crate::model::id::ClusterId;
 use crate::wire::dial::tune;
 use crate::wire::message::{Dismissal, PROTOCOLS};
@@ -192,9 +193,16 @@ async fn greet(
         tracing::warn!(agent = %hello.agent, %from, %theirs, ours = %cluster, "an agent belongs to another cluster");
         return peer.dismiss(&Dismissal::Cluster { ours: cluster }).await;
     }
-    let connected = FleetEvent::Connected { peer, agent: hello.agent, run: hello.run, from };
+    let newcomer = Newcomer {
+        peer,
+        agent: hello.agent,
+        run: hello.run,
+        hostname: hello.hostname,
+        boot: hello.boot,
+        from,
+    };
     // The fleet is gone only when the server ends.
-    let _over = fleet.send(connected).await;
+    let _over = fleet.send(FleetEvent::Connected(newcomer)).await;
 }
 
 #[cfg(test)]

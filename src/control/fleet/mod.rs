@@ -37,22 +37,15 @@ pub struct Published {
     pub answers: Vec<(Ticket, Answer)>,
     /// Instances whose wants may have changed.
     pub changed: Vec<(AgentKey, InstanceKey)>,
+    /// Agents whose rows left.
+    pub forgotten: Vec<AgentKey>,
 }
 
 /// What happens to the fleet.
 #[derive(Debug)]
 pub enum FleetEvent {
     /// An agent's connection said who it is.
-    Connected {
-        /// The connection.
-        peer: Peer,
-        /// The agent.
-        agent: AgentId,
-        /// Its run.
-        run: RunId,
-        /// Where it dialled from, for people.
-        from: String,
-    },
+    Connected(Newcomer),
     /// The connection that an agent had does not answer: this one takes its place.
     Replaces {
         /// Which of its sessions is over.
@@ -164,9 +157,7 @@ impl Fleet {
 
     fn happen(&mut self, event: FleetEvent) {
         match event {
-            FleetEvent::Connected { peer, agent, run, from } => {
-                self.greet(Newcomer { peer, agent, run, from });
-            }
+            FleetEvent::Connected(newcomer) => self.greet(newcomer),
             FleetEvent::Replaces { number, newcomer } => {
                 let held = self.sessions.get(&newcomer.agent);
                 if held.is_none_or(|session| session.number == number) {
@@ -195,7 +186,18 @@ impl Fleet {
 
     /// An agent that is connected already is asked on that connection whether it is still there; see [`twin`].
     fn greet(&mut self, newcomer: Newcomer) {
-        let Some(held) = self.sessions.get(&newcomer.agent) else { return self.open(newcomer) };
+        let Some(held) = self.sessions.get(&newcomer.agent) else {
+            let view = self.server.view();
+            let known = view.world.agent_ids.get(&newcomer.agent);
+            match known.and_then(|key| view.world.agents.get(key)) {
+                Some(agent) if twin::is_elsewhere(&agent.inventory, &newcomer) => {
+                    let hostname = agent.inventory.hostname.clone();
+                    tokio::spawn(twin::turn_away(newcomer, hostname));
+                }
+                Some(_) | None => self.open(newcomer),
+            }
+            return;
+        };
         let held = Held {
             number: held.number,
             run: held.run,
@@ -207,7 +209,7 @@ impl Fleet {
 
     /// Opens a session; an older one of the same agent is hung up.
     fn open(&mut self, newcomer: Newcomer) {
-        let Newcomer { peer, agent, run, from } = newcomer;
+        let Newcomer { peer, agent, run, from, .. } = newcomer;
         self.next += 1;
         let (events, received) = mpsc::unbounded_channel();
         let session = session::Session {
@@ -264,6 +266,12 @@ impl Fleet {
             };
             // A session that has just ended says so by itself.
             let _ended = session.events.send(event);
+        }
+        for agent in published.forgotten.iter().filter_map(|key| self.keys.remove(key)) {
+            // With a session its sign is let go when that ends.
+            if !self.sessions.contains_key(&agent) {
+                self.signs.forget(agent);
+            }
         }
         let mut changed: BTreeMap<AgentKey, Vec<InstanceKey>> = BTreeMap::new();
         for (agent, instance) in &published.changed {
@@ -324,4 +332,55 @@ fn placed(published: &Published) -> BTreeMap<AgentKey, BTreeSet<InstanceKey>> {
         }
     }
     placed
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::control::events::Events;
+    use crate::model::time::Timestamp;
+    use crate::model::world::World;
+
+    fn fleet() -> Fleet {
+        let (gauges, now) = (Gauges::default(), Timestamp::from_millis(1_600_000_000_000));
+        Fleet {
+            server: Server::new(mpsc::channel(1).0, Events::new(&gauges)),
+            facts: mpsc::channel(1).0,
+            clock: Clock::start(now),
+            cluster: ClusterId(Uuid::from_u128(7)),
+            epoch: Epoch(1),
+            published: mpsc::unbounded_channel().1,
+            events: mpsc::channel(1).1,
+            own: mpsc::channel(1).0,
+            gauges,
+            absences: Absences::inherit(now, &World::default()),
+            sessions: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            names: Names::default(),
+            next: 0,
+            signs: Signs::default(),
+        }
+    }
+
+    #[test]
+    fn the_sign_of_an_agent_that_is_away_leaves_with_its_row() {
+        let mut fleet = fleet();
+        let agents = [(AgentKey(1), 1), (AgentKey(2), 2)];
+        let agents = agents.map(|(key, id)| (key, AgentId(Uuid::from_u128(id))));
+        for (key, agent) in agents {
+            fleet.signs.of(agent);
+            fleet.keys.insert(key, agent);
+        }
+        let published = Published {
+            view: Arc::default(),
+            answers: Vec::new(),
+            changed: Vec::new(),
+            forgotten: vec![AgentKey(1)],
+        };
+        fleet.hand_out(&published);
+        let known = agents.map(|(_, agent)| fleet.signs.find(agent).is_some());
+        assert_eq!(known, [false, true]);
+    }
 }

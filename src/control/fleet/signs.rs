@@ -10,8 +10,8 @@ use crate::model::have::{Have, Phase};
 use crate::model::id::{AgentId, Incarnation, InstanceId, InstanceKey};
 use crate::model::time::Timestamp;
 
-/// The signs of agents that have dialled since this server began. Cheap to copy. One that no row knows when its session
-/// ends is let go, so that whoever dials under ever new names leaves nothing.
+/// The signs of agents that have dialled since this server began. Cheap to copy. One is let go with the agent's row, or
+/// with its session when no row knows it then, so that whoever dials under ever new names leaves nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Signs(Arc<Mutex<BTreeMap<AgentId, Arc<Sign>>>>);
 

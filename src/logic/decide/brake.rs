@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use crate::logic::draft::{Draft, Subject};
 use crate::logic::index::roll::Roll;
 use crate::model::brake::Brake;
+use crate::model::event::Event;
 use crate::model::id::{AgentKey, AppKey, InstanceKey};
 use crate::model::time::{Span, Timestamp};
 use crate::planted::planted;
@@ -26,17 +27,29 @@ pub fn decide(draft: &mut Draft<'_>) {
     let (brake, now) = (draft.brake(), draft.now());
     let too_many = is_too_many(&draft.index().roll, brake, now);
     match (brake.held, brake.ends, too_many) {
-        (None, _, true) => draft.put_brake(Brake { held: Some(now), ends: None, ..brake }),
+        (None, _, true) => hold(draft, brake),
         (Some(_), Some(_), true) => draft.put_brake(Brake { ends: None, ..brake }),
         (Some(_), None, false) => draft.put_brake(Brake { ends: Some(now + EASE), ..brake }),
-        (Some(_), Some(ends), false) if now >= ends => release(draft, brake.forgiven),
+        (Some(_), Some(ends), false) if now >= ends => release(draft, None),
         (Some(_), Some(_), false) | (Some(_), None, true) | (None, _, false) => {}
     }
 }
 
-/// Ends the brake, and looks at everything that it held.
+fn hold(draft: &mut Draft<'_>, brake: Brake) {
+    let (now, roll) = (draft.now(), &draft.index().roll);
+    let lost = roll.lost_after(counts_from(brake, now)).count();
+    let agents = lost + roll.heard();
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    draft.event(Event::BrakeHeld { lost: count(lost), agents: count(agents) });
+    draft.put_brake(Brake { held: Some(now), ends: None, ..brake });
+}
+
+/// Ends the brake, and looks at everything that it held. What was lost until `forgiven` never counts again: an operator
+/// says so, time does not.
 pub fn release(draft: &mut Draft<'_>, forgiven: Option<Timestamp>) {
-    draft.put_brake(Brake { held: None, ends: None, forgiven });
+    let before = draft.brake().forgiven;
+    draft.event(Event::BrakeReleased { by_operator: forgiven.is_some() });
+    draft.put_brake(Brake { held: None, ends: None, forgiven: forgiven.or(before) });
     let overdue: Vec<AppKey> = draft.index().apps.overdue(draft.now()).collect();
     for app in overdue {
         draft.mark(Subject::App(app));

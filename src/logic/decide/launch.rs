@@ -98,8 +98,10 @@ fn delay(draft: &Draft<'_>, key: AppKey, row: &Arc<AppVersion>) -> Delay {
 }
 
 /// The next life of an instance, at its place.
-fn provision(draft: &mut Draft<'_>, key: InstanceKey, place: Place, row: &AppVersion) {
+fn provision(draft: &mut Draft<'_>, key: InstanceKey, mut place: Place, row: &AppVersion) {
     let Some(mut instance) = draft.instance(key).cloned() else { return };
+    let agent = draft.world().agents.get(&place.agent);
+    place.launch_seconds = agent.and_then(|agent| agent.inventory.launch_seconds);
     let now = draft.now();
     instance.incarnation = planted!(
         "incarnation-reused",

@@ -89,12 +89,14 @@ fn each_due(world: &World, row: &Row, mut due: impl FnMut(Timestamp)) {
     }
 }
 
-/// How long a launch of this instance may go without progress. A label that is no number counts for nothing.
+/// How long a launch of this instance may go without progress: what its app says, else what its agent said when it was
+/// placed there. A label that is no number counts for nothing.
 pub fn launch_overdue(world: &World, instance: &Instance) -> Span {
     let row = world.versions.get(&(instance.key.app, instance.version));
     let label = row.and_then(|row| row.spec.labels.get(LAUNCH_TIMEOUT_LABEL));
-    let seconds = label.and_then(|text| text.parse().ok()).filter(|seconds| *seconds > 0);
-    seconds.map_or(LAUNCH_OVERDUE, Span::secs)
+    let of_app = label.and_then(|text| text.parse().ok()).filter(|seconds| *seconds > 0);
+    let of_agent = instance.place.as_ref().and_then(|place| place.launch_seconds);
+    of_app.or(of_agent.map(u64::from)).map_or(LAUNCH_OVERDUE, Span::secs)
 }
 
 /// When time alone changes something about an instance.

@@ -186,6 +186,7 @@ impl Candidates {
             mem: amounts.mem,
             disk: amounts.disk,
             fields: rules.fields(slot),
+            launch_seconds: None,
         })
     }
 

@@ -6,8 +6,9 @@ use crate::model::end::End;
 use crate::model::event::Event;
 use crate::model::fact::{Announce, Change, Expect, Fact, KillHow, Loss, Put, Ticket};
 use crate::model::have::Phase;
-use crate::model::id::{AgentId, InstanceId, InstanceKey, RunId, Seq};
-use crate::model::spec::Spec;
+use crate::model::id::{AgentId, AgentKey, InstanceId, InstanceKey, RunId, Seq};
+use crate::model::spec::{Spec, UnreachableStrategy};
+use crate::model::time::Span;
 
 fn announced(rig: &mut Rig, spec: Spec, announce: Announce) {
     let current = rig.brain.world().app(&spec.path);
@@ -36,6 +37,10 @@ pub(super) fn told(rig: &Rig) -> Vec<String> {
         Event::UnhealthyKill { reason, .. } => format!("kill {reason}"),
         Event::HealthBrake { held, unhealthy, .. } => format!("brake {held} {unhealthy}"),
         Event::UnknownTerminated { path, .. } => format!("unknown {path}"),
+        Event::AgentLost { host, instances, .. } => format!("{host} lost with {instances}"),
+        Event::AgentReturned { host, .. } => format!("{host} returned"),
+        Event::BrakeHeld { lost, agents } => format!("brake held, {lost} of {agents}"),
+        Event::BrakeReleased { by_operator } => format!("brake released {by_operator}"),
     };
     rig.events.iter().map(word).collect()
 }
@@ -134,4 +139,39 @@ fn a_running_task_on_the_hosts_network_has_the_agents_address() {
         _ => None,
     });
     assert_eq!(running, Some(vec!["10.0.0.5".parse().expect("an address")]));
+}
+
+/// Ours: a loss and a return, and the brake with its two ends.
+#[test]
+fn losses_returns_and_the_brake_are_told() {
+    let mut rig = Rig::with_agents(4);
+    let mut stays = app("/web", 4);
+    stays.unreachable = UnreachableStrategy::Disabled;
+    announced(&mut rig, stays, Announce::Submitted);
+    rig.run();
+    let lose_three = |rig: &mut Rig| {
+        for agent in (1..=3).map(AgentKey) {
+            rig.tell(Fact::Lost { agent, why: Loss::Silence });
+        }
+    };
+    let of_ours = |rig: &mut Rig| {
+        let mut all = told(rig);
+        all.retain(|word| word.contains("host-") || word.contains("brake"));
+        rig.events.clear();
+        all
+    };
+    of_ours(&mut rig);
+    lose_three(&mut rig);
+    let lost = ["host-1 lost with 1", "host-2 lost with 1", "host-3 lost with 1"];
+    assert_eq!(of_ours(&mut rig), [&lost[..], &["brake held, 3 of 4"]].concat());
+    (1..=3).for_each(|agent| {
+        rig.attach(agent, 64, 65_536);
+    });
+    rig.pass(Span::secs(10));
+    let back = ["host-1 returned", "host-2 returned", "host-3 returned", "brake released false"];
+    assert_eq!(of_ours(&mut rig), back);
+    lose_three(&mut rig);
+    of_ours(&mut rig);
+    rig.ask(Change::ReleaseBrake, false);
+    assert_eq!(of_ours(&mut rig), ["brake released true"]);
 }

@@ -3,7 +3,8 @@
 use crate::logic::brain::Brain;
 use crate::logic::draft::Limits;
 use crate::logic::place::explain::explain;
-use crate::logic::tests::rig::{Rig, app, path};
+use crate::logic::tests::rig::{Rig, app, inventory, path};
+use crate::model::agent::Inventory;
 use crate::model::end::End;
 use crate::model::fact::{Answer, Change, Fact, Loss, Refusal};
 use crate::model::have::Phase;
@@ -13,6 +14,8 @@ use crate::model::network::PortDefinition;
 use crate::model::reason::Reason;
 use crate::model::time::Span;
 use crate::model::unit::{Cpus, Mem};
+
+const LABEL: &str = "STAYER_LAUNCH_TIMEOUT_SECONDS";
 
 /// BO-3, BO-8: 1, 1.15, 1.3225 seconds; visible and resettable.
 #[test]
@@ -167,7 +170,7 @@ fn a_label_sets_how_long_a_launch_may_take() {
     for (label, first, second) in [("2", 1, 2), ("900", 400, 600), ("soon", 200, 101)] {
         let mut rig = Rig::with_agents(1);
         let mut spec = app("/slow", 1);
-        spec.labels.insert("STAYER_LAUNCH_TIMEOUT_SECONDS".to_owned(), label.to_owned());
+        spec.labels.insert(LABEL.to_owned(), label.to_owned());
         rig.put(spec);
         let instance = rig.instances("/slow")[0].clone();
         rig.have(&instance, Phase::Starting);
@@ -175,6 +178,25 @@ fn a_label_sets_how_long_a_launch_may_take() {
         assert!(rig.instances("/slow")[0].goal == Goal::Run, "{label}");
         rig.pass(Span::secs(second));
         assert!(rig.instances("/slow")[0].goal != Goal::Run, "{label}");
+    }
+}
+
+/// SM-12, seeds.md 4-2: an agent may say another time, and an app's own comes first.
+#[test]
+fn an_agent_sets_how_long_a_launch_there_may_take() {
+    for (label, first, second) in [(None, 4, 2), (Some("10"), 9, 2)] {
+        let mut rig = Rig::with_agents(0);
+        rig.attach_as(1, Inventory { launch_seconds: Some(5), ..inventory(1) });
+        let mut spec = app("/slow", 1);
+        let label = label.map(|label: &str| (LABEL.to_owned(), label.to_owned()));
+        spec.labels.extend(label);
+        rig.put(spec);
+        let instance = rig.instances("/slow")[0].clone();
+        rig.have(&instance, Phase::Starting);
+        rig.pass(Span::secs(first));
+        assert_eq!(rig.instances("/slow")[0].goal, Goal::Run);
+        rig.pass(Span::secs(second));
+        assert_ne!(rig.instances("/slow")[0].goal, Goal::Run);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Calls to etcd, each with a deadline, each to the member that answered last.
 //!
+//! A client is made by the first call that needs it, since one with a user asks etcd for a token as it is made.
+//!
 //! Several members are several clients rather than one that balances: a member that is frozen or cut off would go on
 //! getting its share of the calls. After a call that was not answered the next one goes to the next member.
 
@@ -8,9 +10,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use etcd_client::{
-    Client, ConnectOptions, Error, GetOptions, GetResponse, KvClient, Txn, TxnResponse,
+    Certificate, Client, ConnectOptions, Error, GetOptions, GetResponse, Identity, KvClient,
+    TlsOptions, Txn, TxnResponse,
 };
+use tokio::sync::OnceCell;
 
+use crate::store::access::Access;
+use crate::store::address::EtcdAddress;
 use crate::store::log::StoreError;
 
 /// How long a small call may take.
@@ -31,9 +37,14 @@ const MAX_ANSWER: usize = 64 * 1024 * 1024;
 /// What etcd says when its quota is used up.
 const NO_SPACE: &str = "database space exceeded";
 
+/// What it says to those whom it does not let in, beside its own word for that.
+const STRANGERS: &[&str] = &["authentication failed", "user name is empty", "permission denied"];
+
 /// The members of one etcd.
 pub(super) struct Members {
-    members: Vec<(String, Client)>,
+    members: Vec<(String, OnceCell<Client>)>,
+    options: ConnectOptions,
+    scheme: &'static str,
     current: AtomicUsize,
 }
 
@@ -49,19 +60,22 @@ struct NoAnswer {
 
 impl Members {
     /// Knows them; connections are made by the first calls.
-    pub(super) async fn new(endpoints: &[String]) -> Result<Members, StoreError> {
-        let options = ConnectOptions::new()
+    pub(super) fn new(address: &EtcdAddress, access: &Access) -> Members {
+        let mut options = ConnectOptions::new()
             .with_connect_timeout(CONNECT)
             .with_keep_alive(PING.0, PING.1)
             .with_keep_alive_while_idle(false)
             // A member that has lost the others must not answer from what it knew.
             .with_require_leader(true);
-        let mut members = Vec::new();
-        for at in endpoints {
-            let client = Client::connect([at], Some(options.clone())).await;
-            members.push((at.clone(), client.map_err(|error| failed(at, &error))?));
+        if let Some((name, password)) = &access.user {
+            options = options.with_user(name, password);
         }
-        Ok(Members { members, current: AtomicUsize::new(0) })
+        if address.secure {
+            options = options.with_tls(tls(access));
+        }
+        let members = address.endpoints.iter().map(|at| (at.clone(), OnceCell::new()));
+        let scheme = if address.secure { "https" } else { "http" };
+        Members { members: members.collect(), options, scheme, current: AtomicUsize::new(0) }
     }
 
     /// A call that may be made twice: each member is asked until one answers.
@@ -94,7 +108,12 @@ impl Members {
     {
         let current = self.current.load(Ordering::Relaxed);
         let (at, client) = &self.members[current % self.members.len()];
-        let error = match tokio::time::timeout(patience, act(client.clone())).await {
+        let called = async {
+            let connect =
+                || Client::connect([format!("{}://{at}", self.scheme)], Some(self.options.clone()));
+            act(client.get_or_try_init(connect).await?.clone()).await
+        };
+        let error = match tokio::time::timeout(patience, called).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => failed(at, &error),
             Err(_) => {
@@ -128,6 +147,17 @@ impl Members {
     }
 }
 
+fn tls(access: &Access) -> TlsOptions {
+    let mut tls = TlsOptions::new();
+    if let Some(authority) = &access.authority {
+        tls = tls.ca_certificate(Certificate::from_pem(authority));
+    }
+    if let Some((certificate, key)) = &access.own {
+        tls = tls.identity(Identity::from_pem(certificate, key));
+    }
+    tls
+}
+
 fn kv(client: &Client) -> KvClient {
     client.kv_client().max_decoding_message_size(MAX_ANSWER)
 }
@@ -136,6 +166,10 @@ fn failed(at: &str, error: &Error) -> StoreError {
     let what = match error {
         Error::GRpcStatus(status) if status.message().contains(NO_SPACE) => {
             return StoreError::Full;
+        }
+        Error::GRpcStatus(status) if STRANGERS.iter().any(|it| status.message().contains(it)) => {
+            let what = format!("does not let this server in: {}", status.message());
+            return StoreError::Denied(Arc::new(NoAnswer { at: at.to_owned(), what }));
         }
         Error::GRpcStatus(status) => format!("says: {}", status.message()),
         other => format!("is not reached: {other}"),

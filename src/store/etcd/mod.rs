@@ -32,8 +32,10 @@ use etcd_client::{Compare, CompareOp, Txn, TxnOp};
 use futures::Stream;
 use tokio::sync::watch as channel;
 use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
 
-use crate::model::id::{Epoch, Position};
+use crate::model::id::{Epoch, Position, ServerId};
+use crate::store::access::Access;
 use crate::store::address::EtcdAddress;
 use crate::store::etcd::client::Members;
 use crate::store::etcd::keys::{Keys, write_head};
@@ -89,13 +91,11 @@ impl Etcd {
     /// When it is not the one that is expected, or etcd does not answer.
     pub async fn open(
         address: &EtcdAddress,
+        access: &Access,
         identity: Identity,
         expect: Expect,
     ) -> Result<Etcd, OpenError> {
-        let me = ArcSwap::from_pointee(Member { id: identity.id(), url: String::new() });
-        let members = Members::new(&address.endpoints).await?;
-        let (keys, lease) = (Keys::new(&address.name), channel::Sender::new(Lease::Kept));
-        let tree = Arc::new(Tree { members, keys, me, lease });
+        let tree = Arc::new(Tree::at(address, access, identity.id()));
         let head = match (tree.head().await?, expect) {
             (Some(head), _) => head,
             (None, Expect::AnyOrNew(cluster)) => tree.found(Head::new(cluster)).await?,
@@ -106,6 +106,21 @@ impl Etcd {
         check(head, expect)?;
         let held = Mutex::new(Held { head, reign: None, sizes: None });
         Ok(Etcd { tree, held, _identity: identity })
+    }
+
+    /// Reads the log at an address for people, also beside the server that leads, with the epoch of who led last.
+    ///
+    /// # Errors
+    /// When there is none, or etcd does not answer.
+    pub async fn look(address: &EtcdAddress, access: &Access) -> Result<(Log, Epoch), OpenError> {
+        let tree = Tree::at(address, access, ServerId(Uuid::nil()));
+        let Some(head) = tree.head().await? else {
+            return Err(OpenError::Missing(address.to_string()));
+        };
+        check(head, Expect::Any)?;
+        let log = tree.load(head.cluster).await?;
+        let epoch = tree.holder().await?.map(|holder| holder.epoch).unwrap_or_default();
+        Ok((log, epoch))
     }
 
     /// Where the log begins, and whose it is.
@@ -213,6 +228,16 @@ impl Store for Etcd {
 // === impl Tree ===
 
 impl Tree {
+    /// What lies at an address; nobody is asked yet.
+    fn at(address: &EtcdAddress, access: &Access, id: ServerId) -> Tree {
+        Tree {
+            members: Members::new(address, access),
+            keys: Keys::new(&address.name),
+            me: ArcSwap::from_pointee(Member { id, url: String::new() }),
+            lease: channel::Sender::new(Lease::Kept),
+        }
+    }
+
     /// Makes a new log, unless somebody does so at the same time.
     async fn found(&self, head: Head) -> Result<Head, OpenError> {
         let (key, log) = (self.keys.head(), self.keys.log());

@@ -17,11 +17,23 @@ const HOLD: &str = r#"etcd "$@" >>"$0" 2>&1 & echo $!; cat >/dev/null; kill -KIL
 const LOOK: Duration = Duration::from_millis(20);
 const LOOKS: usize = 1_500;
 
+/// Makes an authority, and with it a certificate for the member and one for a client.
+const CERTIFY: &str = r#"set -e; cd "$0"
+openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=authority 2>/dev/null
+for name in member client; do
+    openssl req -newkey rsa:2048 -nodes -keyout $name.key -out $name.csr -subj /CN=$name 2>/dev/null
+    printf 'subjectAltName=IP:127.0.0.1,DNS:localhost\n' >$name.ext
+    openssl x509 -req -in $name.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile $name.ext -out $name.pem 2>/dev/null
+done"#;
+
 /// An etcd of one member.
 #[derive(Debug)]
 pub struct EtcdServer {
+    secure: bool,
     dir: TempDir,
     client: SocketAddr,
+    /// Where it says in the clear whether it is well.
+    health: SocketAddr,
     peer: SocketAddr,
     args: Vec<String>,
     running: Option<(Child, String)>,
@@ -32,15 +44,52 @@ pub struct EtcdServer {
 impl EtcdServer {
     /// One with more arguments, that answers.
     pub fn start(args: &[&str]) -> EtcdServer {
+        let client = free_address();
         let mut server = EtcdServer {
+            secure: false,
             dir: tempfile::tempdir().expect("a directory"),
-            client: free_address(),
+            client,
+            health: client,
             peer: free_address(),
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
             running: None,
         };
         server.begin();
         server
+    }
+
+    /// One that speaks TLS alone, and only to clients that its authority vouches for; its files are `ca.pem`, `client.pem`
+    /// and `client.key` below [`EtcdServer::path`].
+    pub fn secure() -> EtcdServer {
+        let mut server = EtcdServer {
+            secure: true,
+            dir: tempfile::tempdir().expect("a directory"),
+            client: free_address(),
+            health: free_address(),
+            peer: free_address(),
+            args: Vec::new(),
+            running: None,
+        };
+        let made = Command::new("sh").args(["-c", CERTIFY]).arg(server.dir.path()).status();
+        assert!(made.expect("a shell").success(), "openssl makes certificates");
+        server.args = vec!["--client-cert-auth".to_owned()];
+        for (flag, file) in [
+            ("--cert-file", "member.pem"),
+            ("--key-file", "member.key"),
+            ("--trusted-ca-file", "ca.pem"),
+        ] {
+            server.args.extend([flag.to_owned(), server.path(file)]);
+        }
+        server
+            .args
+            .extend(["--listen-metrics-urls".to_owned(), format!("http://{}", server.health)]);
+        server.begin();
+        server
+    }
+
+    /// The path of one of its files.
+    pub fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).display().to_string()
     }
 
     /// Its address, as clients say it.
@@ -51,7 +100,9 @@ impl EtcdServer {
     /// Starts it again after [`EtcdServer::kill`].
     pub fn begin(&mut self) {
         assert!(self.running.is_none(), "it was killed");
-        let (client, peer) = (format!("http://{}", self.client), format!("http://{}", self.peer));
+        let scheme = if self.secure { "https" } else { "http" };
+        let client = format!("{scheme}://{}", self.client);
+        let peer = format!("http://{}", self.peer);
         let data = self.dir.path().join("data").display().to_string();
         let mut child = Command::new("sh")
             .args(["-c", HOLD])
@@ -109,7 +160,7 @@ impl EtcdServer {
 
     fn is_healthy(&self) -> bool {
         let ask = || {
-            let mut stream = TcpStream::connect(self.client)?;
+            let mut stream = TcpStream::connect(self.health)?;
             stream.set_read_timeout(Some(Duration::from_secs(5)))?;
             stream.write_all(b"GET /health HTTP/1.0\r\n\r\n")?;
             let mut answer = String::new();

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::Etcd;
 use super::rig::EtcdServer;
 use crate::model::id::{ClusterId, Position};
+use crate::store::access::Access;
 use crate::store::address::EtcdAddress;
 use crate::store::codec::encode;
 use crate::store::expect::{Expect, OpenError};
@@ -33,7 +34,7 @@ pub fn new_tree() -> EtcdAddress {
 fn tree_in(server: &EtcdServer) -> EtcdAddress {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!("tree-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    EtcdAddress { endpoints: vec![server.endpoint()], name }
+    EtcdAddress { endpoints: vec![server.endpoint()], name, secure: false }
 }
 
 /// What an operator does to an etcd.
@@ -83,7 +84,7 @@ impl Host {
 
     async fn open(&self, address: &EtcdAddress, expect: Expect) -> Result<Etcd, OpenError> {
         let identity = Identity::hold(self.dir.path()).expect("nobody has it");
-        let store = Etcd::open(address, identity, expect).await?;
+        let store = Etcd::open(address, &Access::default(), identity, expect).await?;
         store.announce(&self.url);
         Ok(store)
     }
@@ -466,4 +467,30 @@ async fn a_member_that_is_gone_costs_one_call() {
     drop(store);
     let nobody = host.open(&address, Expect::AnyOrNew(cluster())).await;
     assert!(matches!(nobody, Err(OpenError::Store(StoreError::Failed(_)))), "{nobody:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_each_is_known_to_the_other() {
+    let server = EtcdServer::secure();
+    let address = EtcdAddress { secure: true, ..tree_in(&server) };
+    let file = |name| std::fs::read(server.path(name)).expect("a file");
+    let own = Some((file("client.pem"), file("client.key")));
+    let known = Access { authority: Some(file("ca.pem")), own, user: None };
+    let host = Host::new("a");
+    let identity = Identity::hold(host.dir.path()).expect("nobody has it");
+    let expect = Expect::AnyOrNew(cluster());
+    let store = Etcd::open(&address, &known, identity, expect).await.expect("a log");
+    let lead = store.lead(Bid::IfVacant).await.expect("nobody leads");
+    let records = encode(&commit(1, 1), lead.epoch, Position(1)).expect("small rows");
+    store.append(&lead, &records).await.expect("room");
+    let (log, epoch) = Etcd::look(&address, &known).await.expect("a log");
+    assert_eq!((log.records, epoch), (records, lead.epoch));
+    // Neither a server without a certificate nor an etcd that nobody vouches for, nor talk in the clear.
+    let unknown = Access { own: None, ..known.clone() };
+    let untrusting = Access { authority: None, ..known.clone() };
+    let clear = EtcdAddress { secure: false, ..address.clone() };
+    for (address, access) in [(&address, &unknown), (&address, &untrusting), (&clear, &known)] {
+        let refused = Etcd::look(address, access).await;
+        assert!(matches!(refused, Err(OpenError::Store(StoreError::Failed(_)))), "{refused:?}");
+    }
 }

@@ -180,7 +180,7 @@ async fn heard(stream: &mut WatchStream) -> Option<WatchResponse> {
 /// Whether another try may go better.
 fn may_pass(error: &StoreError) -> bool {
     match error {
-        StoreError::Failed(_) | StoreError::Full => true,
+        StoreError::Failed(_) | StoreError::Denied(_) | StoreError::Full => true,
         StoreError::Damaged { .. }
         | StoreError::Trimmed { .. }
         | StoreError::Identity(_)

@@ -1,14 +1,11 @@
-//! Whether a stopped store is whole: its order, its checksums, its rows and the laws between them.
+//! Whether a log is whole: its order, its checksums, its rows and the laws between them.
 
 use std::fmt;
-use std::path::Path;
 
 use crate::model::id::{CommitNo, Epoch};
 use crate::model::world::Broken;
 use crate::store::codec::{Quarantined, What};
-use crate::store::embedded::{Embedded, Expect};
-use crate::store::log::Head;
-use crate::store::offline::OfflineError;
+use crate::store::log::{Head, Log};
 use crate::store::record::Damage;
 use crate::store::replay::{Bytes, LoadError, Loaded, load_world};
 
@@ -37,20 +34,15 @@ pub struct Report {
     pub broken: Vec<Broken>,
 }
 
-/// Checks a stopped store.
-///
-/// # Errors
-/// When it cannot be opened or read at all. What is wrong inside is in the report.
-pub fn check(dir: &Path) -> Result<Report, OfflineError> {
-    let store = Embedded::open(dir, Expect::Any)?;
-    let log = store.load_blocking()?;
+/// Checks a log. What is wrong inside is in the report.
+pub fn check((log, epoch): &(Log, Epoch)) -> Report {
     let verified = log.records.iter().map(|record| (record.at, record.verify()));
     let damaged = |(at, result): (_, Result<(), Damage>)| {
         result.err().map(|damage| format!("position {at}: {damage}"))
     };
     let mut report = Report {
         head: log.head,
-        epoch: store.epoch(),
+        epoch: *epoch,
         records: log.records.len(),
         commit: CommitNo::default(),
         rows: 0,
@@ -60,11 +52,11 @@ pub fn check(dir: &Path) -> Result<Report, OfflineError> {
         quarantined: Vec::new(),
         broken: Vec::new(),
     };
-    match load_world(&log) {
+    match load_world(log) {
         Ok(loaded) => report.take(loaded),
         Err(error) => report.refused = Some(error),
     }
-    Ok(report)
+    report
 }
 
 // === impl Report ===

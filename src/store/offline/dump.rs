@@ -2,27 +2,24 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::model::id::Epoch;
 use crate::model::row::Write;
 use crate::store::codec::{Decoded, Quarantined, What, decode, json::to_json};
-use crate::store::embedded::{Embedded, Expect};
-use crate::store::log::Head;
+use crate::store::log::{Head, Log};
 use crate::store::offline::OfflineError;
 use crate::store::record::{Damage, Record};
 
-/// Writes out all records of a stopped store, from its head on. A damaged record is shown as such.
+/// Writes out all records of a log, from its head on. A damaged record is shown as such.
 ///
 /// # Errors
-/// When the store cannot be opened, or the output cannot be written.
-pub fn dump(dir: &Path, out: &mut impl io::Write) -> Result<(), OfflineError> {
-    let store = Embedded::open(dir, Expect::Any)?;
-    let Head { start, schema, cluster } = store.head();
-    let epoch = store.epoch();
+/// When the output cannot be written.
+pub fn dump((log, epoch): &(Log, Epoch), out: &mut impl io::Write) -> Result<(), OfflineError> {
+    let Head { start, schema, cluster } = log.head;
     line(out, &json!({ "cluster": cluster, "schema": schema, "head": start, "epoch": epoch }))?;
-    for record in &store.load_blocking()?.records {
+    for record in &log.records {
         for value in lines(record) {
             line(out, &value)?;
         }

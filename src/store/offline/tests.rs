@@ -3,14 +3,16 @@
 use std::fs;
 use std::path::Path;
 
-use super::{BackupError, OfflineError, backup, check, dump, read_backup, restore};
+use super::{BackupError, OfflineError, backup, check, dump, look, read_backup, restore};
 use crate::model::commit::Commit;
 use crate::model::id::{CommitNo, Epoch, Position};
 use crate::model::row::Write;
 use crate::model::view::View;
+use crate::store::access::Access;
+use crate::store::address::StoreAddress;
 use crate::store::codec::{Item, Raw, encode};
 use crate::store::embedded::{Embedded, Expect, FILE, OpenError};
-use crate::store::log::Bid;
+use crate::store::log::{Bid, Log};
 use crate::store::record::Record;
 use crate::store::replay::{LoadError, load_world};
 use crate::store::testing::{
@@ -23,6 +25,12 @@ fn dir() -> tempfile::TempDir {
 
 fn store(dir: &Path) -> Embedded {
     Embedded::open(dir, Expect::AnyOrNew(cluster())).expect("a log")
+}
+
+fn opened(dir: &Path) -> Result<(Log, Epoch), OfflineError> {
+    let address = StoreAddress::Embedded(dir.to_owned());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(look(&address, &Access::default()))
 }
 
 /// A store of these commits, one record each.
@@ -64,7 +72,7 @@ fn a_dump_has_a_line_for_each_record_row_and_event() {
     let dir = dir();
     filled(dir.path(), &[first_commit(), commit(2, 3)]);
     let mut out = Vec::new();
-    dump(dir.path(), &mut out).expect("a stopped store");
+    dump(&opened(dir.path()).expect("a stopped store"), &mut out).expect("room");
     let text = String::from_utf8(out).expect("text");
     let lines: Vec<serde_json::Value> =
         text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
@@ -84,7 +92,7 @@ fn a_dump_shows_what_cannot_be_read() {
     append_raw(dir.path(), 2, &body);
     append_raw(dir.path(), 3, b"\x09");
     let mut out = Vec::new();
-    dump(dir.path(), &mut out).expect("a stopped store");
+    dump(&opened(dir.path()).expect("a stopped store"), &mut out).expect("room");
     let text = String::from_utf8(out).expect("text");
     assert!(text.contains(r#""bytes":"ff""#) && text.contains(r#""damaged""#), "{text}");
 }
@@ -94,7 +102,7 @@ fn a_whole_store_is_clean() {
     let dir = dir();
     let lawful = first_commit().writes.into_iter();
     filled(dir.path(), &[commit_of(1, lawful.collect()), commit(2, 3)]);
-    let report = check(dir.path()).expect("a stopped store");
+    let report = check(&opened(dir.path()).expect("a stopped store"));
     assert!(report.is_clean(), "{report}");
     assert_eq!((report.records, report.commit, report.rows), (2, CommitNo(2), 9));
     assert!(report.bytes.live > 0 && report.bytes.live < report.bytes.log);
@@ -105,27 +113,27 @@ fn a_check_names_what_is_wrong() {
     let dir = dir();
     let orphan = Commit { writes: vec![instance_row(44, 1)], ..commit(2, 0) };
     filled(dir.path(), &[first_commit(), orphan]);
-    let report = check(dir.path()).expect("a stopped store");
+    let report = check(&opened(dir.path()).expect("a stopped store"));
     assert!(report.broken.iter().any(|law| law.0.contains("has its app")), "{report}");
 
     let body = postcard::to_stdvec(&Item::Row(instance_row(1, 2).key, Some(Raw(b"\xff"))));
     append_raw(dir.path(), 3, &body.expect("an item"));
-    let report = check(dir.path()).expect("a stopped store");
+    let report = check(&opened(dir.path()).expect("a stopped store"));
     assert_eq!(report.quarantined.len(), 1);
     assert!(report.to_string().ends_with("not clean"), "{report}");
 
     append_raw(dir.path(), 4, b"\x09");
-    let report = check(dir.path()).expect("a stopped store");
+    let report = check(&opened(dir.path()).expect("a stopped store"));
     assert!(matches!(report.refused, Some(LoadError::Damaged { at: Position(4), .. })), "{report}");
 }
 
 #[test]
 fn a_store_in_use_and_a_missing_one_are_refused() {
     let dir = dir();
-    let missing = check(dir.path()).expect_err("nothing is there");
+    let missing = opened(dir.path()).expect_err("nothing is there");
     assert!(matches!(missing, OfflineError::Open(OpenError::Missing(_))), "{missing}");
     let _held = store(dir.path());
-    let held = dump(dir.path(), &mut Vec::new()).expect_err("it is held");
+    let held = opened(dir.path()).expect_err("it is held");
     assert!(matches!(held, OfflineError::Open(OpenError::InUse(_))), "{held}");
 }
 
@@ -162,7 +170,7 @@ fn a_restore_that_was_cut_short_is_begun_anew() {
     let dir = dir();
     filled(&dir.path().join("restore.part"), &[commit_of(9, Vec::<Write>::new())]);
     restore(saved(&view()).as_slice(), dir.path()).expect("a new store");
-    let report = check(dir.path()).expect("a stopped store");
+    let report = check(&opened(dir.path()).expect("a stopped store"));
     assert_eq!(report.commit, CommitNo(70));
 }
 

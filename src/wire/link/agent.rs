@@ -114,6 +114,8 @@ impl AgentLink {
             agent: self.identity.agent,
             run: self.run,
             epoch: self.identity.epoch,
+            hostname: self.inventory().hostname.clone(),
+            boot: self.inventory().boot.clone(),
         }
     }
 

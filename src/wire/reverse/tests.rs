@@ -58,6 +58,8 @@ impl Endpoints for Mirror {
             agent: AgentId(uuid::Uuid::from_u128(1)),
             run: RunId(uuid::Uuid::from_u128(3)),
             epoch: Epoch(5),
+            hostname: "host".to_owned(),
+            boot: "boot".to_owned(),
         }
     }
 

@@ -46,6 +46,10 @@ pub const fn name(event: &Event) -> &'static str {
         Event::UnhealthyKill { .. } => "unhealthy_instance_kill_event",
         Event::HealthBrake { .. } => "health_brake_event",
         Event::UnknownTerminated { .. } => "unknown_instance_terminated_event",
+        Event::AgentLost { .. } => "agent_lost_event",
+        Event::AgentReturned { .. } => "agent_returned_event",
+        Event::BrakeHeld { .. } => "brake_held_event",
+        Event::BrakeReleased { .. } => "brake_released_event",
     }
 }
 
@@ -118,34 +122,60 @@ fn members(out: &mut Object<'_>, event: &Event, definition: Option<&AppVersion>,
             out.plain("taskId", instance.marathon(path));
             out.object("healthCheck", |object| checks::health(object, check));
         }
-        Event::AliveChanged { instance, path, version, alive } => {
-            out.plain("appId", path);
-            out.plain("instanceId", instance.marathon(path));
-            out.plain("version", version);
-            out.raw("alive", alive);
-        }
-        Event::UnhealthyKill { instance, task, incarnation, path, version, reason, agent } => {
-            out.plain("appId", path);
-            out.plain("taskId", instance.task(path, task.as_str(), *incarnation));
-            out.plain("instanceId", instance.marathon(path));
-            out.plain("version", version);
-            out.text("reason", reason);
-            out.text("host", agent.as_ref().map_or("", |(_, host)| host));
-            if let Some((id, _)) = agent {
-                out.plain("slaveId", id);
-            }
-        }
-        Event::HealthBrake { path, held, unhealthy, instances } => {
-            out.plain("appId", path);
-            out.raw("held", held);
-            out.raw("unhealthy", unhealthy);
-            out.raw("instances", instances);
+        Event::AliveChanged { .. } | Event::UnhealthyKill { .. } | Event::HealthBrake { .. } => {
+            of_health(out, event);
         }
         Event::UnknownTerminated { instance, path, condition } => {
             out.plain("instanceId", instance.marathon(path));
             out.plain("runSpecId", path);
             out.plain("condition", condition.as_str());
         }
+        Event::AgentLost { agent, host, instances } => {
+            out.plain("agentId", agent);
+            out.text("host", host);
+            out.raw("instances", instances);
+        }
+        Event::AgentReturned { agent, host } => {
+            out.plain("agentId", agent);
+            out.text("host", host);
+        }
+        Event::BrakeHeld { lost, agents } => {
+            out.raw("lost", lost);
+            out.raw("agents", agents);
+        }
+        Event::BrakeReleased { by_operator } => out.text(
+            "reason",
+            if *by_operator { "an operator released it" } else { "enough agents are back" },
+        ),
+    }
+}
+
+/// What comes of checks.
+fn of_health(out: &mut Object<'_>, event: &Event) {
+    if let Event::AliveChanged { instance, path, version, alive } = event {
+        out.plain("appId", path);
+        out.plain("instanceId", instance.marathon(path));
+        out.plain("version", version);
+        out.raw("alive", alive);
+    }
+    if let Event::UnhealthyKill { instance, task, incarnation, path, version, reason, agent } =
+        event
+    {
+        out.plain("appId", path);
+        out.plain("taskId", instance.task(path, task.as_str(), *incarnation));
+        out.plain("instanceId", instance.marathon(path));
+        out.plain("version", version);
+        out.text("reason", reason);
+        out.text("host", agent.as_ref().map_or("", |(_, host)| host));
+        if let Some((id, _)) = agent {
+            out.plain("slaveId", id);
+        }
+    }
+    if let Event::HealthBrake { path, held, unhealthy, instances } = event {
+        out.plain("appId", path);
+        out.raw("held", held);
+        out.raw("unhealthy", unhealthy);
+        out.raw("instances", instances);
     }
 }
 

@@ -137,6 +137,40 @@ fn health_strangers_and_ends() {
     );
 }
 
+/// What Marathon does not know.
+#[test]
+fn agents_and_the_brake() {
+    let (agent, host) = agent();
+    let cases = [
+        (
+            Event::AgentLost { agent, host: host.clone(), instances: 2 },
+            format!(
+                r#""agentId":"{AGENT}","host":"10.0.0.5","instances":2,"eventType":"agent_lost_event""#
+            ),
+        ),
+        (
+            Event::AgentReturned { agent, host },
+            format!(r#""agentId":"{AGENT}","host":"10.0.0.5","eventType":"agent_returned_event""#),
+        ),
+        (
+            Event::BrakeHeld { lost: 3, agents: 8 },
+            r#""lost":3,"agents":8,"eventType":"brake_held_event""#.to_owned(),
+        ),
+        (
+            Event::BrakeReleased { by_operator: true },
+            r#""reason":"an operator released it","eventType":"brake_released_event""#.to_owned(),
+        ),
+        (
+            Event::BrakeReleased { by_operator: false },
+            r#""reason":"enough agents are back","eventType":"brake_released_event""#.to_owned(),
+        ),
+    ];
+    for (event, text) in cases {
+        assert_eq!(light(&event), format!("{{{text},{TAIL}"));
+        assert!(event.is_ours());
+    }
+}
+
 /// 11.2 `group_change_success`, `group_change_failed`.
 #[test]
 fn changes_of_groups() {

@@ -110,6 +110,7 @@ pub(super) fn instance(no: u32, of: u32) -> Instance {
         mem: Mem::ZERO,
         disk: Disk::ZERO,
         fields: Vec::new(),
+        launch_seconds: None,
     };
     Instance {
         key: key(no),
