@@ -38,7 +38,7 @@ pub enum TasksEnded {
 #[serde(untagged)]
 pub enum TaskEnded {
     /// The task that is told to end.
-    Task(OneTask),
+    Task(Box<OneTask>),
     /// With `scale=true`.
     Scaled(DeploymentResult),
 }

@@ -314,11 +314,11 @@ impl Event {
     /// told only to those who ask for it.
     pub const fn is_ours(&self) -> bool {
         match self {
-            Event::AgentLost { .. }
+            Event::HealthBrake { .. }
+            | Event::AgentLost { .. }
             | Event::AgentReturned { .. }
             | Event::BrakeHeld { .. }
-            | Event::BrakeReleased { .. }
-            | Event::HealthBrake { .. } => true,
+            | Event::BrakeReleased { .. } => true,
             Event::ApiPost { .. }
             | Event::GroupChanged { .. }
             | Event::GroupChangeFailed { .. }

@@ -43,6 +43,7 @@ def main():
         seed(stayer)
         command = [
             str(pathlib.Path(sys.executable).with_name("schemathesis")),
+            f"--config-file={HERE / 'schemathesis.toml'}",
             "run",
             str(DOCUMENT),
             f"--url={stayer.url}",

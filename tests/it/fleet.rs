@@ -18,14 +18,14 @@ async fn what_an_agent_has_is_shown_as_used_free_and_reserved() {
     let resources = "cpus(prod):2;mem(prod):512;disk:100";
     cluster.agent("a2").args(&["--resources", resources]).start().await;
     let cpus = |agent: &Value| {
-        ["total", "used", "free", "reserved"].map(|key| agent[key]["cpus"].as_f64().expect(key))
+        json!(["total", "used", "free", "reserved"].map(|key| agent[key]["cpus"].clone()))
     };
     let app = json!({"cpus": 0.5, "acceptedResourceRoles": ["prod"]});
     cluster.launch(&sleeper("/app", app)).await;
     cluster.running("/app", 1).await;
-    assert_eq!(cpus(&agent(&cluster, "a1").await), [8.0, 0.0, 8.0, 0.0]);
+    assert_eq!(cpus(&agent(&cluster, "a1").await), json!([8.0, 0.0, 8.0, 0.0]));
     let kept = agent(&cluster, "a2").await;
-    assert_eq!(cpus(&kept), [2.0, 0.5, 1.5, 2.0]);
+    assert_eq!(cpus(&kept), json!([2.0, 0.5, 1.5, 2.0]));
     assert_eq!(kept["reserved"], json!({"cpus": 2.0, "mem": 512.0, "disk": 100.0, "gpus": 0}));
     let shown = cluster.cli(&["agent", "show", "a2"]).out;
     assert!(shown.contains("0.5 used, 1.5 free of 2.0, 2.0 reserved"), "{shown}");

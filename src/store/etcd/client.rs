@@ -42,7 +42,7 @@ const STRANGERS: &[&str] = &["authentication failed", "user name is empty", "per
 
 /// The members of one etcd.
 pub(super) struct Members {
-    members: Vec<(String, OnceCell<Client>)>,
+    all: Vec<(String, OnceCell<Client>)>,
     options: ConnectOptions,
     scheme: &'static str,
     current: AtomicUsize,
@@ -73,9 +73,9 @@ impl Members {
         if address.secure {
             options = options.with_tls(tls(access));
         }
-        let members = address.endpoints.iter().map(|at| (at.clone(), OnceCell::new()));
+        let all = address.endpoints.iter().map(|at| (at.clone(), OnceCell::new()));
         let scheme = if address.secure { "https" } else { "http" };
-        Members { members: members.collect(), options, scheme, current: AtomicUsize::new(0) }
+        Members { all: all.collect(), options, scheme, current: AtomicUsize::new(0) }
     }
 
     /// A call that may be made twice: each member is asked until one answers.
@@ -88,7 +88,7 @@ impl Members {
         F: Future<Output = Result<T, Error>>,
     {
         let mut answer = self.call(patience, &act).await;
-        for _ in 1..self.members.len() {
+        for _ in 1..self.all.len() {
             if !matches!(answer, Err(StoreError::Failed(_))) {
                 break;
             }
@@ -107,7 +107,7 @@ impl Members {
         F: Future<Output = Result<T, Error>>,
     {
         let current = self.current.load(Ordering::Relaxed);
-        let (at, client) = &self.members[current % self.members.len()];
+        let (at, client) = &self.all[current % self.all.len()];
         let called = async {
             let connect =
                 || Client::connect([format!("{}://{at}", self.scheme)], Some(self.options.clone()));
@@ -123,7 +123,7 @@ impl Members {
         };
         if error != StoreError::Full {
             // Whoever calls at the same time may have moved on already.
-            let next = (current + 1) % self.members.len();
+            let next = (current + 1) % self.all.len();
             let _moved =
                 self.current.compare_exchange(current, next, Ordering::Relaxed, Ordering::Relaxed);
         }
@@ -179,6 +179,6 @@ fn failed(at: &str, error: &Error) -> StoreError {
 
 impl std::fmt::Debug for Members {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.members.iter().map(|(at, _)| at)).finish()
+        f.debug_list().entries(self.all.iter().map(|(at, _)| at)).finish()
     }
 }
