@@ -111,8 +111,7 @@ pub async fn lead(
     let (own, events) = mpsc::channel(FLEET_EVENTS);
     let happened = Events::new(&gauges);
     happened.restore(kept, loaded.complete_after);
-    let server = Server::new(facts.clone(), happened);
-    let signs = Signs::default();
+    let (server, signs) = (Server::new(facts.clone(), happened), Signs::default());
     server.publish(View { epoch, no, at, world: world.clone(), ..View::default() }, Vec::new());
 
     let writer = Writer {

@@ -4,6 +4,7 @@
 //! Whatever is started here ends with what holds it, also when a figure fails half-way.
 
 use std::net::{SocketAddr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -244,13 +245,18 @@ impl Drop for HostAgent {
 // === impl Helper ===
 
 impl Helper {
-    /// Simulated agents of a server.
+    /// The simulated agents of these numbers, at a server.
     ///
     /// # Errors
     /// When they cannot be started.
-    pub fn agents(scratch: &Scratch, server: &Server, count: u32) -> Result<Helper, Failure> {
+    pub fn agents(
+        scratch: &Scratch,
+        server: &Server,
+        numbers: Range<u32>,
+    ) -> Result<Helper, Failure> {
         let child = helper()?
-            .args(["--be-agents", &count.to_string(), "--socket"])
+            .args(["--first", &numbers.start.to_string()])
+            .args(["--be-agents", &numbers.len().to_string(), "--socket"])
             .arg(server.agents_socket())
             .arg("--dir")
             .arg(scratch.path())

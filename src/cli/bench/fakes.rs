@@ -2,6 +2,7 @@
 //!
 //! A simulated agent is the real mind, shell, desk and link over a real socket; only its host is made up.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -57,12 +58,12 @@ pub async fn anchor(file: &Path, console: &mut Console) -> Result<(), Failure> {
     serving.await.map_err(failed)
 }
 
-/// Is so many agents, until standard input ends.
+/// Is the agents of these numbers, until standard input ends.
 ///
 /// # Errors
 /// When an agent has no directory to live in.
-pub async fn agents(count: u32, socket: PathBuf, dir: &Path) -> Result<(), Failure> {
-    for number in 0..count {
+pub async fn agents(numbers: Range<u32>, socket: PathBuf, dir: &Path) -> Result<(), Failure> {
+    for number in numbers {
         agent(number, Address::Unix(socket.clone()), &dir.join(format!("agent-{number}")))?;
     }
     input_ends().await;

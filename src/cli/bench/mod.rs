@@ -24,6 +24,7 @@ use crate::cli::bench::figures::Figure;
 use crate::cli::bench::measure::Outcome;
 use crate::cli::console::Console;
 use crate::cli::failure::Failure;
+use crate::cli::limits;
 
 /// What `stayer bench` is told.
 #[derive(Debug, Args)]
@@ -54,6 +55,9 @@ pub struct BenchArgs {
     /// Be so many simulated agents of the server behind `--socket`.
     #[arg(long, hide = true, value_name = "N", requires = "socket")]
     be_agents: Option<u32>,
+    /// The number of the first of them.
+    #[arg(long, hide = true, value_name = "N", default_value_t = 0)]
+    first: u32,
     /// Where simulated agents dial.
     #[arg(long, hide = true, value_name = "PATH")]
     socket: Option<PathBuf>,
@@ -79,9 +83,10 @@ pub async fn run(args: BenchArgs, console: &mut Console) -> Result<(), Failure> 
     if let Some(file) = &args.be_anchor {
         return fakes::anchor(file, console).await;
     }
+    limits::raise_files();
     let scratch = Scratch::new(&args.dir.clone().unwrap_or_else(std::env::temp_dir))?;
     if let (Some(count), Some(socket)) = (args.be_agents, args.socket.clone()) {
-        return fakes::agents(count, socket, scratch.path()).await;
+        return fakes::agents(args.first..args.first + count, socket, scratch.path()).await;
     }
     let figures = if args.figures.is_empty() { Figure::all() } else { args.figures };
     let bench = Bench { quick: args.quick, scratch, image: args.image, engine: args.engine };

@@ -25,6 +25,9 @@ const FAR: f64 = 0.2;
 const SELDOM: Duration = Duration::from_millis(200);
 const OFTEN: Duration = Duration::from_millis(25);
 
+/// The most agents of one process: each holds two files open, and an account may be allowed no more than some thousand.
+const PER_PROCESS: u32 = 4_000;
+
 /// What one task asks for: a hundred fill a simulated host.
 const CPUS: f64 = 0.6;
 
@@ -32,8 +35,8 @@ const CPUS: f64 = 0.6;
 pub struct Fleet {
     /// The server.
     pub server: Server,
-    /// The agents.
-    pub agents: Helper,
+    /// The processes that are the agents.
+    pub agents: Vec<Helper>,
     /// A connection to the server.
     pub http: Http,
     /// Where its log is, if it is there.
@@ -159,7 +162,12 @@ impl Fleet {
         let store = etcd.as_ref().map(|etcd| etcd.store("fleet"));
         args.extend(store.iter().flat_map(|store| ["--store", store]));
         let server = Server::start(&bench.scratch, &args).await?;
-        let agents = Helper::agents(&bench.scratch, &server, count)?;
+        let first = (0..count).step_by(PER_PROCESS as usize);
+        let agents = first.map(|first| {
+            let last = count.min(first + PER_PROCESS);
+            Helper::agents(&bench.scratch, &server, first..last)
+        });
+        let agents = agents.collect::<Result<Vec<_>, _>>()?;
         let http = server.connect().await?;
         let mut fleet = Fleet { server, agents, http, etcd };
         // The server's own agent is heard as well.
@@ -189,7 +197,11 @@ impl Fleet {
 
     fn cores(&self) -> Result<Cores, Failure> {
         let server = host::processor(self.server.pid()?)?;
-        Ok(Cores { server, agents: host::processor(self.agents.pid()?)? })
+        let mut agents = 0.0;
+        for helper in &self.agents {
+            agents += host::processor(helper.pid()?)?;
+        }
+        Ok(Cores { server, agents })
     }
 
     async fn post_all(&self) -> Result<(), Failure> {
