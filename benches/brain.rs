@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use criterion::{BatchSize, Criterion};
 use serde_json::json;
+use stayer::cli::bench::world::{inventory, spec};
 use stayer::logic::brain::Brain;
 use stayer::logic::draft::Limits;
 use stayer::model::agent::GpuScheduling;
@@ -14,8 +15,6 @@ use stayer::model::meta::Meta;
 use stayer::model::time::{Span, Timestamp};
 use stayer::model::world::World;
 use uuid::Uuid;
-
-use crate::world::{inventory, spec};
 
 const APPS: u32 = 10_000;
 const AGENTS: u32 = 100;
@@ -69,6 +68,7 @@ fn begin() -> Timestamp {
 
 fn post(number: u32) -> Fact {
     let spec = spec(&format!("/app-{number}"), json!({"cpus": 0.001, "mem": 1}));
+    let spec = spec.expect("it is well formed");
     let change =
         Change::Put { apps: vec![Put { spec, expect: Expect::None }], announce: Announce::No };
     let ticket = Ticket::Client(u64::from(number));

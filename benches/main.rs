@@ -3,7 +3,6 @@
 
 mod brain;
 mod placement;
-mod world;
 
 use std::time::Duration;
 

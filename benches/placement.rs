@@ -1,27 +1,20 @@
 //! Placement alone on 10,000 agents: a class of 1,000 instances, and one instance alone.
 
-use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::sync::Arc;
 
 use criterion::{Criterion, Throughput};
 use serde_json::{Value, json};
-use stayer::logic::index::Index;
+use stayer::cli::bench::world::{cluster, row};
 use stayer::logic::place::Ask;
-use stayer::model::agent::{Agent, AgentState};
-use stayer::model::id::{AgentId, AgentKey, AppKey, InstanceId, RunId};
-use stayer::model::row::{Key, Row, Write};
+use stayer::model::id::{AppKey, InstanceId};
 use stayer::model::time::Timestamp;
-use stayer::model::world::World;
 use uuid::Uuid;
-
-use crate::world::{inventory, row};
 
 const AGENTS: u32 = 10_000;
 
 /// Measures it.
 pub fn all(criterion: &mut Criterion) {
-    let (world, index) = cluster();
+    let (world, index) = cluster(AGENTS);
     let constraints = |list: Value| json!({"portDefinitions": [], "constraints": list});
     for (name, fields) in [
         ("plain", constraints(json!([]))),
@@ -31,10 +24,10 @@ pub fn all(criterion: &mut Criterion) {
         // With a port, and bound in two ways.
         ("mixed", json!({"constraints": [["rack", "GROUP_BY"], ["hostname", "MAX_PER", "2"]]})),
     ] {
-        let row = row(fields);
+        let row = row("/app", fields).expect("it is well formed");
         let mut group = criterion.benchmark_group(format!("place/{name}"));
         for count in [1_u32, 1_000] {
-            let ids: Vec<InstanceId> = (0..count).map(|no| id(0, no)).map(InstanceId).collect();
+            let ids: Vec<InstanceId> = (0..count).map(id).collect();
             group.throughput(Throughput::Elements(u64::from(count)));
             group.bench_function(format!("{count}"), |bencher| {
                 bencher.iter(|| {
@@ -50,25 +43,6 @@ pub fn all(criterion: &mut Criterion) {
     }
 }
 
-fn cluster() -> (World, Index) {
-    let mut world = World::default();
-    for number in 1..=AGENTS {
-        let key = AgentKey(number);
-        let agent = Agent {
-            key,
-            id: AgentId(id(1, number)),
-            run: RunId(id(1, number)),
-            state: AgentState::Up,
-            inventory: inventory(number),
-            foreign: BTreeMap::new(),
-            drain: None,
-        };
-        world.apply(&Write { key: Key::Agent(key), row: Some(Row::Agent(Arc::new(agent))) });
-    }
-    let index = Index::build(&world);
-    (world, index)
-}
-
-fn id(of: u64, number: u32) -> Uuid {
-    Uuid::from_u64_pair(of, u64::from(number))
+fn id(number: u32) -> InstanceId {
+    InstanceId(Uuid::from_u64_pair(0, u64::from(number)))
 }

@@ -23,6 +23,8 @@ pub mod identity;
 pub mod inventory;
 pub mod journal;
 pub mod logs;
+#[cfg(test)]
+pub mod machine;
 pub mod mind;
 pub mod policy;
 pub mod ports;

@@ -163,9 +163,7 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
     let mut tasks = vec![tokio::spawn(shell.run())];
     tasks.push(tokio::spawn(async move { process.rotate_logs(LogLimits::default()).await }));
     if let Some(docker) = docker {
-        if !is_there {
-            tasks.push(tokio::spawn(introduce(docker.clone(), desk.clone())));
-        }
+        tasks.push(tokio::spawn(introduce(docker.clone(), desk.clone(), is_there)));
         let up = is_there || was_used;
         tasks.push(tokio::spawn(watch_engine(move || ping(docker.clone()), ends.sights, up)));
     }
@@ -217,11 +215,17 @@ fn bring_in(inventory: &mut Inventory, offered: Offered) {
     inventory.devices = devices;
 }
 
-/// Tells the leaders what the engine is, as soon as that is known.
-async fn introduce(docker: Arc<LateDocker>, desk: Arc<Desk<Journal>>) {
-    let facts = docker.facts().await;
-    tracing::info!("the engine is {facts}");
-    desk.change(|inventory| inventory.engine = Some(facts.engine.clone()));
+/// Tells the leaders what the engine is: when it is found, and when another one answers in its place.
+async fn introduce(docker: Arc<LateDocker>, desk: Arc<Desk<Journal>>, is_known: bool) {
+    let mut news = docker.facts().await;
+    if !is_known {
+        news.mark_changed();
+    }
+    while news.changed().await.is_ok() {
+        let facts = Arc::clone(&news.borrow_and_update());
+        tracing::info!("the engine is {facts}");
+        desk.change(|inventory| inventory.engine = Some(facts.engine.clone()));
+    }
 }
 
 async fn ping(docker: Arc<LateDocker>) -> Result<(), crate::agent::runtime::RuntimeError> {

@@ -5,22 +5,25 @@
 //! a page may send unasked are taken only from what is no browser. Nothing here depends on the route.
 
 use axum::http::header::{CONTENT_TYPE, HOST, ORIGIN, REFERER};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, StatusCode, Uri};
 
 use crate::api::reply;
 use crate::contract::error::Reply;
 
 /// The type that `curl -d` declares by itself.
 const FORM: &str = "application/x-www-form-urlencoded";
+/// What browsers say of the page that asks.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Refuses names, origins and sites that are not ours. `allowed` are names beside `localhost` and every address.
 ///
 /// # Errors
 /// 403, with the header that gave the reason.
 pub fn admit(headers: &HeaderMap, uri: &Uri, allowed: &[String]) -> Result<(), Reply> {
-    let host = text(headers, HOST.as_str())?;
-    let named = uri.authority().map(|authority| authority.as_str().to_owned());
-    for asked in [host.as_deref(), named.as_deref()].into_iter().flatten() {
+    let host = text(headers, &HOST)?;
+    let named = uri.authority().map(Authority::as_str);
+    for asked in [host, named].into_iter().flatten() {
         if !is_ours(asked, allowed) {
             let name = host_of(asked);
             return Err(forbidden(&format!(
@@ -28,13 +31,13 @@ pub fn admit(headers: &HeaderMap, uri: &Uri, allowed: &[String]) -> Result<(), R
             )));
         }
     }
-    if let Some(origin) = text(headers, ORIGIN.as_str())?
-        && !is_own_origin(&origin, host.as_deref().or(named.as_deref()))
+    if let Some(origin) = text(headers, &ORIGIN)?
+        && !is_own_origin(origin, host.or(named))
     {
         return Err(forbidden(&format!("Origin '{origin}' is not this server")));
     }
-    if let Some(site) = text(headers, "sec-fetch-site")?
-        && !matches!(site.as_str(), "same-origin" | "none")
+    if let Some(site) = text(headers, &SEC_FETCH_SITE)?
+        && !matches!(site, "same-origin" | "none")
     {
         return Err(forbidden(&format!(
             "Sec-Fetch-Site '{site}': only pages of this server may ask"
@@ -50,8 +53,8 @@ pub fn admit(headers: &HeaderMap, uri: &Uri, allowed: &[String]) -> Result<(), R
 /// 415, with what to send instead.
 pub fn check_type(headers: &HeaderMap, has_body: bool) -> Result<(), Reply> {
     let unsupported = |hint: String| reply::hint(StatusCode::UNSUPPORTED_MEDIA_TYPE, &hint);
-    let declared = text(headers, CONTENT_TYPE.as_str())?;
-    let media = declared.as_deref().map(|value| value.split(';').next().unwrap_or("").trim());
+    let declared = text(headers, &CONTENT_TYPE)?;
+    let media = declared.map(|value| value.split(';').next().unwrap_or("").trim());
     match (media, browser_header(headers)) {
         (Some(media), _) if media.eq_ignore_ascii_case("application/json") => Ok(()),
         (None, None) => Ok(()),
@@ -108,14 +111,14 @@ fn is_own_origin(origin: &str, host: Option<&str>) -> bool {
 }
 
 /// A header's only value; several or unreadable ones are refused, since a proxy may have read another of them.
-fn text(headers: &HeaderMap, name: &str) -> Result<Option<String>, Reply> {
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Reply> {
     let mut values = headers.get_all(name).iter();
     let Some(first) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(forbidden(&format!("several {name} headers")));
     }
     match first.to_str() {
-        Ok(value) => Ok(Some(value.trim().to_owned())),
+        Ok(value) => Ok(Some(value.trim())),
         Err(_) => Err(forbidden(&format!("the {name} header is not text"))),
     }
 }
@@ -126,7 +129,7 @@ fn forbidden(message: &str) -> Reply {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{HeaderName, HeaderValue};
+    use axum::http::HeaderValue;
 
     use super::*;
 

@@ -1,8 +1,8 @@
 //! How programs ask: Marathon's REST API. A handler reads a view or sends a fact.
 //!
 //! ```text
-//! request ─ serve ─ observe ─ guard ─ routes ─▶ reads: view → contract::show ─▶ bytes
-//!                                         └───▶ writes: contract → change → Server::ask → view
+//! request ─ serve ─ front ─ observe ─ guard ─ routes ─▶ reads: view → contract::show ─▶ bytes
+//!                                                 └───▶ writes: contract → change → Server::ask → view
 //! ```
 //!
 //! Texts and rules are the contract's, decisions the brain's; here is HTTP. What a caller may see is [`scope`]'s alone, so
@@ -20,6 +20,7 @@ mod events;
 mod explain;
 mod exposition;
 mod fragments;
+mod front;
 mod guard;
 mod kill;
 mod logs;
@@ -42,25 +43,15 @@ mod versions;
 pub mod waiting;
 mod write;
 
-use axum::Router;
-use tower_http::compression::predicate::{DefaultPredicate, Predicate};
-use tower_http::compression::{CompressionLayer, CompressionLevel};
+pub use crate::api::front::Front;
 
 use crate::api::call::Api;
 use crate::api::seams::{ApiConfig, Backends};
 use crate::control::server::Server;
 
 /// The API over `server`. Requests without a peer address are taken too, so that tests need no socket.
-pub fn router(server: Server, config: ApiConfig, backends: Backends) -> Router {
-    let api = Api::new(server, config, backends);
-    Router::new()
-        .fallback(observe::answer)
-        .layer(
-            CompressionLayer::new()
-                .quality(CompressionLevel::Fastest)
-                .compress_when(DefaultPredicate::new().and(observe::may_wait)),
-        )
-        .with_state(api)
+pub fn front(server: Server, config: ApiConfig, backends: Backends) -> Front {
+    Front::new(Api::new(server, config, backends))
 }
 
 #[cfg(test)]

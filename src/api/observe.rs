@@ -5,8 +5,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{CACHE_CONTROL, EXPIRES, PRAGMA, X_FRAME_OPTIONS, X_XSS_PROTECTION};
+use axum::extract::Request;
+use axum::http::header::{CACHE_CONTROL, EXPIRES, PRAGMA, VARY, X_FRAME_OPTIONS, X_XSS_PROTECTION};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
@@ -15,6 +15,7 @@ use tracing::Instrument;
 use crate::api::call::Api;
 use crate::api::path::Route;
 use crate::api::reply::{self, Streaming};
+use crate::api::serve::Origin;
 use crate::api::{guard, routes};
 use crate::contract::error::Reply;
 
@@ -25,15 +26,12 @@ const LEADER: HeaderName = HeaderName::from_static("x-marathon-leader");
 static NEXT_REQUEST: AtomicU64 = AtomicU64::new(1);
 
 /// Answers any request, whatever becomes of its handler; counts, logs and marks the answer (contract 1.2.5, 1.3).
-pub async fn answer(State(api): State<Api>, request: Request) -> Response {
+pub async fn answer(api: Api, request: Request) -> Response {
     let number = NEXT_REQUEST.fetch_add(1, Ordering::Relaxed);
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let route = Route::parse(uri.path());
     let name = route.as_ref().map_or("none", Route::name);
-    let peer = request
-        .extensions()
-        .get()
-        .map(|ConnectInfo(peer): &ConnectInfo<std::net::SocketAddr>| *peer);
+    let peer = request.extensions().get().map(|origin: &Origin| origin.peer);
     let path = uri.path();
     let span = tracing::debug_span!("request", number, %method, path, ?peer);
     let started = now();
@@ -46,7 +44,13 @@ pub async fn answer(State(api): State<Api>, request: Request) -> Response {
     } else {
         tracing::debug!(number, %method, path, ?peer, status, seconds, "answered");
     }
-    mark(response.headers_mut(), api.leader_url());
+    let followed = response.extensions().get::<Streaming>().is_some();
+    let headers = response.headers_mut();
+    mark(headers, api.leader_url());
+    if !followed {
+        // Whether it was compressed depends on who asked.
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    }
     if let Some(trouble) = api.server().trouble()
         && method.is_safe()
         && response.status().is_success()
@@ -79,7 +83,6 @@ pub fn may_wait(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extension
 }
 
 fn mark(headers: &mut HeaderMap, leader: Option<HeaderValue>) {
-    headers.reserve(6);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"));
     headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
     headers.insert(EXPIRES, HeaderValue::from_static("0"));

@@ -4,6 +4,8 @@
 //! knows catch-alls only. So the whole table of routes is this one enum, which is also where 404, 405, `OPTIONS` and the
 //! documented routes come from. Pure text: whether an app exists is the handler's to say.
 
+use std::borrow::Cow;
+
 use axum::http::Method;
 
 use crate::model::path::{AppPath, PathError};
@@ -95,7 +97,16 @@ pub enum Verb {
 impl AppId {
     /// From the segments of a path.
     pub fn from_segments(segments: &[&str]) -> AppId {
-        AppId { text: format!("/{}", segments.join("/")) }
+        let length = segments.iter().map(|segment| segment.len() + 1).sum();
+        let mut text = String::with_capacity(length);
+        for segment in segments {
+            text.push('/');
+            text.push_str(segment);
+        }
+        if text.is_empty() {
+            text.push('/');
+        }
+        AppId { text }
     }
 
     /// As messages show it: absolute, also when it is no valid id.
@@ -266,7 +277,10 @@ impl Verb {
 }
 
 /// Percent-decodes a path; nothing when an escape is broken or the bytes are no UTF-8.
-fn decode(path: &str) -> Option<String> {
+fn decode(path: &str) -> Option<Cow<'_, str>> {
+    if !path.contains('%') {
+        return Some(Cow::Borrowed(path));
+    }
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -283,7 +297,7 @@ fn decode(path: &str) -> Option<String> {
         bytes.push(u8::from_str_radix(text, 16).ok()?);
         rest = tail;
     }
-    String::from_utf8(bytes).ok()
+    String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
 #[cfg(test)]

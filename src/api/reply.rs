@@ -20,6 +20,9 @@ pub type Outcome = Result<Response, Reply>;
 const MAX_WARNINGS: usize = 16;
 const MAX_WARNING_LENGTH: usize = 400;
 
+/// How many headers an answer has, about.
+const USUAL_HEADERS: usize = 12;
+
 /// Marks an answer whose bytes must leave as they come: it is not compressed.
 #[derive(Clone, Copy, Debug)]
 pub struct Streaming;
@@ -77,6 +80,8 @@ pub fn json_text(text: impl Into<Body>) -> Response {
 pub fn with_type(status: StatusCode, media: &'static str, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
+    // Room for those that every answer gets.
+    *response.headers_mut() = HeaderMap::with_capacity(USUAL_HEADERS);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
     response
 }

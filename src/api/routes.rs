@@ -3,7 +3,7 @@
 //! What every answer has in common is settled here in the framework's order: 404, 405, 415, 406, then the body.
 
 use axum::body::{Body, HttpBody};
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +13,7 @@ use crate::api::call::{Api, Call};
 use crate::api::path::{Route, Verb};
 use crate::api::reply::Outcome;
 use crate::api::scope::Scope;
+use crate::api::serve::Origin;
 use crate::api::{
     accept, agents, apps, batch, deployments, events, explain, exposition, guard, kill, logs,
     queue, reply, system, tasks, versions, write,
@@ -57,12 +58,13 @@ async fn prepare(
         Some(limit) => api.budget().read(&parts.headers, body, limit).await?,
         None => Taken::default(),
     };
+    let origin = parts.extensions.get::<Origin>();
     Ok(Call {
+        peer: origin.map(|origin| origin.peer),
+        ending: origin.map(|origin| origin.ending.clone()),
         query: Query::parse(parts.uri.query().unwrap_or_default()),
-        peer: parts.extensions.get().map(|ConnectInfo(peer)| *peer),
         scope: Scope::Everything,
         version: parts.version,
-        ending: parts.extensions.get().cloned(),
         headers: parts.headers,
         uri: parts.uri,
         body,

@@ -4,19 +4,21 @@
 //! (reliability §4.4).
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::ConnectInfo;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt;
+use tower::Service;
 
 use crate::api::stall::Unstalled;
 
@@ -30,6 +32,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const MAX_STREAMS: u32 = 256;
 const MAX_RESETS: usize = 32;
 
+/// What answers requests: always ready, cheap to copy.
+pub trait Answers:
+    Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
 /// How long things may take.
 #[derive(Clone, Copy)]
 struct Patience {
@@ -39,6 +47,15 @@ struct Patience {
     drain: Duration,
     /// A client that takes nothing of what is sent to it.
     write: Duration,
+}
+
+/// What every request of a connection comes with.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// Who asks.
+    pub peer: SocketAddr,
+    /// When the server ends, for answers that have no end of their own.
+    pub ending: Ending,
 }
 
 /// Tells answers without an end of their own that the server ends.
@@ -56,6 +73,16 @@ struct Doors {
 struct Admission {
     _one_of_all: OwnedSemaphorePermit,
     counted: Option<(Doors, IpAddr)>,
+}
+
+// === impl Answers ===
+
+impl<S> Answers for S where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static
+{
 }
 
 // === impl Patience ===
@@ -124,13 +151,17 @@ impl Drop for Admission {
 }
 
 /// Serves until `shutdown`, then lets running requests end for a short time. A connection that cannot be accepted is tried again, so that this ends with `shutdown` alone.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
-    serve_with(listener, router, shutdown, Patience::USUAL).await;
+pub async fn serve<S: Answers>(
+    listener: TcpListener,
+    service: S,
+    shutdown: impl Future<Output = ()>,
+) {
+    serve_with(listener, service, shutdown, Patience::USUAL).await;
 }
 
-async fn serve_with(
+async fn serve_with<S: Answers>(
     listener: TcpListener,
-    router: Router,
+    service: S,
     shutdown: impl Future<Output = ()>,
     patience: Patience,
 ) {
@@ -152,7 +183,7 @@ async fn serve_with(
         };
         // Without a place the connection is closed at once, which is cheaper than any answer.
         if let Some(place) = doors.enter(peer.ip()) {
-            let connection = connection(stream, peer, router.clone(), ending.clone(), patience);
+            let connection = connection(stream, peer, service.clone(), ending.clone(), patience);
             connections.spawn(async move {
                 connection.await;
                 drop(place);
@@ -168,20 +199,20 @@ async fn serve_with(
 }
 
 /// Serves one connection to its end.
-async fn connection(
+async fn connection<S: Answers>(
     stream: TcpStream,
     peer: SocketAddr,
-    router: Router,
+    service: S,
     mut ending: watch::Receiver<bool>,
     patience: Patience,
 ) {
     // Answers are small and written whole.
     let _unsupported = stream.set_nodelay(true);
-    let answers = Ending(ending.clone());
-    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request.extensions_mut().insert(answers.clone());
-        router.clone().oneshot(request.map(axum::body::Body::new))
+    let origin = Origin { peer, ending: Ending(ending.clone()) };
+    let answering = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(origin.clone());
+        service.clone().call(request)
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(patience.headers);
@@ -192,7 +223,7 @@ async fn connection(
         .max_pending_accept_reset_streams(MAX_RESETS)
         .keep_alive_interval(patience.headers);
     let serving =
-        builder.serve_connection(TokioIo::new(Unstalled::new(stream, patience.write)), service);
+        builder.serve_connection(TokioIo::new(Unstalled::new(stream, patience.write)), answering);
     tokio::pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
@@ -213,6 +244,7 @@ async fn asked_to_end(ending: &mut watch::Receiver<bool>) {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::oneshot;

@@ -26,6 +26,7 @@ use crate::model::brake::Brake;
 use crate::model::fact::Fact;
 use crate::model::id::{AgentId, AgentKey, AppKey, ClusterId, Epoch};
 use crate::model::meta::Meta;
+use crate::model::view::View;
 use crate::model::world::World;
 use crate::store::any::AnyStore;
 use crate::store::log::{Bid, LeadError, Log, Store, StoreError};
@@ -107,8 +108,8 @@ pub async fn lead(
     let cluster = lead.head.cluster;
     let gauges = figures_of(&loaded);
     let clock = Clock::start(loaded.at);
-    let brain =
-        Brain::load(with_meta(loaded.world, cluster), lead.epoch, loaded.no, loaded.at, limits);
+    let world = with_meta(loaded.world, cluster);
+    let (epoch, no, at) = (lead.epoch, loaded.no, loaded.at);
 
     let (facts, inbox) = mpsc::channel::<Fact>(MAX_WAITING_FACTS);
     let (commits, waiting) = mpsc::channel(MAX_PENDING);
@@ -119,7 +120,7 @@ pub async fn lead(
     happened.restore(kept, loaded.complete_after);
     let server = Server::new(facts.clone(), happened);
     let signs = Signs::default();
-    server.publish(brain.view(), Vec::new());
+    server.publish(View { epoch, no, at, world: world.clone(), ..View::default() }, Vec::new());
 
     let writer = Writer {
         store: store.clone(),
@@ -149,15 +150,17 @@ pub async fn lead(
         next: 0,
         signs: signs.clone(),
     };
-    let turn = Turn {
-        brain,
+    let (readers, figures) = (server.clone(), gauges.clone());
+    // The brain makes its index on its own thread, while reads are answered already.
+    let turn = move || Turn {
+        brain: Brain::load(world, epoch, no, at, limits),
         clock,
         inbox,
         notices: noticed,
         writer: commits,
-        server: server.clone(),
+        server: readers,
         fleet: to_fleet,
-        gauges: gauges.clone(),
+        gauges: figures,
     };
     spawn_brain(turn)?;
     tokio::spawn(fleet.run());
@@ -255,9 +258,9 @@ fn spawn_writer(
     Ok(ended)
 }
 
-fn spawn_brain(turn: Turn) -> std::io::Result<()> {
+fn spawn_brain(turn: impl FnOnce() -> Turn + Send + 'static) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let run = move || runtime.block_on(turn.run());
+    let run = move || runtime.block_on(turn().run());
     std::thread::Builder::new().name("brain".to_owned()).spawn(run)?;
     Ok(())
 }

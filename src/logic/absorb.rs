@@ -200,7 +200,7 @@ fn take(draft: &mut Draft<'_>, agent: AgentKey, have: &Have) {
         .tasks
         .iter()
         .filter_map(|task_have| {
-            let task = instance.tasks.iter().find(|task| task.name == task_have.task)?;
+            let task = instance.tasks.iter().find(|task| task.name.as_str() == task_have.task)?;
             next(draft, &instance, task, task_have)
         })
         .collect();
@@ -245,10 +245,10 @@ fn next(draft: &Draft<'_>, instance: &Instance, task: &Task, have: &TaskHave) ->
         Phase::Preparing { pulled } => next.pulled = *pulled,
         Phase::Running { ips, handle, .. } => {
             next.ips.clone_from(ips);
-            next.handle = Some(handle.clone());
+            next.handle = Some(handle.as_str().into());
             next.started_at = task.started_at.or(Some(now));
         }
-        Phase::Exited { end, .. } => next.end = Some(end.clone()),
+        Phase::Exited { end, .. } => next.end = Some(Box::new(end.clone())),
         Phase::Starting | Phase::Stopping { .. } | Phase::Absent => {}
     }
     if condition != was || next.pulled > task.pulled {

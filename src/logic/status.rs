@@ -273,7 +273,7 @@ fn keep_failure(draft: &mut Draft<'_>, instance: &Instance, change: &Change) {
     let agent = agent_of(draft, instance);
     app.last_failure = Some(Failure {
         instance: instance.id,
-        task: change.task.name.clone(),
+        task: change.task.name.as_str().to_owned(),
         incarnation: instance.incarnation,
         condition: change.task.condition,
         message: cut(&change.message),

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::app::Action;
 use crate::model::check::HealthCheck;
 use crate::model::condition::Condition;
-use crate::model::id::{AgentId, AppKey, CommitNo, DeploymentId, Incarnation, InstanceId, Version};
+use crate::model::id::{
+    AgentId, AppKey, CommitNo, DeploymentId, Incarnation, InstanceId, TaskName, Version,
+};
 use crate::model::path::AppPath;
 
 /// The place of an event in the order of all: its commit, and which of that commit's events it is.
@@ -133,7 +135,7 @@ pub enum Event {
         /// Which instance.
         instance: InstanceId,
         /// Which container.
-        task: String,
+        task: TaskName,
         /// In which life.
         incarnation: Incarnation,
         /// Its app.
@@ -201,7 +203,7 @@ pub struct StatusUpdate {
     /// Which instance.
     pub instance: InstanceId,
     /// Which container.
-    pub task: String,
+    pub task: TaskName,
     /// In which life.
     pub incarnation: Incarnation,
     /// Its app.
@@ -316,7 +318,8 @@ impl Event {
             | Event::AgentLost { .. }
             | Event::AgentReturned { .. }
             | Event::BrakeHeld { .. }
-            | Event::BrakeReleased { .. } => true,
+            | Event::BrakeReleased { .. }
+            | Event::HealthBrake { .. } => true,
             Event::ApiPost { .. }
             | Event::GroupChanged { .. }
             | Event::GroupChangeFailed { .. }

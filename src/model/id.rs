@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::model::path::AppPath;
@@ -99,6 +100,10 @@ pub struct InstanceKey {
 /// The name of the only container of an app, as in Marathon's task ids.
 pub const APP_TASK: &str = "_app";
 
+/// The name of a container in task ids. Nearly all have the one name, and it takes no room of its own.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TaskName(Option<Box<str>>);
+
 /// A task id as text was given to us: which instance it means, whatever form it has (contract 14.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskRef {
@@ -138,6 +143,54 @@ impl InstanceId {
     /// Marathon's task id: `a_b.instance-<uuid>._app.<n>`.
     pub fn task(self, path: &AppPath, task: &str, incarnation: Incarnation) -> String {
         format!("{}.instance-{}.{task}.{incarnation}", path.safe(), self.0)
+    }
+}
+
+// === impl TaskName ===
+
+impl TaskName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        self.0.as_deref().unwrap_or(APP_TASK)
+    }
+}
+
+impl From<&str> for TaskName {
+    fn from(name: &str) -> TaskName {
+        TaskName((name != APP_TASK).then(|| name.into()))
+    }
+}
+
+impl Serialize for TaskName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for TaskName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<TaskName, D::Error> {
+        /// Looks at the text where it lies.
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = TaskName;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a task")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<TaskName, E> {
+                Ok(name.into())
+            }
+        }
+
+        deserializer.deserialize_str(Text)
+    }
+}
+
+impl fmt::Debug for TaskName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
     }
 }
 
@@ -220,6 +273,18 @@ mod tests {
             assert_eq!(read.path.as_str(), "/a/b", "{text}");
             assert_eq!(read.instance.to_string(), UUID, "{text}");
         }
+    }
+
+    #[test]
+    fn names_of_tasks_come_back_and_the_usual_one_takes_no_room() {
+        for text in [APP_TASK, "side-car", ""] {
+            let name = TaskName::from(text);
+            let bytes = postcard::to_allocvec(&name).expect("a text");
+            assert_eq!(bytes, postcard::to_allocvec(text).expect("a text"), "stored as it was");
+            assert_eq!(postcard::from_bytes(&bytes), Ok(name.clone()));
+            assert_eq!(name.as_str(), text);
+        }
+        assert_eq!(TaskName::from(APP_TASK), TaskName(None));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::model::agent::DeviceId;
 use crate::model::condition::Condition;
 use crate::model::end::End;
 use crate::model::findings::Findings;
-use crate::model::id::{AgentKey, Incarnation, InstanceId, InstanceKey, Rev, Version};
+use crate::model::id::{AgentKey, Incarnation, InstanceId, InstanceKey, Rev, TaskName, Version};
 use crate::model::time::Timestamp;
 use crate::model::unit::{Cpus, Disk, Mem};
 use crate::planted::planted;
@@ -130,7 +130,7 @@ pub struct FieldValue {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
     /// The container's name.
-    pub name: String,
+    pub name: TaskName,
     /// What is known of it.
     pub condition: Condition,
     /// Since when.
@@ -142,13 +142,13 @@ pub struct Task {
     /// Its addresses.
     pub ips: Vec<IpAddr>,
     /// What the host calls it: a container id or a process id.
-    pub handle: Option<String>,
+    pub handle: Option<Box<str>>,
     /// Bytes pulled so far, while it is prepared.
     pub pulled: u64,
     /// What its checks have found; none without any.
     pub findings: Option<Box<Findings>>,
-    /// How it ended.
-    pub end: Option<End>,
+    /// How it ended; few have, and their rows are many.
+    pub end: Option<Box<End>>,
 }
 
 // === impl Instance ===

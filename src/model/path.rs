@@ -41,6 +41,9 @@ impl AppPath {
     /// # Errors
     /// When a segment breaks the grammar or the result is too long or too deep.
     pub fn resolve(text: &str, base: &AppPath) -> Result<AppPath, PathError> {
+        if is_normal(text) {
+            return Ok(AppPath(Arc::from(text)));
+        }
         let mut segments: Vec<&str> =
             if text.starts_with('/') { Vec::new() } else { base.segments().collect() };
         for segment in text.split('/') {
@@ -65,6 +68,9 @@ impl AppPath {
     /// # Errors
     /// As [`AppPath::resolve`].
     pub fn parse(text: &str) -> Result<AppPath, PathError> {
+        if is_normal(text) {
+            return Ok(AppPath(Arc::from(text)));
+        }
         AppPath::resolve(text, &AppPath::root())
     }
 
@@ -127,6 +133,15 @@ impl fmt::Debug for AppPath {
     }
 }
 
+/// Whether `text` is a path as it stands, other than the root.
+fn is_normal(text: &str) -> bool {
+    text.len() <= MAX_PATH_BYTES
+        && text.strip_prefix('/').is_some_and(|rest| {
+            let mut segments = rest.split('/');
+            segments.by_ref().take(MAX_PATH_SEGMENTS).all(is_segment) && segments.next().is_none()
+        })
+}
+
 /// Whether `text` is dot-separated labels of `[a-z0-9]` or `[a-z0-9][a-z0-9-]*[a-z0-9]`.
 fn is_segment(text: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
@@ -160,6 +175,10 @@ mod tests {
         }
         assert_eq!(AppPath::parse(&"a".repeat(300)), Err(PathError::TooLong));
         assert_eq!(AppPath::parse(&"a/".repeat(40)), Err(PathError::TooLong));
+        assert_eq!(AppPath::parse(&"/a".repeat(33)), Err(PathError::TooLong));
+        assert_eq!(AppPath::parse(&format!("/{}", "a".repeat(255))), Err(PathError::TooLong));
+        let longest = format!("/{}", "a".repeat(254));
+        assert_eq!(path(&longest).as_str(), longest);
     }
 
     #[test]

@@ -264,7 +264,7 @@ impl Agent {
             if let Some(status) = self.child.try_wait().expect("it is ours") {
                 return status;
             }
-            assert!(began.elapsed() < PATIENCE, "it does not end\n{}", self.said());
+            assert!(began.elapsed() < *PATIENCE, "it does not end\n{}", self.said());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -304,7 +304,7 @@ impl Agent {
     async fn until(&self, what: &str, condition: impl Fn(&str) -> bool) {
         let began = Instant::now();
         while !condition(&self.said()) {
-            assert!(began.elapsed() < PATIENCE, "never: {what}\n{}", self.said());
+            assert!(began.elapsed() < *PATIENCE, "never: {what}\n{}", self.said());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -3,13 +3,14 @@
 //! Engines are asked through `docker` itself, not through our own code.
 
 use std::ops::{Deref, DerefMut};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::engine_proxy::{Profile, Proxy};
 use crate::rig::{PATIENCE, Stayer};
 
 /// An engine, asked through its own client.
@@ -22,6 +23,8 @@ pub struct Engine {
 pub struct Docked {
     /// Where its containers are.
     pub engine: Engine,
+    /// What stands before that engine, if the server sees it in another shape.
+    pub proxy: Option<Proxy>,
     /// What marks them as its own.
     pub agent: String,
     // Ends before its containers are looked for.
@@ -70,6 +73,25 @@ impl Engine {
     /// Where it listens, if it is not the machine's.
     pub fn host(&self) -> Option<&str> {
         self.host.as_deref()
+    }
+
+    /// The socket where it listens.
+    pub fn socket(&self) -> PathBuf {
+        let said = self.host.clone().or_else(|| std::env::var("DOCKER_HOST").ok());
+        let host = said.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned());
+        PathBuf::from(host.strip_prefix("unix://").expect("an engine of this machine"))
+    }
+
+    /// Whether it is Podman's service.
+    pub fn is_podman(&self) -> bool {
+        self.docker(&["version", "--format", "{{json .Server.Components}}"]).contains("Podman")
+    }
+
+    /// The second number of the newest API that it speaks: 41 of 1.41.
+    pub fn api(&self) -> u16 {
+        let version = self.docker(&["version", "--format", "{{.Server.APIVersion}}"]);
+        let minor = version.strip_prefix("1.").and_then(|minor| minor.parse().ok());
+        minor.unwrap_or_else(|| panic!("no version: {version}"))
     }
 
     /// `docker …` as it ends.
@@ -155,10 +177,23 @@ impl Engine {
 // === impl Docked ===
 
 impl Docked {
-    /// A server on the machine's engine.
+    /// A server on the engine under test, in the shape that `STAYER_TEST_PROFILE` names, if it names one.
     pub async fn with(args: &[&str]) -> Docked {
+        if let Ok(name) = std::env::var("STAYER_TEST_PROFILE") {
+            return Docked::behind(Profile::named(&name), &Engine::machine(), args).await;
+        }
         let stayer = Stayer::with(&[&["--resources", &room()], args].concat()).await;
         Docked::new(Engine::machine(), stayer)
+    }
+
+    /// A server that sees an engine in another shape.
+    pub async fn behind(profile: Profile, engine: &Engine, args: &[&str]) -> Docked {
+        let proxy = Proxy::new(profile, &engine.socket());
+        let own = ["--resources", &room(), "--engine", &proxy.host()];
+        let stayer = Stayer::with(&[&own[..], args].concat()).await;
+        let mut docked = Docked::new(engine.clone(), stayer);
+        docked.proxy = Some(proxy);
+        docked
     }
 
     /// A server on an engine of the test's own.
@@ -172,7 +207,7 @@ impl Docked {
     /// A server that runs.
     pub fn new(engine: Engine, stayer: Stayer) -> Docked {
         let agent = identity(stayer.dir())["id"].as_str().expect("an agent has an id").to_owned();
-        Docked { engine, agent, stayer: Some(stayer) }
+        Docked { engine, proxy: None, agent, stayer: Some(stayer) }
     }
 
     /// All containers that it has made and not removed.
@@ -182,8 +217,10 @@ impl Docked {
 
     /// Those of them that run.
     pub fn alive(&self) -> Vec<String> {
-        let runs = |id: &String| self.engine.inspect(id)["State"]["Running"] == true;
-        self.containers().into_iter().filter(runs).collect()
+        // In one question: dead ones go while they are looked at.
+        let label = format!("label=stayer.agent={}", self.agent);
+        let ids = self.engine.docker(&["ps", "--quiet", "--no-trunc", "--filter", &label]);
+        ids.lines().map(str::to_owned).collect()
     }
 
     /// Waits for the message of an app's last failure.
@@ -332,7 +369,7 @@ pub fn ended(output: &Output) -> Ended {
 pub fn comes_true(mut condition: impl FnMut() -> bool) -> bool {
     let began = Watch::start();
     while !condition() {
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > *PATIENCE {
             return false;
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -384,7 +421,7 @@ pub async fn ask(port: u16, line: &str) -> String {
         {
             return answer;
         }
-        assert!(began.elapsed() < PATIENCE, "port {port} never answered");
+        assert!(began.elapsed() < *PATIENCE, "port {port} never answered");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

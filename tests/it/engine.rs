@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::docker_rig::{Docked, Engine, Watch, comes_true, patient, sh};
+use crate::engine_proxy::Profile;
+use crate::rig::slow;
 
 /// A dockerd with a root of its own and no bridge.
 pub struct OwnEngine {
@@ -219,4 +221,46 @@ async fn a_server_that_starts_while_the_engine_is_away_concludes_nothing() {
     stayer.launch(&patient("/later", 1)).await;
     stayer.running("/later", 1).await;
     assert_eq!(portrait(&stayer, "/stays").await, before);
+}
+
+#[tokio::test]
+async fn an_engine_exchanged_for_a_newer_one_is_recognised_and_nothing_was_replaced_meanwhile() {
+    let mut engine = OwnEngine::start(true);
+    let old = Profile::named("docker25");
+    let stayer = Docked::behind(old, &engine.client(), &[]).await;
+    stayer.launch(&patient("/stays", 3)).await;
+    stayer.running("/stays", 3).await;
+    let before = portrait(&stayer, "/stays").await;
+    let shown = stayer.tasks("/stays", "TASK_RUNNING").await;
+    assert_eq!(version(&stayer).await, old.version);
+
+    engine.stop();
+    let began = Watch::start();
+    while began.elapsed() < Duration::from_mins(1) {
+        assert_eq!(stayer.tasks("/stays", "TASK_RUNNING").await, shown, "unknown is not dead");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let new = Profile::named("docker29.0");
+    *stayer.proxy.as_ref().expect("it has one").profile.lock().expect("not poisoned") = new;
+    engine.resume();
+
+    let back = Watch::start();
+    stayer.launch(&patient("/later", 1)).await;
+    stayer.running("/later", 1).await;
+    stayer
+        .until("the newer one is recognised", |stayer| async move {
+            version(stayer).await == new.version
+        })
+        .await;
+    let took = back.elapsed();
+    assert!(took < slow(Duration::from_secs(5)), "all is back after {took:?}");
+    assert_eq!(portrait(&stayer, "/stays").await, before);
+    assert_eq!(stayer.containers().len(), 4, "nothing was doubled");
+    assert_eq!(stayer.failure_of("/stays").await, None);
+}
+
+/// The version of the engine, as the pool of agents shows it.
+async fn version(stayer: &crate::rig::Stayer) -> String {
+    let pool = stayer.get("/v2/agents").await.json();
+    pool["agents"][0]["engine"]["version"].as_str().unwrap_or_default().to_owned()
 }

@@ -170,7 +170,7 @@ async fn a_server_on_another_host_goes_on_where_a_dead_one_ended() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, freed).await.expect("a lease ends");
+    tokio::time::timeout(*PATIENCE, freed).await.expect("a lease ends");
     let dir = tempfile::tempdir().expect("a directory");
     let args = ["--store", &store, "--agents-listen", &other_door];
     let other = Stayer::server(dir, &args).await;

@@ -30,7 +30,7 @@ impl Stream {
         let mut request = stayer
             .request(Method::GET, &format!("/v2/events{query}"))
             .header("Accept", "text/event-stream")
-            .timeout(PATIENCE);
+            .timeout(*PATIENCE);
         if let Some(last) = last {
             request = request.header("Last-Event-ID", last);
         }
@@ -190,7 +190,7 @@ async fn the_command_line_follows_over_a_restart() {
     };
     let began = std::time::Instant::now();
     while !over(&lines()) {
-        assert!(began.elapsed() < PATIENCE, "{:?}", lines());
+        assert!(began.elapsed() < *PATIENCE, "{:?}", lines());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     verb.kill().expect("it ran");

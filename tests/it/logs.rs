@@ -48,7 +48,7 @@ async fn who_follows_sees_what_comes_and_the_end() {
     let cmd = format!("echo one; while [ ! -e {} ]; do sleep 0.05; done; echo two", gate.display());
     stayer.launch(&sleeper("/app", json!({"cmd": cmd, "backoffSeconds": 60}))).await;
     let task = stayer.running("/app", 1).await.remove(0);
-    let request = stayer.request(Method::GET, &path(&task, "?follow=true")).timeout(PATIENCE);
+    let request = stayer.request(Method::GET, &path(&task, "?follow=true")).timeout(*PATIENCE);
     let mut answer = request.send().await.expect("an answer");
     let mut text = String::new();
     while let Some(chunk) = answer.chunk().await.expect("it goes on until the task has ended") {

@@ -12,6 +12,7 @@ mod rig;
 
 mod cluster;
 mod docker_rig;
+mod engine_proxy;
 #[path = "../../src/store/etcd/rig.rs"]
 mod etcd_rig;
 mod nvml;
@@ -24,6 +25,8 @@ mod constraints;
 mod docker;
 mod doctor;
 mod engine;
+mod engine_faults;
+mod engine_profiles;
 mod environment;
 mod etcd;
 mod events;

@@ -10,7 +10,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::mpsc;
+use std::sync::{LazyLock, mpsc};
 use std::time::{Duration, Instant};
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use crate::proc::{self, Process};
 
 /// The longest wait for anything. Goals are a tenth of it or less.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub static PATIENCE: LazyLock<Duration> = LazyLock::new(|| slow(Duration::from_mins(1)));
 
 /// Between two looks at a condition.
 const LOOK: Duration = Duration::from_millis(20);
@@ -178,7 +178,10 @@ impl Stayer {
     ) -> Stayer {
         // Before anything is started that a panic would leave behind.
         stayer::cli::client::install_tls();
-        let client = Client::builder().timeout(PATIENCE).build().expect("a client");
+        // A connection that a server has closed meanwhile is noticed too late by a test that waits for a program.
+        let idle = Duration::from_secs(1);
+        let client = Client::builder().timeout(*PATIENCE).pool_idle_timeout(idle);
+        let client = client.build().expect("a client");
         let ports = Slice::claim();
         let Started { child, banner, url } = spawn(verb, data.path(), &ports, &args, &envs);
         let stayer = Stayer { url, data, banner, ports, child, verb, args, envs, client };
@@ -200,7 +203,7 @@ impl Stayer {
             if let Some(status) = self.child.try_wait().expect("it is ours") {
                 return status;
             }
-            assert!(began.elapsed() < PATIENCE, "{name} does not end it\n{}", self.said());
+            assert!(began.elapsed() < *PATIENCE, "{name} does not end it\n{}", self.said());
             tokio::time::sleep(LOOK).await;
         }
     }
@@ -332,7 +335,7 @@ impl Stayer {
             if let Some(found) = look(self).await {
                 return found;
             }
-            assert!(began.elapsed() < PATIENCE, "never: {what}\n{}", self.diagnose().await);
+            assert!(began.elapsed() < *PATIENCE, "never: {what}\n{}", self.diagnose().await);
             tokio::time::sleep(LOOK).await;
         }
     }
@@ -391,7 +394,7 @@ impl Stayer {
             self.delete(&format!("/v2/apps{id}")).await;
         }
         let began = Instant::now();
-        while self.get("/v2/deployments").await.text.trim() != "[]" && began.elapsed() < PATIENCE {
+        while self.get("/v2/deployments").await.text.trim() != "[]" && began.elapsed() < *PATIENCE {
             tokio::time::sleep(LOOK).await;
         }
     }
@@ -420,6 +423,12 @@ impl Drop for Stayer {
             proc::remove_groups(id);
         }
     }
+}
+
+/// A limit of time on this machine: `STAYER_TEST_SLOWNESS` says how much slower than others it is, one under emulation.
+pub fn slow(limit: Duration) -> Duration {
+    let factor = std::env::var("STAYER_TEST_SLOWNESS").map(|text| text.parse());
+    limit * factor.map_or(1, |factor| factor.expect("STAYER_TEST_SLOWNESS is a number"))
 }
 
 /// Tells whoever reads of a test that failed.
@@ -535,7 +544,7 @@ pub fn begin(command: &mut Command, path: &Path) -> (Child, String) {
     // Its last line follows an empty one.
     let (mut is_after_gap, mut is_last) = (false, false);
     while !is_last {
-        let line = received.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+        let line = received.recv_timeout(*PATIENCE).unwrap_or_else(|_| {
             let _ended = child.kill();
             let said = std::fs::read_to_string(path).unwrap_or_default();
             panic!("no banner, but: {banner}\n{said}")

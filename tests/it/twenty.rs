@@ -10,7 +10,7 @@ use axum::response::IntoResponse;
 use serde_json::{Value, json};
 
 use crate::docker_rig::Docked;
-use crate::rig::{Stayer, sleeper};
+use crate::rig::{Stayer, sleeper, slow};
 
 /// So soon a cause is named.
 const NAMED: Duration = Duration::from_secs(5);
@@ -21,7 +21,7 @@ struct Case<'a> {
     fields: Value,
     /// The kind of a reason or of an end; empty where the next life began at once and only words are left.
     kind: &'a str,
-    /// What stands in `stayer explain`.
+    /// What stands in `stayer explain`; engines have several ways to say some of it.
     words: &'a [&'a str],
 }
 
@@ -37,12 +37,12 @@ impl Case<'_> {
                 let told = stayer.get(&format!("/v2/apps{id}/explain")).await.json();
                 let shown = stayer.cli(&["explain", id]).out;
                 let found = kind.is_empty() || kinds(&told).iter().any(|one| one == kind);
-                let all = words.iter().all(|word| shown.contains(word));
+                let all = words.iter().all(|word| word.split('|').any(|way| shown.contains(way)));
                 (found && all).then_some(told)
             })
             .await;
         let took = began.elapsed();
-        assert!(took < NAMED, "{id} is named after {took:?} only: {told}");
+        assert!(took < slow(NAMED), "{id} is named after {took:?} only: {told}");
     }
 }
 
@@ -104,7 +104,7 @@ async fn what_images_lack_is_named() {
             id: "/tag",
             fields: image(&unknown),
             kind: "image",
-            words: &[&unknown, "manifest unknown"],
+            words: &[&unknown, "manifest unknown|not found"],
         },
         Case { id: "/denied", fields: image(&denied), kind: "image", words: &[&denied, "denied"] },
         Case { id: "/away", fields: image(&away), kind: "image", words: &[&away, "refused"] },

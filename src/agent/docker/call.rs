@@ -200,9 +200,11 @@ impl Caller {
         const WHAT: &str = "ask the engine for its version";
         self.spoken.set(None);
         let facts: VersionFacts = self.get_as_is(WHAT, "/version").await?;
-        let version =
-            version::negotiate(facts.api_version.as_deref(), facts.min_api_version.as_deref())
-                .map_err(|error| CallError::Lost { what: WHAT, detail: error.to_string() })?;
+        let (newest, floor) = (facts.api_version.as_deref(), facts.min_api_version.as_deref());
+        let version = version::negotiate(newest, floor).map_err(|error| {
+            let engine = facts.version.as_deref().unwrap_or("unnamed");
+            CallError::Lost { what: WHAT, detail: format!("engine {engine}: {error}") }
+        })?;
         self.spoken.set(Some(version));
         Ok((version, facts))
     }
@@ -284,7 +286,9 @@ impl CallError {
 
     /// Whether the engine says that something else is in the way.
     pub fn is_conflict(&self) -> bool {
-        self.status() == Some(409)
+        // Podman says it with a 500.
+        let CallError::Answered { status, message } = self else { return false };
+        *status == 409 || says(message, &["that name is already in use"])
     }
 
     /// Whether the engine says that it has not got the image; other things can be missing too.
@@ -370,5 +374,15 @@ mod tests {
         assert!(missing("No such image: a:latest").is_image_missing());
         assert!(missing("a: image not known").is_image_missing());
         assert!(!missing("No such container: other").is_image_missing());
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_a_conflict_whichever_way_the_engine_says_it() {
+        // A create whose answer was lost is found that way.
+        let podman = "container create: creating container storage: the container name \"a\" is already in use by 9c79. \
+                      You have to remove that container to be able to reuse that name: that name is already in use";
+        assert!(CallError::answered("create", 500, podman).is_conflict());
+        assert!(CallError::answered("create", 409, "Conflict.").is_conflict());
+        assert!(!CallError::answered("start", 500, "bind: address already in use").is_conflict());
     }
 }

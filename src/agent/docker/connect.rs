@@ -41,6 +41,8 @@ pub struct EngineFacts {
     pub security: Vec<String>,
     /// The highest limit of open files that it can give a container.
     pub nofile: i64,
+    /// What it does not limit here, whatever it is asked: it takes such a wish and drops it.
+    pub unlimited: Vec<&'static str>,
     /// What it cannot do on this host, in its own words.
     pub warnings: Vec<String>,
 }
@@ -54,6 +56,10 @@ struct Info {
     driver: Option<String>,
     security_options: Option<Vec<String>>,
     warnings: Option<Vec<String>>,
+    memory_limit: Option<bool>,
+    #[serde(rename = "CPUShares")]
+    cpu_shares: Option<bool>,
+    cpu_cfs_quota: Option<bool>,
 }
 
 /// An engine that answers.
@@ -160,6 +166,22 @@ impl Search {
 // === impl EngineFacts ===
 
 impl EngineFacts {
+    /// An engine that says nothing else of itself.
+    #[cfg(test)]
+    pub fn of(engine: Engine) -> EngineFacts {
+        EngineFacts {
+            engine,
+            socket: PathBuf::new(),
+            cgroup_version: None,
+            live_restore: None,
+            storage: None,
+            security: Vec::new(),
+            nofile: limits::NOFILE,
+            unlimited: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
     fn new(socket: &Path, api: ApiVersion, version: VersionFacts, info: Info) -> EngineFacts {
         let components = version.components.unwrap_or_default();
         let is_podman = components
@@ -178,8 +200,22 @@ impl EngineFacts {
             storage: info.driver,
             security: security.iter().map(|option| security_name(option).to_owned()).collect(),
             nofile: limits::NOFILE,
+            unlimited: [
+                (info.memory_limit, "memory"),
+                (info.cpu_shares, "cpu shares"),
+                (info.cpu_cfs_quota, "cpu quotas"),
+            ]
+            .into_iter()
+            .filter_map(|(given, what)| (given == Some(false)).then_some(what))
+            .collect(),
             warnings: info.warnings.unwrap_or_default(),
         }
+    }
+
+    /// Whether these are the facts of one that says this of itself.
+    pub(super) fn is_of(&self, (api, version): &(ApiVersion, VersionFacts)) -> bool {
+        self.engine.api == api.to_string()
+            && self.engine.version == version.version.as_deref().unwrap_or_default()
     }
 
     /// Whether it runs without root rights: then limits need delegated control groups.
@@ -199,6 +235,9 @@ impl fmt::Display for EngineFacts {
         if self.is_rootless() {
             write!(f, ", rootless")?;
         }
+        if !self.unlimited.is_empty() {
+            write!(f, ", without limits of {}", self.unlimited.join(" and "))?;
+        }
         if self.nofile < limits::NOFILE {
             write!(f, ", at most {} open files", self.nofile)?;
         }
@@ -215,13 +254,24 @@ async fn open(socket: &Path, deadlines: Deadlines) -> Result<Connection, Connect
         Ok(Err(error)) => return Err(refused(socket, &error)),
         Err(_) => return Err(silent(socket, "the connection is not accepted")),
     };
-    let process = stream.peer_cred().ok().and_then(|peer| peer.pid());
+    drop(stream);
     let caller =
         Caller::new(socket.to_owned(), deadlines).map_err(|error| silent(socket, error))?;
-    let (api, version) = caller.negotiate().await.map_err(|error| silent(socket, error))?;
-    let mut facts = EngineFacts::new(socket, api, version, info(&caller).await);
-    facts.nofile = limits::nofile_of(process);
+    let spoken = caller.negotiate().await.map_err(|error| silent(socket, error))?;
+    let facts = facts(&caller, spoken).await;
     Ok(Connection { facts, caller })
+}
+
+/// What the engine is that has just said which version it speaks.
+pub(super) async fn facts(
+    caller: &Caller,
+    (api, version): (ApiVersion, VersionFacts),
+) -> EngineFacts {
+    let stream = UnixStream::connect(caller.socket()).await;
+    let process = stream.ok().and_then(|it| it.peer_cred().ok()).and_then(|peer| peer.pid());
+    let mut facts = EngineFacts::new(caller.socket(), api, version, info(caller).await);
+    facts.nofile = limits::nofile_of(process);
+    facts
 }
 
 /// An engine whose facts cannot be read is still one.

@@ -5,7 +5,10 @@
 //! | CDI | an engine that has discovered the devices by their UUIDs | the devices by name; the toolkit leaves the rest alone |
 //! | hook | an engine that finds `nvidia-container-runtime-hook` | a request of the driver that means the hook, and the device files, which survive a reload of the host's units that way |
 //! | runtime | an engine with a runtime `nvidia` | that runtime, which reads the variable |
-//! | named | Podman, which takes requests and runtimes and ignores them | the names of CDI as devices |
+//! | named | Podman before 5.4, which takes requests and runtimes and ignores them | the names of CDI as devices |
+//!
+//! Podman does not say which devices it has discovered. From 5.4 on it takes requests of CDI, and no names for devices
+//! (tried; podman#28495).
 //!
 //! Which it is, is asked before each of these launches: a toolkit may be installed while the agent runs.
 
@@ -50,8 +53,15 @@ struct Offers {
     hook: Option<&'static str>,
     /// It has a runtime of this name.
     runtime: bool,
-    is_podman: bool,
+    podman: Option<Podman>,
     is_rootless: bool,
+}
+
+/// Which Podman it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Podman {
+    TakesNames,
+    TakesRequests,
 }
 
 /// A way to bring devices into a container.
@@ -121,7 +131,7 @@ async fn offers(caller: &Caller, facts: &EngineFacts) -> Result<Offers, CallErro
         discovered: discovered.into_iter().filter_map(|device| device.id).collect(),
         hook: finds_hook(caller.socket()).await.then_some(driver),
         runtime: info.runtimes.get(RUNTIME).is_some(),
-        is_podman: facts.engine.name == "Podman",
+        podman: (facts.engine.name == "Podman").then(|| Podman::of(&facts.engine.version)),
         is_rootless: facts.is_rootless(),
     })
 }
@@ -164,8 +174,10 @@ impl Offers {
     /// The way for `devices`.
     fn way(&self, devices: &[DeviceId]) -> Result<Way, Reason> {
         let refused = |detail: String| Err(Reason::GpuEngine { detail });
-        if self.is_podman {
-            return Ok(Way::Named);
+        match self.podman {
+            Some(Podman::TakesNames) => return Ok(Way::Named),
+            Some(Podman::TakesRequests) => return Ok(Way::Cdi),
+            None => {}
         }
         if devices.iter().all(|device| self.discovered.contains(&name(device))) {
             return Ok(Way::Cdi);
@@ -185,6 +197,16 @@ impl Offers {
                  install NVIDIA's container toolkit and restart the engine"
             )),
         }
+    }
+}
+
+// === impl Podman ===
+
+impl Podman {
+    fn of(version: &str) -> Podman {
+        let mut numbers = version.split('.').map(|number| number.parse::<u16>().unwrap_or(0));
+        let (major, minor) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+        if (major, minor) >= (5, 4) { Podman::TakesRequests } else { Podman::TakesNames }
     }
 }
 
@@ -283,8 +305,12 @@ mod tests {
         assert!(detail.starts_with("it does not know nvidia.com/gpu=GPU-1, "), "{detail}");
         let rootless = Offers { is_rootless: true, ..stale };
         assert!(rootless.way(&devices()).is_err());
-        let podman = Offers { is_podman: true, ..Offers::default() };
-        assert_eq!(podman.way(&devices()), Ok(Way::Named));
+        for (version, way) in
+            [("4.9.3", Way::Named), ("5.3.9", Way::Named), ("5.4.2", Way::Cdi), ("6.0", Way::Cdi)]
+        {
+            let podman = Offers { podman: Some(Podman::of(version)), ..Offers::default() };
+            assert_eq!(podman.way(&devices()), Ok(way), "{version}");
+        }
     }
 
     #[test]

@@ -4,9 +4,10 @@
 //! unknown outcome until it is found, and nothing is concluded (house.md, invariant 9). Where none were made, there is
 //! nothing to list until one is installed or started.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::SetOnce;
+use tokio::sync::{SetOnce, watch};
 
 use crate::agent::docker::DockerRuntime;
 use crate::agent::docker::auth::Keyring;
@@ -87,9 +88,9 @@ impl LateDocker {
         }
     }
 
-    /// What the engine is, once it is found.
-    pub async fn facts(&self) -> &EngineFacts {
-        self.found.wait().await.facts()
+    /// What the engine is, once it is found, and whenever it is another one.
+    pub async fn facts(&self) -> watch::Receiver<Arc<EngineFacts>> {
+        self.found.wait().await.follow_facts()
     }
 
     async fn engine(&self) -> Result<&DockerRuntime, RuntimeError> {

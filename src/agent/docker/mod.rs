@@ -25,9 +25,11 @@ pub mod spec;
 pub mod version;
 
 mod raw;
-mod watch;
+mod remedy;
+mod wait;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::models::ContainerCreateBody;
@@ -36,6 +38,7 @@ use bollard::query_parameters::{
 };
 use futures::stream::TryStreamExt;
 use serde::Deserialize;
+use tokio::sync::watch;
 
 use crate::agent::docker::auth::Keyring;
 use crate::agent::docker::call::{CallError, Caller};
@@ -61,7 +64,8 @@ pub type PolicyCheck = Box<dyn Fn(&Spec) -> Vec<Reason> + Send + Sync>;
 /// Runs containers on one engine for one agent.
 pub struct DockerRuntime {
     caller: Caller,
-    facts: EngineFacts,
+    /// What the engine is; another one may come in its place.
+    facts: watch::Sender<Arc<EngineFacts>>,
     owner: Owner,
     puller: Puller,
     policy: PolicyCheck,
@@ -93,6 +97,8 @@ struct Published {
 }
 
 const LIST: &str = "list the containers";
+const CREATE: &str = "create the container";
+const START: &str = "start the container";
 /// Containers looked at side by side when all are listed.
 const LOOKS_AT_ONCE: usize = 16;
 
@@ -110,7 +116,7 @@ impl DockerRuntime {
         let Connection { facts, caller } = connection;
         DockerRuntime {
             caller,
-            facts,
+            facts: watch::Sender::new(Arc::new(facts)),
             owner,
             puller: Puller::new(keyring),
             policy: Box::new(policy),
@@ -118,17 +124,27 @@ impl DockerRuntime {
         }
     }
 
-    /// What the engine was when it was found.
-    pub fn facts(&self) -> &EngineFacts {
-        &self.facts
+    /// What the engine is, as far as the last look at it showed.
+    pub fn facts(&self) -> Arc<EngineFacts> {
+        Arc::clone(&self.facts.borrow())
     }
 
-    /// Whether the engine answers, and is one that we can speak with.
+    /// The same, for who wants to know when that changes.
+    pub fn follow_facts(&self) -> watch::Receiver<Arc<EngineFacts>> {
+        self.facts.subscribe()
+    }
+
+    /// Whether the engine answers, and is one that we can speak with. Notices when it is another one than before.
     ///
     /// # Errors
     /// Unknown, with what came instead of an answer.
     pub async fn ping(&self) -> Result<(), RuntimeError> {
-        self.caller.negotiate().await.map(drop).map_err(CallError::into_unknown)
+        let spoken = self.caller.negotiate().await.map_err(CallError::into_unknown)?;
+        if !self.facts().is_of(&spoken) {
+            let facts = connect::facts(&self.caller, spoken).await;
+            self.facts.send_replace(Arc::new(facts));
+        }
+        Ok(())
     }
 
     /// What a container wrote to one output: its last `tail` lines or all, and with `follow` what is yet to come.
@@ -187,14 +203,14 @@ impl DockerRuntime {
         let image = body.image.clone().unwrap_or_default();
         let options = CreateContainerOptionsBuilder::default().name(&name).build();
         let call = self.caller.docker().create_container(Some(options), body);
-        match self.caller.change("create the container", call).await {
+        match self.caller.change(CREATE, call).await {
             Ok(_) => Ok(Created::Ready),
             Err(error) if error.is_image_missing() => Ok(Created::NoImage(error)),
             Err(error) if error.is_conflict() => self.adopt(id, error).await,
             Err(error) if error.is_bad_image_name() => {
                 Err(error.into_runtime(|detail| Reason::Image { image, detail }))
             }
-            Err(error) => Err(error.into_runtime(refused_start)),
+            Err(error) => Err(self.refused(CREATE, error)),
         }
     }
 
@@ -216,6 +232,7 @@ impl DockerRuntime {
             return Ok(seen.running);
         };
         let mark = format!("MESOS_CONTAINER_NAME={}", container_name(launch.id));
+        wait::until_itself(pid, &seen.id, &mark).await;
         let Err(missing) = inside::check(&self.shelf, devices, (pid, &mark)) else {
             return Ok(seen.running);
         };
@@ -228,13 +245,20 @@ impl DockerRuntime {
         Err(RuntimeError::Refused(missing))
     }
 
+    /// A call that the engine refused, with what helps.
+    fn refused(&self, what: &str, error: CallError) -> RuntimeError {
+        error.into_runtime(|message| Reason::Start {
+            detail: remedy::told(message, what, &self.facts()),
+        })
+    }
+
     /// A start that the engine refused, with the port's holder where a port was the cause.
     async fn start_refused(&self, error: CallError) -> RuntimeError {
         let port = match &error {
             CallError::Answered { message, .. } => ports::taken(message),
             CallError::Lost { .. } => None,
         };
-        let Some(port) = port else { return error.into_runtime(refused_start) };
+        let Some(port) = port else { return self.refused(START, error) };
         let holder = match self.publisher(port).await {
             Some(container) => container,
             None => format!("a process of this host ({error})"),
@@ -279,7 +303,7 @@ impl fmt::Debug for DockerRuntime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let DockerRuntime { caller: _, facts, owner, puller: _, policy: _, shelf: _ } = self;
         f.debug_struct("DockerRuntime")
-            .field("facts", facts)
+            .field("facts", &facts.borrow())
             .field("owner", owner)
             .finish_non_exhaustive()
     }
@@ -302,9 +326,9 @@ impl Runtime for DockerRuntime {
 
     async fn prepare(&self, launch: &Launch, progress: &Progress) -> Result<(), RuntimeError> {
         self.check_policy(&launch.spec)?;
-        let gpus = gpu::given(&self.caller, &self.facts, &self.shelf, launch).await?;
-        let body =
-            spec::create_body(launch, self.facts.nofile, gpus).map_err(RuntimeError::Refused)?;
+        let facts = self.facts();
+        let gpus = gpu::given(&self.caller, &facts, &self.shelf, launch).await?;
+        let body = spec::create_body(launch, facts.nofile, gpus).map_err(RuntimeError::Refused)?;
         escape::check(launch.spec.container(), &launch.dir).map_err(RuntimeError::Refused)?;
         let image = body.image.clone().unwrap_or_default();
         let is_forced = launch.spec.container().image().is_some_and(|image| image.force_pull);
@@ -341,7 +365,7 @@ impl Runtime for DockerRuntime {
             FoundState::Prepared | FoundState::Partial => {}
         }
         let call = self.caller.docker().start_container(&seen.id, None);
-        if let Err(error) = self.caller.change("start the container", call).await {
+        if let Err(error) = self.caller.change(START, call).await {
             return Err(self.start_refused(error).await);
         }
         let gone = || RuntimeError::Unknown(format!("{name} was started and is gone"));
@@ -361,7 +385,7 @@ impl Runtime for DockerRuntime {
                     return Err(RuntimeError::Unknown(format!("{name} has not been started")));
                 }
                 FoundState::Running(_) => {
-                    watch::until_ended(&self.caller, &seen.id, seen.pid)
+                    wait::until_ended(&self.caller, &seen.id, seen.pid)
                         .await
                         .map_err(CallError::into_unknown)?;
                 }

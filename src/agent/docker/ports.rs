@@ -27,12 +27,22 @@ pub fn bindings(
 
 /// The port that an engine says it could not bind, if its text names one.
 pub fn taken(text: &str) -> Option<u16> {
-    const PHRASES: [&str; 2] =
+    const AFTER: [&str; 2] =
         [" failed: port is already allocated", ": bind: address already in use"];
-    PHRASES.iter().find_map(|phrase| {
+    const BEFORE: &str = "failed to bind host port for ";
+    let by_end = AFTER.iter().find_map(|phrase| {
         let (before, _) = text.split_once(phrase)?;
         let (_, port) = before.rsplit_once(':')?;
         port.parse().ok()
+    });
+    // Docker 28 names the address and the port, and then where in the container that leads to.
+    by_end.or_else(|| {
+        let (_, after) = text.split_once(BEFORE).filter(|_| text.contains("already in use"))?;
+        let (_, after) = match after.strip_prefix('[') {
+            Some(v6) => v6.split_once("]:")?,
+            None => after.split_once(':')?,
+        };
+        after.split(':').next()?.parse().ok()
     })
 }
 
@@ -52,6 +62,8 @@ mod tests {
             "driver failed programming external connectivity on endpoint a (0f): Bind for 0.0.0.0:8081 failed: port is \
              already allocated",
             "failed to set up container networking: Bind for :::8081 failed: port is already allocated",
+            "failed to bind host port for 0.0.0.0:8081:172.17.0.2:80/tcp: address already in use",
+            "failed to bind host port for [::]:8081:[fd00::2]:80/tcp: address already in use",
             "failed to bind host port for 0.0.0.0:8081:172.17.0.2:80/tcp: listen tcp [::]:8081: bind: address already in use",
         ] {
             assert_eq!(taken(text), Some(8081), "{text}");

@@ -5,17 +5,18 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use bollard::Docker;
-use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
+use bollard::query_parameters::RemoveContainerOptionsBuilder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 
-use super::DockerRuntime;
 use super::auth::Keyring;
 use super::call::Deadlines;
-use super::connect::{self, Search};
+use super::connect::{self, Connection, Search};
 use super::labels::{self, Owner};
+use super::{DockerRuntime, Listed, raw};
 use crate::agent::gpu::Shelf;
+use crate::agent::machine;
 use crate::agent::runtime::{Launch, Running, Runtime, SandboxId};
 use crate::model::end::End;
 use crate::model::have::SpecKey;
@@ -170,8 +171,10 @@ pub struct Rig {
 impl Rig {
     pub async fn new() -> Rig {
         let owner = owner();
-        let engine = Docker::connect_with_socket_defaults().expect("an engine runs here");
         let runtime = runtime(owner, Keyring::default()).await;
+        let socket = runtime.facts().socket.display().to_string();
+        let engine = Docker::connect_with_unix(&socket, 60, bollard::API_DEFAULT_VERSION);
+        let engine = engine.expect("it has just answered");
         Rig { runtime, owner, engine, dirs: Mutex::default() }
     }
 
@@ -206,13 +209,19 @@ impl Rig {
 
     /// Removes what the test left.
     pub async fn clear(self) {
-        let marks = vec![format!("{}={}", labels::CLUSTER, self.owner.agent)];
-        let filters = [("label".to_owned(), marks)].into();
-        let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-        for container in self.engine.list_containers(Some(options)).await.expect("a list") {
-            let id = container.id.expect("an id");
-            remove(&self.engine, &id).await;
+        // The client library does not know every state of a container that engines name.
+        let marks = [format!("{}={}", labels::CLUSTER, self.owner.agent)];
+        let filters = raw::escaped(&serde_json::json!({ "label": marks }).to_string());
+        let path = format!("/containers/json?all=1&filters={filters}");
+        let listed: Vec<Listed> =
+            raw::get(&self.runtime.facts().socket, &path).await.expect("a list");
+        for container in listed {
+            remove(&self.engine, &container.id).await;
         }
+    }
+
+    pub fn is_podman(&self) -> bool {
+        self.runtime.facts().engine.name == "Podman"
     }
 }
 
@@ -237,22 +246,18 @@ pub async fn remove(engine: &Docker, id: &str) {
 }
 
 pub async fn runtime(owner: Owner, keyring: Keyring) -> DockerRuntime {
-    let connection = connect::find(&Search::default(), Deadlines::default()).await;
-    DockerRuntime::new(
-        connection.expect("an engine runs here"),
-        owner,
-        keyring,
-        Shelf::default(),
-        |_| Vec::new(),
-    )
+    DockerRuntime::new(connection().await, owner, keyring, Shelf::default(), |_| Vec::new())
+}
+
+/// The engine under test.
+pub async fn connection() -> Connection {
+    let search = Search { docker_host: machine::docker_host(), ..Search::default() };
+    connect::find(&search, Deadlines::default()).await.expect("an engine runs here")
 }
 
 pub fn progress() -> crate::agent::runtime::Progress {
     watch::channel(0).0
 }
-
-/// Long enough for anything that is expected to happen.
-pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// What a false engine does with one request.
 #[derive(Clone, Debug)]

@@ -12,11 +12,12 @@ use futures::TryStreamExt;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::rig::{
-    PATIENCE, Rig, docker, only, owner, parameters, progress, remove, runtime, sandbox, spec,
+    Rig, connection, docker, only, owner, parameters, progress, remove, runtime, sandbox, spec,
 };
 use super::spec::container_name;
 use crate::agent::docker::auth::Keyring;
 use crate::agent::gpu::Shelf;
+use crate::agent::machine::PATIENCE;
 use crate::agent::runtime::{
     Found, FoundState, Launch, LogStream, Runtime, RuntimeError, SandboxId,
 };
@@ -146,7 +147,7 @@ async fn exit_codes_and_signals_are_told_apart() {
 async fn too_much_memory_is_told_as_such() {
     let rig = Rig::new().await;
     let mut spec = spec("busybox:local");
-    only(&mut spec).mem = Mem::whole(8);
+    only(&mut spec).mem = Mem::whole(32);
     only(&mut spec).cmd = Some("tail /dev/zero".to_owned());
     let end = rig.end_of(&rig.launch(spec)).await;
     assert!(matches!(end, End::Oom { .. }), "{end:?}");
@@ -160,10 +161,10 @@ async fn an_end_is_told_at_once_without_asking_the_engine_over_and_over() {
     let running = rig.run(&launch).await;
     let inspected = rig.engine.inspect_container(&running.handle, None).await.expect("inspected");
     let pid = inspected.state.and_then(|state| state.pid).expect("a pid");
-    let waiting = super::watch::handle(i32::try_from(pid).expect("small"), &running.handle);
+    let waiting = super::wait::handle(i32::try_from(pid).expect("small"), &running.handle);
     assert!(waiting.is_some(), "its process is seen");
     let own = i32::try_from(std::process::id()).expect("small");
-    assert!(super::watch::handle(own, &running.handle).is_none(), "a stranger's process is not");
+    assert!(super::wait::handle(own, &running.handle).is_none(), "a stranger's process is not");
     let ended = rig.runtime.ended(launch.id);
     let kill = async {
         tokio::task::yield_now().await;
@@ -236,10 +237,10 @@ async fn both_outputs_are_kept_apart_and_can_be_followed() {
     rig.run(&talker).await;
     let mut follow =
         rig.runtime.logs(talker.id, LogStream::Stdout, None, true).await.expect("logs");
-    let line = tokio::time::timeout(PATIENCE, follow.try_next()).await.expect("in time");
+    let line = tokio::time::timeout(*PATIENCE, follow.try_next()).await.expect("in time");
     assert_eq!(line.expect("bytes").expect("a line"), "first\n");
     std::fs::write(&gate, "later\n").expect("the gate opens");
-    let line = tokio::time::timeout(PATIENCE, follow.try_next()).await.expect("in time");
+    let line = tokio::time::timeout(*PATIENCE, follow.try_next()).await.expect("in time");
     assert_eq!(line.expect("bytes").expect("a line"), "later\n");
     assert_eq!(follow.try_next().await, Ok(None), "the stream ends with the task");
 
@@ -297,7 +298,7 @@ async fn a_bridged_container_has_an_address_and_its_published_port_answers() {
     let running = rig.run(&launch).await;
     assert_eq!(running.ips.len(), 1, "{running:?}");
     assert!(running.ips[0].is_ipv4());
-    let answer = tokio::time::timeout(PATIENCE, ask(port)).await.expect("in time");
+    let answer = tokio::time::timeout(*PATIENCE, ask(port)).await.expect("in time");
     assert_eq!(answer, "+PONG\r\n");
 
     let second = bridged(&rig, "redis", 6379, port);
@@ -383,7 +384,8 @@ async fn what_the_engine_cannot_start_is_refused_in_its_own_words() {
     let rig = Rig::new().await;
     let mut broken = spec("busybox:local");
     only(&mut broken).args = vec!["no-such-program".to_owned()];
-    assert_eq!(rig.end_of(&rig.launch(broken.clone())).await, End::Code(127), "init's answer");
+    let answer = if rig.is_podman() { 1 } else { 127 };
+    assert_eq!(rig.end_of(&rig.launch(broken.clone())).await, End::Code(answer), "init's answer");
     docker(&mut broken).parameters = parameters(&[("init", "false")]);
     let launch = rig.launch(broken);
     rig.runtime.prepare(&launch, &progress()).await.expect("prepared");
@@ -425,12 +427,9 @@ async fn a_privileged_container_starts_or_the_machine_s_refusal_is_told() {
 #[tokio::test]
 async fn what_the_policy_forbids_is_never_created() {
     let rig = Rig::new().await;
-    let connection =
-        super::connect::find(&super::connect::Search::default(), super::call::Deadlines::default())
-            .await;
     let forbid = |what: &str| Reason::Policy { what: what.to_owned() };
     let strict = super::DockerRuntime::new(
-        connection.expect("an engine"),
+        connection().await,
         rig.owner,
         Keyring::default(),
         Shelf::default(),
@@ -446,11 +445,12 @@ async fn what_the_policy_forbids_is_never_created() {
 async fn the_engine_s_facts_are_known() {
     let rig = Rig::new().await;
     let facts = rig.runtime.facts();
-    assert_eq!(facts.engine.name, "Docker");
+    let name = facts.engine.name.as_str();
+    assert!(["Docker", "Podman"].contains(&name), "{facts:?}");
     assert!(facts.engine.api.starts_with("1."), "{facts:?}");
     assert!(facts.cgroup_version.is_some() && facts.live_restore.is_some(), "{facts:?}");
     assert!(facts.storage.is_some() && facts.security.contains(&"seccomp".to_owned()), "{facts:?}");
-    assert!(facts.to_string().starts_with("Docker "), "{facts}");
+    assert!(facts.to_string().starts_with(name), "{facts}");
     rig.runtime.ping().await.expect("it answers");
     rig.clear().await;
 }

@@ -20,16 +20,21 @@ pub struct ApiVersion {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoCommonVersion {
     /// The engine says nothing that is a version.
-    #[error("the engine names no API version")]
+    #[error("it names no API version, so it is none that is known here")]
     Nameless,
     /// The engine no longer speaks ours.
-    #[error("the engine speaks API {floor} and later, this agent {OURS} and earlier")]
+    #[error(
+        "it speaks API {floor} and later, this agent {OURS} and earlier; run a newer stayer, or let the engine speak \
+         {OURS} too (DOCKER_MIN_API_VERSION, or min-api-version in its daemon.json)"
+    )]
     TooNew {
         /// The engine's lowest.
         floor: ApiVersion,
     },
     /// The engine is older than all we can speak.
-    #[error("the engine speaks API {newest} and earlier, this agent needs {NEEDED}")]
+    #[error(
+        "it speaks API {newest} and earlier, this agent needs {NEEDED}: run Docker 19.03 or later"
+    )]
     TooOld {
         /// The engine's highest.
         newest: ApiVersion,
@@ -125,10 +130,10 @@ mod tests {
     #[test]
     fn without_a_common_version_the_error_names_both() {
         let error = negotiate(Some("1.70"), Some("1.60")).expect_err("too new");
-        assert_eq!(
-            error.to_string(),
-            "the engine speaks API 1.60 and later, this agent 1.53 and earlier"
-        );
+        let told = error.to_string();
+        for part in ["API 1.60 and later", "1.53 and earlier", "DOCKER_MIN_API_VERSION"] {
+            assert!(told.contains(part), "{told}");
+        }
         assert_eq!(
             negotiate(Some("1.24"), Some("1.12")),
             Err(NoCommonVersion::TooOld { newest: version(24) })

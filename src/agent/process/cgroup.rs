@@ -7,8 +7,8 @@
 //! Disk is not limited: neither version counts it. What an app asks for is a matter of placement alone.
 
 use std::fmt;
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::process::Pid;
@@ -282,7 +282,11 @@ fn settings_two(allowance: Allowance) -> Vec<(&'static str, String)> {
 
 /// Each tree of version 1 has only its own files, and a host may lack those for swap.
 fn set(file: &Path, value: &str) -> io::Result<()> {
-    if file.exists() { fs::write(file, value) } else { Ok(()) }
+    match OpenOptions::new().write(true).open(file) {
+        Ok(mut file) => file.write_all(value.as_bytes()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ async fn open(rig: &Rig, query: &str, headers: &[(&str, &str)]) -> Response<Body
         request = request.header(name, value);
     }
     let request = request.body(Body::empty()).expect("a request");
-    rig.router.clone().oneshot(request).await.expect("infallible")
+    rig.front.clone().oneshot(request).await.expect("infallible")
 }
 
 /// A stream, read frame by frame.
@@ -148,7 +148,7 @@ async fn a_head_tells_of_no_consumer() {
     stream.frame().await.expect("its own");
     let head = Request::head("/v2/events").header("host", "localhost").header(ACCEPT.0, ACCEPT.1);
     let head = head.body(Body::empty()).expect("a request");
-    let response = rig.router.clone().oneshot(head).await.expect("infallible");
+    let response = rig.front.clone().oneshot(head).await.expect("infallible");
     assert_eq!(response.status(), StatusCode::OK);
     drop(response);
     publish(rig.server.events(), 1, vec![ended("/a")]);
@@ -258,7 +258,7 @@ async fn serve(rig: &Rig) -> (SocketAddr, impl FnOnce() -> tokio::task::JoinHand
     let shutdown = async {
         let _dropped = stopped.await;
     };
-    let serving = tokio::spawn(crate::api::serve::serve(listener, rig.router.clone(), shutdown));
+    let serving = tokio::spawn(crate::api::serve::serve(listener, rig.front.clone(), shutdown));
     let end = move || {
         stop.send(()).expect("it serves");
         serving

@@ -110,6 +110,17 @@ async fn slashes_count_for_nothing() {
 }
 
 #[tokio::test]
+async fn a_head_says_how_long_the_body_would_be() {
+    let rig = Rig::new();
+    rig.app(WEB);
+    let whole = rig.get("/v2/apps/web").await;
+    let head = rig.ask(Method::HEAD, "/v2/apps/web", "").await;
+    assert_eq!((head.status, head.text.as_str()), (StatusCode::OK, ""));
+    assert_eq!(head.header("content-length"), whole.text.len().to_string());
+    assert_eq!((whole.header("vary"), head.header("vary")), ("accept-encoding", "accept-encoding"));
+}
+
+#[tokio::test]
 async fn long_answers_are_compressed_for_who_asks() {
     let rig = Rig::new();
     rig.app(WEB);

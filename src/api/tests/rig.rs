@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use bytes::Bytes;
@@ -13,6 +12,7 @@ use tokio::sync::mpsc;
 use tower::ServiceExt;
 use uuid::Uuid;
 
+use crate::api::Front;
 use crate::api::seams::{ApiConfig, Backends, LogAnswer, LogError, LogRequest, LogSource};
 use crate::contract::app::read_app;
 use crate::contract::fault::Options;
@@ -44,7 +44,7 @@ pub const START: i64 = 1_625_133_600_000;
 
 /// The API over a fake brain.
 pub struct Rig {
-    pub router: Router,
+    pub front: Front,
     pub server: Server,
     pub signs: Signs,
     state: Arc<Mutex<State>>,
@@ -92,10 +92,10 @@ impl Rig {
             gauges,
             signs: signs.clone(),
         };
-        let router = crate::api::router(server.clone(), config, backends);
+        let front = crate::api::front(server.clone(), config, backends);
         let state = Arc::new(Mutex::new(State { clock: START, ..State::default() }));
         tokio::spawn(brain(server.clone(), facts, state.clone()));
-        Rig { router, server, signs, state }
+        Rig { front, server, signs, state }
     }
 
     /// Puts rows directly.
@@ -140,7 +140,7 @@ impl Rig {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answered {
-        let response = self.router.clone().oneshot(request).await.expect("infallible");
+        let response = self.front.clone().oneshot(request).await.expect("infallible");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a whole body").to_bytes();
         Answered {
@@ -417,7 +417,7 @@ fn put_task(world: &mut World, path: &AppPath, no: u32, id: InstanceId, conditio
     let app = world.app(path).expect("the app is there");
     let at = Timestamp::from_millis(START);
     let task = Task {
-        name: crate::model::id::APP_TASK.to_owned(),
+        name: crate::model::id::APP_TASK.into(),
         condition,
         since: at,
         staged_at: at,

@@ -40,6 +40,13 @@ pub struct Server {
     child: Child,
 }
 
+/// An agent under test, with the engine of this machine. Its containers end with it.
+pub struct HostAgent {
+    data: PathBuf,
+    socket: PathBuf,
+    child: Child,
+}
+
 /// A helper: an anchor or simulated agents. Ends when this is dropped.
 pub struct Helper {
     child: Child,
@@ -161,25 +168,76 @@ impl Server {
     /// # Errors
     /// When it does not end in time.
     pub async fn stop(mut self) -> Result<(), Failure> {
-        self.ask_to_end();
+        ask_to_end(&self.child);
         let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         ended.map_or_else(
             |_| Err(Failure::Failed("the server under test does not end".to_owned())),
             |_| Ok(()),
         )
     }
-
-    fn ask_to_end(&self) {
-        if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
-            // It may have ended just now.
-            let _gone = kill(Pid::from_raw(pid), Signal::SIGTERM);
-        }
-    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.ask_to_end();
+        ask_to_end(&self.child);
+    }
+}
+
+// === impl HostAgent ===
+
+impl HostAgent {
+    /// `stayer agent` at a server, with an empty data directory.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(scratch: &Scratch, server: &Server) -> Result<HostAgent, Failure> {
+        let (data, socket) = (scratch.fresh(), server.agents_socket());
+        let child = HostAgent::spawn(&data, &socket)?;
+        Ok(HostAgent { data, socket, child })
+    }
+
+    /// SIGKILL: its containers run on.
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub async fn kill(&mut self) -> Result<(), Failure> {
+        self.child.kill().await.map_err(not_started)
+    }
+
+    /// Another one on the same data.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_again(&mut self) -> Result<(), Failure> {
+        self.child = HostAgent::spawn(&self.data, &self.socket)?;
+        Ok(())
+    }
+
+    /// Its process.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn pid(&self) -> Result<u32, Failure> {
+        self.child.id().ok_or_else(|| Failure::Failed("the agent under test has ended".to_owned()))
+    }
+
+    fn spawn(data: &Path, socket: &Path) -> Result<Child, Failure> {
+        Command::new(own_binary()?)
+            .args(["agent", "--stop-tasks", "--hostname", "under-test", "--server"])
+            .arg(format!("unix:{}", socket.display()))
+            .args(["--resources", "cpus:64;mem:65536", "--data-dir"])
+            .arg(data)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(not_started)
+    }
+}
+
+impl Drop for HostAgent {
+    fn drop(&mut self) {
+        ask_to_end(&self.child);
     }
 }
 
@@ -228,6 +286,13 @@ impl Helper {
     /// When it has ended.
     pub fn pid(&self) -> Result<u32, Failure> {
         self.child.id().ok_or_else(|| Failure::Failed("a helper has ended".to_owned()))
+    }
+}
+
+fn ask_to_end(child: &Child) {
+    if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
+        // It may have ended just now.
+        let _gone = kill(Pid::from_raw(pid), Signal::SIGTERM);
     }
 }
 

@@ -13,6 +13,7 @@ mod host;
 mod http;
 mod load;
 mod measure;
+pub mod world;
 
 use std::path::PathBuf;
 

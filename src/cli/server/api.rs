@@ -50,8 +50,8 @@ pub fn start(
         gauges: leader.gauges.clone(),
         signs: leader.signs.clone(),
     };
-    let router = api::router(leader.server.clone(), config, backends);
-    let api = api::serve::serve(listener, router, shutdown.clone().cancelled_owned());
+    let front = api::front(leader.server.clone(), config, backends);
+    let api = api::serve::serve(listener, front, shutdown.clone().cancelled_owned());
     let operators = serve_operators(operators, leader, shutdown.clone());
     Ok(async move {
         tokio::join!(api, operators);

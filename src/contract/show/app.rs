@@ -15,6 +15,9 @@ use crate::model::spec::{
 };
 use crate::model::time::Timestamp;
 
+/// What counts, deployments and a few tasks take, in bytes.
+const ROOM_FOR_EXTRAS: usize = 512;
+
 /// A stored definition as REST answers show it.
 pub fn definition(row: &AppVersion) -> String {
     definition_in(row, Numbers::Rest)
@@ -59,7 +62,11 @@ pub fn app_list<T: AsRef<str>>(key: &str, apps: impl IntoIterator<Item = (T, Ext
 
 /// `{"app":…}`.
 pub fn app_single(definition: &str, extras: &Extras) -> String {
-    text::object_text(|object| object.raw("app", app_info(definition, extras)))
+    let mut out = String::with_capacity(definition.len() + ROOM_FOR_EXTRAS);
+    out.push_str(r#"{"app":"#);
+    text::extend(&mut out, definition, |object| extras.write(object));
+    out.push('}');
+    out
 }
 
 fn write_definition(

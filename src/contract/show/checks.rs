@@ -124,7 +124,7 @@ pub(super) fn readiness_results<'a>(
 pub(super) fn readiness_result(out: &mut Object<'_>, of: &ReadinessResult<'_>) {
     let ReadinessResult { app, instance, task, check, found } = of;
     out.text("name", &check.name);
-    out.plain("taskId", instance.id.task(&app.path, &task.name, instance.incarnation));
+    out.plain("taskId", instance.id.task(&app.path, task.name.as_str(), instance.incarnation));
     out.raw("ready", found.ready);
     if let Some(last) = &found.last {
         out.object("lastResponse", |object| {

@@ -210,7 +210,7 @@ impl Rig {
     /// An instance in its first life on the agent, with one host port.
     pub(crate) fn instance(&mut self, no: u32, condition: Condition) {
         let task = Task {
-            name: APP_TASK.to_owned(),
+            name: APP_TASK.into(),
             condition,
             since: at(1_000),
             staged_at: at(1_000),

@@ -125,7 +125,7 @@ fn members(out: &mut Object<'_>, shown: &Shown<'_>) {
         out.object("checkResult", |object| checks::plain_result(object, check));
     }
     out.text("host", host(shown));
-    out.plain("id", instance.id.task(&app.path, &task.name, instance.incarnation));
+    out.plain("id", instance.id.task(&app.path, task.name.as_str(), instance.incarnation));
     out.objects("ipAddresses", addresses(shown), |object, address| {
         object.plain("ipAddress", address);
         object.plain("protocol", if address.is_ipv4() { "IPv4" } else { "IPv6" });

@@ -67,9 +67,10 @@ pub(super) struct Ring {
 // === impl Bounds ===
 
 impl Bounds {
-    /// Of a server. An event takes 300 to 500 bytes as long as its message is short.
+    /// Of a server: as many events as a replay keeps, and a few more. An event takes 200 to 400 bytes as long as its
+    /// message is short.
     pub const USUAL: Bounds = Bounds {
-        events: 131_072,
+        events: 102_400,
         bytes: 96 * 1_024 * 1_024,
         warm_events: 16_384,
         warm_bytes: 12 * 1_024 * 1_024,

@@ -29,14 +29,14 @@ pub(super) fn weight(event: &Event) -> usize {
                 let texts = [&check.path, &check.command].into_iter().flatten();
                 of_path(path) + size_of_val(&**check) + texts.map(|it| text(it)).sum::<usize>()
             }
-            Event::UnhealthyKill { path, task, reason, agent, .. } => {
+            Event::UnhealthyKill { path, reason, agent, .. } => {
                 let host = agent.as_ref().map_or(0, |(_, host)| text(host));
-                of_path(path) + text(task) + text(reason) + host
+                of_path(path) + text(reason) + host
             }
-            Event::Status(StatusUpdate { task, path, message, agent, ips, ports, .. }) => {
+            Event::Status(StatusUpdate { path, message, agent, ips, ports, .. }) => {
                 let host = agent.as_ref().map_or(0, |(_, host)| text(host));
                 let lists = size_of_val(ips.as_slice()) + size_of_val(ports.as_slice());
-                text(task) + of_path(path) + text(message) + host + lists + 2 * BLOCK
+                of_path(path) + text(message) + host + lists + BLOCK
             }
             Event::InstanceChanged { path, agent, .. } => {
                 of_path(path) + agent.as_ref().map_or(0, |(_, host)| text(host))

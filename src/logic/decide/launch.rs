@@ -127,7 +127,7 @@ fn provision(draft: &mut Draft<'_>, key: InstanceKey, mut place: Place, row: &Ap
 
 fn provisioned(name: &str, now: crate::model::time::Timestamp) -> Task {
     Task {
-        name: name.to_owned(),
+        name: name.into(),
         condition: Condition::Provisioned,
         since: now,
         staged_at: now,

@@ -188,9 +188,9 @@ fn past_end(instance: &Instance, task: &Task) -> PastEnd {
     PastEnd {
         instance: instance.id,
         incarnation: instance.incarnation,
-        kind: task.end.as_ref().map(End::kind),
+        kind: task.end.as_deref().map(End::kind),
         condition: task.condition,
-        message: task.end.as_ref().map(End::message).unwrap_or_default(),
+        message: task.end.as_deref().map(End::message).unwrap_or_default(),
         host: None,
         at: task.since,
     }

@@ -284,7 +284,11 @@ fn a_forgotten_agent_leaves_with_all_it_had() {
     rig.run();
     assert_eq!(rig.healthy("/db"), 2, "replaced, also what was never to be");
     assert_eq!(rig.attach(1, 64, 65_536), AgentKey(3), "a new one");
-    let task = TaskHave { task: gone.tasks[0].name.clone(), phase: rig.running(), findings: None };
+    let task = TaskHave {
+        task: gone.tasks[0].name.as_str().to_owned(),
+        phase: rig.running(),
+        findings: None,
+    };
     let have = Have {
         instance: gone.id,
         key: gone.key,

@@ -1,11 +1,15 @@
 //! Pulls by the real engine from a registry of the test's making, on loopback, where engines ask without TLS.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+
+use futures::StreamExt;
 
 use bollard::query_parameters::{RemoveImageOptionsBuilder, TagImageOptionsBuilder};
 
@@ -197,6 +201,16 @@ fn image() -> [Blob; 3] {
     [manifest, config, layer]
 }
 
+/// Some engines tell how far they are a few times a second, and nothing of what is there before.
+fn slowly(bytes: &[u8]) -> Body {
+    const PIECES: usize = 8;
+    let pieces: Vec<_> = bytes.chunks(bytes.len() / PIECES + 1).map(<[u8]>::to_vec).collect();
+    Body::from_stream(futures::stream::iter(pieces).then(|piece| async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Ok::<_, std::convert::Infallible>(piece)
+    }))
+}
+
 #[tokio::test]
 async fn instances_that_start_together_pull_their_image_once() {
     let rig = Rig::new().await;
@@ -216,8 +230,13 @@ async fn instances_that_start_together_pull_their_image_once() {
         } else {
             "application/octet-stream"
         };
-        let headers = [("content-type", kind), ("docker-content-digest", &blob.digest)];
-        (headers, blob.bytes.clone()).into_response()
+        let length = blob.bytes.len().to_string();
+        let headers = [
+            ("content-type", kind),
+            ("content-length", &length),
+            ("docker-content-digest", &blob.digest),
+        ];
+        (headers, slowly(&blob.bytes)).into_response()
     })
     .await;
     let image = format!("{address}/app");
@@ -227,7 +246,9 @@ async fn instances_that_start_together_pull_their_image_once() {
         tokio::join!(rig.runtime.prepare(&one, &first), rig.runtime.prepare(&two, &second));
     assert_eq!((left, right), (Ok(()), Ok(())));
     let told = (*first.borrow()).max(*second.borrow());
-    assert!(told > 0, "the bytes were told");
+    // Podman tells of layers alone, and so does containerd's store where they are small.
+    let counts = rig.runtime.facts().storage.as_deref() == Some("overlay2");
+    assert!(told > 0 || !counts, "the bytes were told");
     let manifests = asked
         .lock()
         .expect("not poisoned")

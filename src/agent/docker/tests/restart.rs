@@ -12,8 +12,9 @@ use crate::agent::docker::auth::Keyring;
 use crate::agent::docker::call::Deadlines;
 use crate::agent::docker::connect::{self, Connection, Search};
 use crate::agent::docker::labels::Owner;
-use crate::agent::docker::rig::{PATIENCE, launch, only, owner, progress, spec};
+use crate::agent::docker::rig::{launch, only, owner, progress, spec};
 use crate::agent::gpu::Shelf;
+use crate::agent::machine::PATIENCE;
 use crate::agent::runtime::{FoundState, Launch, Runtime, RuntimeError};
 use crate::model::end::End;
 
@@ -69,7 +70,7 @@ impl OwnEngine {
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
         };
-        let connected = tokio::time::timeout(PATIENCE, attempt).await;
+        let connected = tokio::time::timeout(*PATIENCE, attempt).await;
         connected.unwrap_or_else(|_| {
             panic!("{}", std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default())
         })
@@ -78,7 +79,7 @@ impl OwnEngine {
     async fn stop(&mut self) {
         let id = self.process.id().and_then(|id| i32::try_from(id).ok()).expect("it runs");
         kill(Pid::from_raw(id), Signal::SIGTERM).expect("asked to end");
-        let ended = tokio::time::timeout(PATIENCE, self.process.wait()).await;
+        let ended = tokio::time::timeout(*PATIENCE, self.process.wait()).await;
         ended.expect("in time").expect("it ends");
     }
 
@@ -126,7 +127,7 @@ async fn watched(pid: i32) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, held).await.expect("in time");
+    tokio::time::timeout(*PATIENCE, held).await.expect("in time");
 }
 
 fn patient(owner: Owner) -> (Launch, PathBuf) {
@@ -164,7 +165,7 @@ async fn what_outlives_its_engine_is_the_same_afterwards() {
     assert_eq!(found[0].state, FoundState::Running(running), "the same start, the same container");
     assert!(!ended.is_finished(), "an engine's end is no task's end");
     runtime.terminate(launch.id).await.expect("asked to end");
-    let ended = tokio::time::timeout(PATIENCE, ended).await.expect("in time").expect("no panic");
+    let ended = tokio::time::timeout(*PATIENCE, ended).await.expect("in time").expect("no panic");
     assert_eq!(ended.expect("an end").1, End::Code(3), "seen without an engine in between");
     runtime.remove(launch.id).await.expect("removed");
     engine.stop().await;

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::agent::fetch::FetchConfig;
+use crate::agent::machine::PATIENCE;
 use crate::agent::process::proc::Stat;
 use crate::agent::process::*;
 use crate::agent::runtime::FoundState;
@@ -25,8 +26,6 @@ use crate::model::spec::{
     BackoffSpec, Container, KillSelection, Restart, Spec, UnreachableStrategy, UpgradeStrategy,
 };
 use crate::model::unit::{Cpus, Disk, Mem, Ratio};
-
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A host with one process runtime, which ends all that it started.
 pub(super) struct Rig {
@@ -141,7 +140,7 @@ pub(super) async fn prepare(runtime: &ProcessRuntime, launch: &Launch) -> Result
 }
 
 pub(super) async fn end(runtime: &ProcessRuntime, id: SandboxId) -> End {
-    let ended = tokio::time::timeout(PATIENCE, runtime.ended(id)).await;
+    let ended = tokio::time::timeout(*PATIENCE, runtime.ended(id)).await;
     ended.expect("it ends in time").expect("its end is known").1
 }
 
@@ -157,7 +156,7 @@ pub(super) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("never: {what}"));
+    tokio::time::timeout(*PATIENCE, wait).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
 pub(super) fn read(launch: &Launch, name: &str) -> String {

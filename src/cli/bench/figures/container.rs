@@ -77,8 +77,8 @@ async fn replace(http: &mut Http, engine: &mut Http, id: &str) -> Result<f64, Fa
     Ok(watch.millis())
 }
 
-/// The process of the only running container of an app.
-async fn pid_of(engine: &mut Http, id: &str) -> Result<i32, Failure> {
+/// The process of a running container of an app.
+pub async fn pid_of(engine: &mut Http, id: &str) -> Result<i32, Failure> {
     let filter = format!("%7B%22label%22%3A%5B%22stayer.app%3D%2F{id}%22%5D%7D");
     let list = engine.get(&format!("{API}/containers/json?filters={filter}")).await?.json()?;
     let container = list[0]["Id"].as_str().unwrap_or_default();

@@ -20,6 +20,11 @@ use crate::cli::failure::Failure;
 const APPS: usize = 10_000;
 const CLIENTS: usize = 100;
 
+/// Between two looks: while more than this share is missing, and then.
+const FAR: f64 = 0.2;
+const SELDOM: Duration = Duration::from_millis(200);
+const OFTEN: Duration = Duration::from_millis(25);
+
 /// What one task asks for: a hundred fill a simulated host.
 const CPUS: f64 = 0.6;
 
@@ -208,17 +213,20 @@ impl Fleet {
         self.until_metric("stayer_instances{condition=\"Running\"} ", count).await
     }
 
-    /// Waits until a gauge has this value. The look costs the server what it has in instances, so it is not too often.
+    /// Waits until a gauge has this value. The look costs the server what it has in instances, so it is not too often, and
+    /// seldom while most is still to come.
     async fn until_metric(&mut self, gauge: &str, wanted: f64) -> Result<(), Failure> {
         let watch = Stopwatch::start();
         while watch.seconds() < PATIENCE.as_secs_f64() {
             let answer = self.http.get("/metrics").await?;
             let text = String::from_utf8_lossy(&answer.body);
             let value = text.lines().find_map(|line| line.strip_prefix(gauge)?.parse::<f64>().ok());
-            if value.is_some_and(|value| value >= wanted) {
+            let missing = 1.0 - value.unwrap_or_default() / wanted;
+            if missing <= 0.0 {
                 return Ok(());
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            let pause = if missing > FAR { SELDOM } else { OFTEN };
+            tokio::time::sleep(pause).await;
         }
         Err(Failure::TimedOut(format!("{gauge}does not reach {wanted}")))
     }

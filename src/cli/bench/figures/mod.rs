@@ -1,5 +1,6 @@
 //! The figures: what is measured, and against which goal. One file measures one thing.
 
+mod agents;
 mod container;
 mod durable;
 mod events;
@@ -52,6 +53,10 @@ pub enum Figure {
     Idle,
     /// 10,000 apps with 100,000 tasks: memory, and the time of a start
     Memory,
+    /// 10,000 simulated agents with nothing to do
+    Agents,
+    /// An agent with 100 containers at rest, and one with 200 that is killed and comes back
+    Agent,
     /// One container, and one that is killed, beside the engine alone
     Container,
     /// 30 containers, and a rolling update of them, beside a Docker Swarm service
@@ -90,6 +95,8 @@ impl Figure {
             Figure::Placement => placement::alone(bench),
             Figure::Idle => rest::idle(bench).await,
             Figure::Memory => rest::full(bench).await,
+            Figure::Agents => agents::at_rest(bench).await,
+            Figure::Agent => agents::with_containers(bench).await,
             Figure::Container => container::both(bench).await,
             Figure::Swarm => swarm::both(bench).await,
         }

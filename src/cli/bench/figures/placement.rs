@@ -1,25 +1,17 @@
 //! Placement alone: the scan and the choice on 10,000 agents, on one core, without a store or a socket.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use serde_json::json;
 
 use crate::cli::bench::Bench;
 use crate::cli::bench::host::Stopwatch;
 use crate::cli::bench::measure::{Goal, Outcome};
+use crate::cli::bench::world::{cluster, row};
 use crate::cli::failure::Failure;
-use crate::contract::app::read_app;
-use crate::contract::fault::Options;
 use crate::logic::index::Index;
 use crate::logic::place::Ask;
-use crate::model::agent::{Agent, AgentState, AttributeValue, Inventory, PortRange};
 use crate::model::app::AppVersion;
-use crate::model::id::{AgentId, AgentKey, AppKey, InstanceId, InstanceKey, RunId, Version};
-use crate::model::path::AppPath;
-use crate::model::row::{Key, Row, Write};
+use crate::model::id::{AppKey, InstanceId, InstanceKey};
 use crate::model::time::Timestamp;
-use crate::model::unit::{Cpus, Disk, Mem};
 use crate::model::world::World;
 
 const AGENTS: u32 = 10_000;
@@ -40,7 +32,7 @@ pub fn alone(bench: &Bench) -> Result<Vec<Outcome>, Failure> {
         json!({"cpus": cpus, "mem": mem, "disk": number % 7 * 10})
     })?;
     let (mut plain, mut mixed, mut unique, mut group) = (vec![], vec![], vec![], vec![]);
-    let (world, index) = cluster();
+    let (world, index) = cluster(AGENTS);
     for _ in 0..bench.rounds(5) {
         plain.push(rate(&world, index.clone(), &plain_rows, PLAIN.1)?);
         mixed.push(rate(&world, index.clone(), &mixed_rows, MIXED.1)?);
@@ -83,57 +75,7 @@ fn rate(world: &World, mut index: Index, rows: &[AppVersion], each: u32) -> Resu
     Ok(placed as f64 / seconds)
 }
 
-fn cluster() -> (World, Index) {
-    let mut world = World::default();
-    for number in 1..=AGENTS {
-        let id = uuid::Uuid::from_u64_pair(1, u64::from(number));
-        let inventory = Inventory {
-            hostname: format!("host-{number}"),
-            role: "*".to_owned(),
-            cpus: Cpus::whole(16),
-            mem: Mem::whole(32 * 1_024),
-            disk: Disk::whole(100_000),
-            ports: vec![PortRange { first: 31_000, last: 32_000 }],
-            attributes: [("rack".to_owned(), rack(number))].into(),
-            ..Inventory::default()
-        };
-        let key = AgentKey(number);
-        let agent = Agent {
-            key,
-            id: AgentId(id),
-            run: RunId(id),
-            state: AgentState::Up,
-            drain: None,
-            inventory,
-            foreign: BTreeMap::new(),
-        };
-        world.apply(&Write { key: Key::Agent(key), row: Some(Row::Agent(Arc::new(agent))) });
-    }
-    let index = Index::build(&world);
-    (world, index)
-}
-
-fn rack(number: u32) -> AttributeValue {
-    AttributeValue::Text(format!("rack-{}", number % 100))
-}
-
 fn rows(count: u32, of: impl Fn(u32) -> serde_json::Value) -> Result<Vec<AppVersion>, Failure> {
-    let options = Options { strict: false, default_role: "*".to_owned(), default_network: None };
-    let at = Timestamp::from_millis(0);
-    let row = |spec| AppVersion {
-        spec,
-        version: Version(at),
-        last_scaling_at: at,
-        last_config_change_at: at,
-        config: Version(at),
-    };
-    let read = |number| {
-        let mut app = of(number);
-        app["id"] = json!(format!("/app-{number}"));
-        app["cmd"] = json!("sleep 1000");
-        let read = read_app(&app, &AppPath::root(), &options);
-        read.map(|read| row(read.value))
-            .map_err(|fault| Failure::Failed(format!("an app of the bench is refused: {fault:?}")))
-    };
-    (0..count).map(read).collect()
+    let rows = (0..count).map(|number| row(&format!("/app-{number}"), of(number)));
+    rows.collect::<Result<_, _>>().map_err(|refused| Failure::Failed(refused.to_string()))
 }

@@ -114,7 +114,7 @@ fn members(out: &mut Object<'_>, event: &Event, definition: Option<&AppVersion>,
         }
         Event::UnhealthyKill { instance, task, incarnation, path, version, reason, agent } => {
             out.plain("appId", path);
-            out.plain("taskId", instance.task(path, task, *incarnation));
+            out.plain("taskId", instance.task(path, task.as_str(), *incarnation));
             out.plain("instanceId", instance.marathon(path));
             out.plain("version", version);
             out.text("reason", reason);
@@ -219,7 +219,7 @@ fn status(out: &mut Object<'_>, update: &StatusUpdate) {
         Some(agent) => out.plain("slaveId", agent),
         None => out.plain("slaveId", ""),
     }
-    out.plain("taskId", instance.task(path, task, *incarnation));
+    out.plain("taskId", instance.task(path, task.as_str(), *incarnation));
     out.plain("taskStatus", update.condition.task_state());
     out.text("message", &update.message);
     out.plain("appId", path);

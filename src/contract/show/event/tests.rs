@@ -55,7 +55,7 @@ const STEPS: &str = r#""steps":[{"actions":[{"action":"StartApplication","app":"
 fn a_status_update() {
     let mut update = StatusUpdate {
         instance: instance(),
-        task: APP_TASK.to_owned(),
+        task: APP_TASK.into(),
         incarnation: Incarnation(2),
         path: path("/a/b"),
         version: version(),
@@ -328,7 +328,7 @@ fn what_checks_say() {
     );
     let kill = Event::UnhealthyKill {
         instance,
-        task: "_app".to_owned(),
+        task: "_app".into(),
         incarnation: Incarnation(2),
         path: path.clone(),
         version,

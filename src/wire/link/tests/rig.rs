@@ -91,7 +91,7 @@ pub(super) fn id(no: u32) -> InstanceId {
 pub(super) fn instance(no: u32, of: u32) -> Instance {
     let now = Timestamp::default();
     let task = Task {
-        name: APP_TASK.to_owned(),
+        name: APP_TASK.into(),
         condition: Condition::Provisioned,
         since: now,
         staged_at: now,

@@ -32,6 +32,30 @@ pub async fn until_ended(caller: &Caller, id: &str, pid: Option<i32>) -> Result<
     waited(caller, id, caller.deadlines().read).await
 }
 
+/// Returns when a container's main process is the container's own program, with `mark` in its environment: for a moment
+/// after a start it can still be the runtime that is about to become it. Gives up on one that is not seen to be of this
+/// container, and on one that takes too long.
+pub async fn until_itself(pid: i32, id: &str, mark: &str) {
+    const LIMIT: Duration = Duration::from_secs(10);
+    const LOOK: Duration = Duration::from_millis(5);
+    let is_itself = || {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|it| it == mark.as_bytes())
+    };
+    let becomes = async {
+        while is_of(pid, id) && !is_itself() {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    // Who comes next looks for itself, and concludes nothing from what it cannot see.
+    let _late = tokio::time::timeout(LIMIT, becomes).await;
+}
+
+/// Whether the control group of a process names the container.
+fn is_of(pid: i32, id: &str) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/cgroup")).is_ok_and(|groups| groups.contains(id))
+}
+
 /// Waits until the engine says that the container does not run, or for `limit`.
 async fn waited(caller: &Caller, id: &str, limit: Duration) -> Result<(), CallError> {
     const WHAT: &str = "wait for the container";
@@ -51,8 +75,7 @@ async fn waited(caller: &Caller, id: &str, limit: Duration) -> Result<(), CallEr
 )]
 pub(super) fn handle(pid: i32, id: &str) -> Option<AsyncFd<OwnedFd>> {
     let handle = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
-    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-    if !groups.contains(id) {
+    if !is_of(pid, id) {
         return None;
     }
     AsyncFd::with_interest(handle, Interest::READABLE).ok()
