@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 
 /// The folders in the order of their layers: an import points to the same folder or to a lower layer.
 const LAYERS: &[(&str, u8)] = &[
-    ("model", 0),
     ("planted", 0),
-    ("contract", 1),
-    ("logic", 1),
-    ("store", 2),
-    ("wire", 2),
-    ("agent", 3),
-    ("control", 3),
-    ("api", 4),
-    ("cli", 4),
+    ("model", 1),
+    ("contract", 2),
+    ("logic", 2),
+    ("store", 3),
+    ("wire", 3),
+    ("agent", 4),
+    ("control", 4),
+    ("api", 5),
+    ("cli", 5),
 ];
 
 /// Imports within one layer that the house allows: verbs are clients of the API, and `dev` starts the rest.

@@ -1,13 +1,13 @@
 //! What agents find of an instance's checks, as rows and events; which instances that condemns.
 
 use crate::logic::draft::Draft;
-use crate::logic::status;
 use crate::model::check::HealthCheck;
 use crate::model::condition::Condition;
 use crate::model::event::Event;
 use crate::model::findings::{Findings, HealthRecord};
 use crate::model::have::TaskHave;
 use crate::model::instance::{Goal, Instance, Task};
+use crate::model::path::AppPath;
 use crate::model::time::Timestamp;
 use crate::model::world::World;
 use crate::planted::planted;
@@ -64,11 +64,10 @@ pub fn turned(instance: &Instance) -> Option<Timestamp> {
 pub fn publish(
     draft: &mut Draft<'_>,
     instance: &Instance,
-    old: Option<&Findings>,
-    new: Option<&Findings>,
+    path: &AppPath,
+    (old, new): (Option<&Findings>, Option<&Findings>),
 ) {
     let Some(new) = new else { return };
-    let path = status::path_of(draft, instance);
     let row = draft.world().versions.get(&(instance.key.app, instance.version));
     let checks: Vec<HealthCheck> =
         row.into_iter().flat_map(|row| row.spec.health_checks.iter().cloned()).collect();

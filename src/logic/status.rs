@@ -62,8 +62,9 @@ pub fn update(draft: &mut Draft<'_>, mut instance: Instance, changes: Vec<Change
     if before != after {
         publish_instance(draft, &instance);
     }
+    let path = path_of(draft, &instance);
     for (old, new) in &found {
-        health::publish(draft, &instance, old.as_deref(), new.as_deref());
+        health::publish(draft, &instance, &path, (old.as_deref(), new.as_deref()));
     }
     if health != instance.health() && instance.is_live() {
         publish_health(draft, &instance);

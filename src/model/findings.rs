@@ -184,7 +184,7 @@ mod tests {
         let mut bad = HealthRecord::default();
         bad.failed(at(1), "refused");
         let of = |health: [Option<&HealthRecord>; 2]| Findings {
-            health: health.map(Option::<&_>::cloned).to_vec(),
+            health: health.map(Option::<&HealthRecord>::cloned).to_vec(),
             ..Findings::default()
         };
         let rows = [

@@ -290,7 +290,7 @@ async fn until_asked(address: &str, status: u16) -> (String, bool) {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, look).await.expect("it answers so")
+    tokio::time::timeout(*PATIENCE, look).await.expect("it answers so")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,6 @@ use std::time::Duration;
 use bollard::exec::{CreateExecOptions, StartExecResults};
 use futures::StreamExt;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use tokio::time::Instant;
 
 use crate::agent::docker::call::{CallError, Caller};
 
@@ -21,10 +20,6 @@ const RUN: &str = "run a command in the container";
 ///
 /// # Errors
 /// When the engine does not answer, or cannot start it.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a deadline of this call, which decides nothing else"
-)]
 pub async fn run(
     caller: &Caller,
     id: &str,
@@ -39,28 +34,30 @@ pub async fn run(
     };
     let made = caller.change(RUN, caller.docker().create_exec(id, options)).await?;
     let started = caller.change(RUN, caller.docker().start_exec(&made.id, None)).await?;
-    let drained = async {
+    let look = || caller.change(RUN, caller.docker().inspect_exec(&made.id));
+    let ended = async {
         if let StartExecResults::Attached { mut output, input: _ } = started {
             // What it says is nobody's; its output ends when it does.
             while output.next().await.is_some_and(|said| said.is_ok()) {}
         }
-    };
-    let begun = Instant::now();
-    let _late = tokio::time::timeout(limit, drained).await;
-    loop {
-        let seen = caller.change(RUN, caller.docker().inspect_exec(&made.id)).await?;
-        if let Some(code) = seen.exit_code.filter(|_| seen.running != Some(true)) {
-            return Ok(Some(i32::try_from(code).unwrap_or(i32::MAX)));
-        }
-        if begun.elapsed() >= limit {
-            if let Some(pid) = seen.pid.and_then(|pid| i32::try_from(pid).ok()) {
-                end(pid, id);
+        loop {
+            let seen = look().await?;
+            if let Some(code) = seen.exit_code.filter(|_| seen.running != Some(true)) {
+                return Ok(Some(i32::try_from(code).unwrap_or(i32::MAX)));
             }
-            return Ok(None);
+            // It has let go of its outputs; the engine sees its end a moment later.
+            tokio::time::sleep(SHORT).await;
         }
-        // It has let go of its outputs; the engine sees its end a moment later.
-        tokio::time::sleep(SHORT).await;
+    };
+    if let Ok(ended) = tokio::time::timeout(limit, ended).await {
+        return ended;
     }
+    // An engine that does not answer now says nothing of the command.
+    let seen = look().await?;
+    if let Some(pid) = seen.pid.and_then(|pid| i32::try_from(pid).ok()) {
+        end(pid, id);
+    }
+    Ok(None)
 }
 
 /// Ends a process of the container; one that cannot be seen, or is somebody else's, is left alone.

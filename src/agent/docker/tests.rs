@@ -11,6 +11,7 @@ use bollard::query_parameters::CreateContainerOptionsBuilder;
 use futures::TryStreamExt;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::DockerRuntime;
 use super::rig::{
     Rig, connection, docker, only, owner, parameters, progress, remove, runtime, sandbox, spec,
 };
@@ -27,8 +28,8 @@ use crate::model::network::{Network, NetworkMode, PortMapping};
 use crate::model::reason::Reason;
 use crate::model::unit::Mem;
 
-/// Ends soon when asked to.
-const PATIENT: &str = "trap 'exit 3' TERM; while true; do sleep 0.02; done";
+/// Ends soon when asked to, once it is [`ready`].
+const PATIENT: &str = "trap 'exit 3' TERM; echo ready; while true; do sleep 0.02; done";
 
 fn refusal<T: std::fmt::Debug>(outcome: Result<T, RuntimeError>) -> Reason {
     match outcome {
@@ -44,11 +45,26 @@ async fn only_found(rig: &Rig) -> Found {
 }
 
 async fn text(rig: &Rig, id: SandboxId, stream: LogStream) -> String {
-    tail(rig, id, stream, None).await
+    tail(&rig.runtime, id, stream, None).await
 }
 
-async fn tail(rig: &Rig, id: SandboxId, stream: LogStream, lines: Option<u32>) -> String {
-    let logs = rig.runtime.logs(id, stream, lines, false).await.expect("logs");
+/// Waits until a task would hear a signal: before that, nobody may be there to pass it on.
+async fn ready(runtime: &DockerRuntime, id: SandboxId) {
+    let says_so = async {
+        while !tail(runtime, id, LogStream::Stdout, None).await.contains("ready") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(*PATIENCE, says_so).await.expect("in time");
+}
+
+async fn tail(
+    runtime: &DockerRuntime,
+    id: SandboxId,
+    stream: LogStream,
+    lines: Option<u32>,
+) -> String {
+    let logs = runtime.logs(id, stream, lines, false).await.expect("logs");
     let bytes: Vec<_> = logs.try_collect().await.expect("bytes");
     String::from_utf8(bytes.concat()).expect("text")
 }
@@ -87,6 +103,7 @@ async fn a_whole_life_from_prepared_to_gone() {
         "a running one is never removed"
     );
 
+    ready(&rig.runtime, launch.id).await;
     rig.runtime.terminate(launch.id).await.expect("asked to end");
     let (at, end) = rig.runtime.ended(launch.id).await.expect("ended");
     assert_eq!(
@@ -269,10 +286,10 @@ async fn the_last_lines_of_a_quiet_output_are_found_behind_a_talkative_one() {
     for (lines, expected) in
         [(0, ""), (1, "out4\n"), (3, "out2\nout3\nout4\n"), (9, "out1\nout2\nout3\nout4\n")]
     {
-        let told = tail(&rig, launch.id, LogStream::Stdout, Some(lines)).await;
+        let told = tail(&rig.runtime, launch.id, LogStream::Stdout, Some(lines)).await;
         assert_eq!(told, expected, "{lines}");
     }
-    let errors = tail(&rig, launch.id, LogStream::Stderr, Some(2)).await;
+    let errors = tail(&rig.runtime, launch.id, LogStream::Stderr, Some(2)).await;
     assert_eq!(errors, "err48\nerr49\n");
     rig.clear().await;
 }
@@ -428,7 +445,7 @@ async fn a_privileged_container_starts_or_the_machine_s_refusal_is_told() {
 async fn what_the_policy_forbids_is_never_created() {
     let rig = Rig::new().await;
     let forbid = |what: &str| Reason::Policy { what: what.to_owned() };
-    let strict = super::DockerRuntime::new(
+    let strict = DockerRuntime::new(
         connection().await,
         rig.owner,
         Keyring::default(),

@@ -332,8 +332,7 @@ impl Rig {
 }
 
 /// What one health check has found: a success or a failure, or nothing yet.
-#[expect(clippy::unnecessary_wraps, reason = "as a task has it")]
-pub(super) fn found(alive: Option<bool>) -> Option<Box<Findings>> {
+pub(super) fn found(alive: Option<bool>) -> Box<Findings> {
     let record = alive.map(|alive| {
         let mut record = HealthRecord::default();
         record.succeeded(at(3_000));
@@ -342,5 +341,5 @@ pub(super) fn found(alive: Option<bool>) -> Option<Box<Findings>> {
         }
         record
     });
-    Some(Box::new(Findings { health: vec![record], ..Findings::default() }))
+    Box::new(Findings { health: vec![record], ..Findings::default() })
 }

@@ -148,6 +148,7 @@ async fn what_outlives_its_engine_is_the_same_afterwards() {
     let (launch, dir) = patient(owner);
     runtime.prepare(&launch, &progress()).await.expect("prepared");
     let running = runtime.start(&launch).await.expect("started");
+    super::ready(&runtime, launch.id).await;
     let watcher = std::sync::Arc::clone(&runtime);
     let ended = tokio::spawn(async move { watcher.ended(launch.id).await });
     let seen = runtime.own(launch.id).await.expect("an answer").expect("ours");
@@ -181,6 +182,7 @@ async fn what_ends_with_its_engine_is_known_to_have_ended_afterwards() {
     let (launch, dir) = patient(owner);
     runtime.prepare(&launch, &progress()).await.expect("prepared");
     runtime.start(&launch).await.expect("started");
+    super::ready(&runtime, launch.id).await;
     let (ended, ()) = tokio::join!(runtime.ended(launch.id), engine.stop());
     assert!(
         matches!(ended, Err(RuntimeError::Unknown(_)) | Ok((_, End::Code(3)))),
