@@ -96,14 +96,7 @@ pub async fn lead(
     listener: impl Into<listen::Listener>,
 ) -> Result<Leader, LeaderError> {
     let lead = store.lead(Bid::IfVacant).await?;
-    let (loaded, kept) = match load(&store).await {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            // Another server, or this one when the log is mended, need not wait for a lease.
-            store.resign().await;
-            return Err(error);
-        }
-    };
+    let (loaded, kept) = load_or_resign(&store).await?;
     let store = Arc::new(store);
     let cluster = lead.head.cluster;
     let gauges = figures_of(&loaded);
@@ -179,6 +172,15 @@ fn figures_of(loaded: &Loaded) -> Gauges {
         tracing::error!(what = ?row.what, why = %row.why, "a row cannot be read; it is kept, and what it speaks of is left alone");
     }
     gauges
+}
+
+/// Where the log cannot be used another server, or this one when it is mended, need not wait for a lease.
+async fn load_or_resign(store: &AnyStore) -> Result<(Loaded, Vec<Published>), LeaderError> {
+    let loaded = load(store).await;
+    if loaded.is_err() {
+        store.resign().await;
+    }
+    loaded
 }
 
 async fn load(store: &AnyStore) -> Result<(Loaded, Vec<Published>), LeaderError> {

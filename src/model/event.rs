@@ -318,8 +318,7 @@ impl Event {
             | Event::AgentLost { .. }
             | Event::AgentReturned { .. }
             | Event::BrakeHeld { .. }
-            | Event::BrakeReleased { .. }
-            | Event::HealthBrake { .. } => true,
+            | Event::BrakeReleased { .. } => true,
             Event::ApiPost { .. }
             | Event::GroupChanged { .. }
             | Event::GroupChangeFailed { .. }

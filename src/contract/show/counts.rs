@@ -114,7 +114,7 @@ mod tests {
             (4, Condition::Killing, Some(true)),
         ] {
             rig.instance(no, condition);
-            rig.change(no, |instance| instance.tasks[0].findings = Some(found(health)));
+            rig.change(no, |instance| instance.tasks[0].findings = Some(Box::new(found(health))));
         }
         assert_eq!(counts(&rig), [0, 3, 2, 1]);
     }
@@ -124,7 +124,7 @@ mod tests {
         let mut rig = Rig::new();
         rig.waiting(1);
         rig.instance(2, Condition::Failed);
-        rig.change(2, |instance| instance.tasks[0].findings = Some(found(Some(false))));
+        rig.change(2, |instance| instance.tasks[0].findings = Some(Box::new(found(Some(false)))));
         rig.instance(3, Condition::Running);
         rig.stop(3, StopWhy::Replaced);
         assert_eq!(counts(&rig), [0; 4]);

@@ -332,7 +332,7 @@ impl Rig {
 }
 
 /// What one health check has found: a success or a failure, or nothing yet.
-pub(super) fn found(alive: Option<bool>) -> Box<Findings> {
+pub(super) fn found(alive: Option<bool>) -> Findings {
     let record = alive.map(|alive| {
         let mut record = HealthRecord::default();
         record.succeeded(at(3_000));
@@ -341,5 +341,5 @@ pub(super) fn found(alive: Option<bool>) -> Box<Findings> {
         }
         record
     });
-    Box::new(Findings { health: vec![record], ..Findings::default() })
+    Findings { health: vec![record], ..Findings::default() }
 }

@@ -19,8 +19,8 @@ use crate::contract::show::checks;
 use crate::contract::show::text::{self, Numbers, Object};
 use crate::model::app::AppVersion;
 use crate::model::condition::Condition;
-use crate::model::event::{Event, StatusUpdate};
-use crate::model::id::AgentId;
+use crate::model::event::{Event, Plan, StatusUpdate};
+use crate::model::id::{AgentId, InstanceId, Version};
 use crate::model::path::AppPath;
 use crate::model::time::Timestamp;
 
@@ -76,26 +76,18 @@ fn members(out: &mut Object<'_>, event: &Event, definition: Option<&AppVersion>,
             out.text("uri", uri);
             out.raw("appDefinition", app_definition(path, definition, submitted.as_deref()));
         }
-        Event::GroupChanged { group, version } => {
-            out.plain("groupId", group);
-            out.plain("version", version);
-        }
+        Event::GroupChanged { group, version } => of_group(out, group, *version),
         Event::GroupChangeFailed { group, version, reason } => {
-            out.plain("groupId", group);
-            out.plain("version", version);
+            of_group(out, group, *version);
             out.text("reason", reason);
         }
         Event::StepBegan(step) | Event::StepDone(step) => {
             out.object("plan", |object| plan::write(object, &step.plan, plans));
             out.object("currentStep", |object| plan::actions(object, plan::current(step)));
         }
-        Event::DeploymentDone(done) => {
-            out.plain("id", done.id);
-            out.object("plan", |object| plan::write(object, done, plans));
-        }
+        Event::DeploymentDone(done) => of_plan(out, done, plans),
         Event::DeploymentFailed { plan: failed, reason } => {
-            out.plain("id", failed.id);
-            out.object("plan", |object| plan::write(object, failed, plans));
+            of_plan(out, failed, plans);
             out.text("reason", reason);
         }
         Event::AppTerminated { path } => out.plain("appId", path),
@@ -108,13 +100,7 @@ fn members(out: &mut Object<'_>, event: &Event, definition: Option<&AppVersion>,
             out.plain("runSpecVersion", version);
         }
         Event::HealthChanged { instance, path, version, healthy } => {
-            out.plain("instanceId", instance.marathon(path));
-            out.plain("runSpecId", path);
-            match healthy {
-                Some(healthy) => out.raw("healthy", healthy),
-                None => out.null("healthy"),
-            }
-            out.plain("runSpecVersion", version);
+            health_changed(out, (*instance, path), *version, *healthy);
         }
         Event::CheckFailed { instance, path, check } => {
             out.plain("appId", path);
@@ -122,8 +108,22 @@ fn members(out: &mut Object<'_>, event: &Event, definition: Option<&AppVersion>,
             out.plain("taskId", instance.marathon(path));
             out.object("healthCheck", |object| checks::health(object, check));
         }
-        Event::AliveChanged { .. } | Event::UnhealthyKill { .. } | Event::HealthBrake { .. } => {
-            of_health(out, event);
+        Event::AliveChanged { instance, path, version, alive } => {
+            of_life(out, (*instance, path), *version);
+            out.raw("alive", alive);
+        }
+        Event::UnhealthyKill { instance, task, incarnation, path, version, reason, agent } => {
+            out.plain("appId", path);
+            out.plain("taskId", instance.task(path, task.as_str(), *incarnation));
+            out.plain("instanceId", instance.marathon(path));
+            out.plain("version", version);
+            out.text("reason", reason);
+            killed_on(out, agent);
+        }
+        Event::HealthBrake { path, held, unhealthy, instances } => {
+            out.plain("appId", path);
+            out.raw("held", held);
+            counts(out, [("unhealthy", *unhealthy), ("instances", *instances)]);
         }
         Event::UnknownTerminated { instance, path, condition } => {
             out.plain("instanceId", instance.marathon(path));
@@ -131,52 +131,63 @@ fn members(out: &mut Object<'_>, event: &Event, definition: Option<&AppVersion>,
             out.plain("condition", condition.as_str());
         }
         Event::AgentLost { agent, host, instances } => {
-            out.plain("agentId", agent);
-            out.text("host", host);
-            out.raw("instances", instances);
+            of_agent(out, *agent, host);
+            counts(out, [("instances", *instances)]);
         }
-        Event::AgentReturned { agent, host } => {
-            out.plain("agentId", agent);
-            out.text("host", host);
-        }
-        Event::BrakeHeld { lost, agents } => {
-            out.raw("lost", lost);
-            out.raw("agents", agents);
-        }
-        Event::BrakeReleased { by_operator } => out.text(
-            "reason",
-            if *by_operator { "an operator released it" } else { "enough agents are back" },
-        ),
+        Event::AgentReturned { agent, host } => of_agent(out, *agent, host),
+        Event::BrakeHeld { lost, agents } => counts(out, [("lost", *lost), ("agents", *agents)]),
+        Event::BrakeReleased { by_operator: true } => out.text("reason", "an operator released it"),
+        Event::BrakeReleased { by_operator: false } => out.text("reason", "enough agents are back"),
     }
 }
 
-/// What comes of checks.
-fn of_health(out: &mut Object<'_>, event: &Event) {
-    if let Event::AliveChanged { instance, path, version, alive } = event {
-        out.plain("appId", path);
-        out.plain("instanceId", instance.marathon(path));
-        out.plain("version", version);
-        out.raw("alive", alive);
+fn of_group(out: &mut Object<'_>, group: &AppPath, version: Version) {
+    out.plain("groupId", group);
+    out.plain("version", version);
+}
+
+fn of_plan(out: &mut Object<'_>, plan: &Plan, plans: Plans) {
+    out.plain("id", plan.id);
+    out.object("plan", |object| plan::write(object, plan, plans));
+}
+
+fn of_life(out: &mut Object<'_>, (instance, path): (InstanceId, &AppPath), version: Version) {
+    out.plain("appId", path);
+    out.plain("instanceId", instance.marathon(path));
+    out.plain("version", version);
+}
+
+fn killed_on(out: &mut Object<'_>, agent: &Agent) {
+    out.text("host", agent.as_ref().map_or("", |(_, host)| host));
+    if let Some((id, _)) = agent {
+        out.plain("slaveId", id);
     }
-    if let Event::UnhealthyKill { instance, task, incarnation, path, version, reason, agent } =
-        event
-    {
-        out.plain("appId", path);
-        out.plain("taskId", instance.task(path, task.as_str(), *incarnation));
-        out.plain("instanceId", instance.marathon(path));
-        out.plain("version", version);
-        out.text("reason", reason);
-        out.text("host", agent.as_ref().map_or("", |(_, host)| host));
-        if let Some((id, _)) = agent {
-            out.plain("slaveId", id);
-        }
+}
+
+fn of_agent(out: &mut Object<'_>, agent: AgentId, host: &str) {
+    out.plain("agentId", agent);
+    out.text("host", host);
+}
+
+fn counts<const N: usize>(out: &mut Object<'_>, counts: [(&str, u32); N]) {
+    for (name, count) in counts {
+        out.raw(name, count);
     }
-    if let Event::HealthBrake { path, held, unhealthy, instances } = event {
-        out.plain("appId", path);
-        out.raw("held", held);
-        out.raw("unhealthy", unhealthy);
-        out.raw("instances", instances);
+}
+
+fn health_changed(
+    out: &mut Object<'_>,
+    (instance, path): (InstanceId, &AppPath),
+    version: Version,
+    healthy: Option<bool>,
+) {
+    out.plain("instanceId", instance.marathon(path));
+    out.plain("runSpecId", path);
+    match healthy {
+        Some(healthy) => out.raw("healthy", healthy),
+        None => out.null("healthy"),
     }
+    out.plain("runSpecVersion", version);
 }
 
 /// As it was submitted when `submitted` says which service ports it had then, else as it is stored.

@@ -189,7 +189,7 @@ fn what_checks_have_found() {
                 "instanceId": format!("instance [web.instance-{UUID}]")}]),
         ),
     ] {
-        rig.change(1, |instance| instance.tasks[0].findings = Some(found(alive)));
+        rig.change(1, |instance| instance.tasks[0].findings = Some(Box::new(found(alive))));
         let task = tasks(&rig)[0].clone();
         assert_eq!((&task["healthCheckResults"], task.get("checkResult")), (&expected, None));
     }
