@@ -12,7 +12,7 @@ pub const EVERY: &str = "*";
 /// Which events a consumer wants to see, and how.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Names of events, or [`EVERY`]; all of Marathon's when absent.
+    /// Names of events, or `*`; all of Marathon's when absent.
     pub types: Option<BTreeSet<String>>,
     /// Apps or groups; an event is shown when it is about one of them or something within. All when absent.
     pub apps: Option<Vec<AppPath>>,
