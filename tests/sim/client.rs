@@ -150,8 +150,17 @@ impl Sim {
         let lost = such(|agent| !agent.is_heard());
         let some = |sim: &mut Sim, of: &[AgentKey]| (!of.is_empty()).then(|| *sim.rng.pick(of));
         let held = view.world.meta.as_ref().is_some_and(|meta| meta.brake.held.is_some());
-        if held && self.rng.chance(500) {
-            return Some(Change::ReleaseBrake);
+        if held {
+            // Who looks at a cluster that is held mostly lets it go, or empties what he can still reach.
+            let heard = such(Agent::is_heard);
+            match self.rng.below(10) {
+                0..=3 => return Some(Change::ReleaseBrake),
+                4..=7 => {
+                    let drain = |agent| Change::Drain { agent, deadline: None };
+                    return some(self, &heard).map(drain);
+                }
+                _ => {}
+            }
         }
         match self.rng.below(10) {
             0..=3 => some(self, &all).map(|agent| {

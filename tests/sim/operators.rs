@@ -7,7 +7,7 @@ use stayer::model::agent::{Agent, AgentState};
 use stayer::model::commit::Commit;
 use stayer::model::condition::Condition;
 use stayer::model::id::AgentKey;
-use stayer::model::instance::{Goal, Instance, StopWhy};
+use stayer::model::instance::{Goal, Instance, StopWhy, Then};
 use stayer::model::row::{Key, Row};
 use stayer::model::spec::UnreachableStrategy;
 use stayer::model::time::{Span, Timestamp};
@@ -235,6 +235,15 @@ fn places_and_moves(before: &World, commit: &Commit) -> Law {
 /// I14: what is not heard is given up when its strategy says so and not before, and never once its agent is heard again.
 fn absences_have_their_time(before: &World, commit: &Commit) -> Law {
     for (row, was) in changed(before, commit) {
+        // SC-9: what is not heard cannot end soon, so nothing waits for it to be launched again.
+        let again = matches!(row.goal, Goal::Stop { then: Then::Relaunch, .. });
+        let is_lost = |row: &Instance| row.condition().is_some_and(Condition::is_unreachable);
+        if again && was.goal == Goal::Run && is_lost(was) && is_lost(row) {
+            return Err((
+                "I16",
+                format!("{:?} is lost, and is to end before it is replaced", row.key),
+            ));
+        }
         let lost = was.tasks.iter().find(|task| task.condition.is_unreachable());
         let replaceable = row.condition() == Some(Condition::UnreachableInactive)
             && was.condition() == Some(Condition::Unreachable);
