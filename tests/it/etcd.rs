@@ -260,9 +260,19 @@ impl Waiting {
         Waiting(waits.spawn().expect("it starts"))
     }
 
-    fn end(&mut self) {
+    async fn end(&mut self) {
         crate::proc::signal(self.0.id(), "TERM");
-        assert!(self.0.wait().expect("it is ours").success());
+        let ended = async {
+            loop {
+                match self.0.try_wait().expect("it is ours") {
+                    Some(status) => return status,
+                    None => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            }
+        };
+        let status =
+            tokio::time::timeout(*PATIENCE, ended).await.expect("it ends when it is told to");
+        assert!(status.success(), "{status}");
     }
 }
 
@@ -317,13 +327,13 @@ async fn a_server_that_starts_before_its_etcd_waits_and_says_so() {
     etcd.begin();
     let (text, _) = until_asked(&address, 200).await;
     assert!(text.contains("/stays"), "{text}");
-    waits.end();
+    waits.end().await;
 
     // Told to end while it waits, it ends.
     etcd.kill();
     let mut again = Waiting::begin(&etcd, stayer.dir(), &address);
     until_asked(&address, 503).await;
-    again.end();
+    again.end().await;
     etcd.begin();
     stayer.restart().await;
     assert_eq!(ids(&stayer.running("/stays", 1).await), tasks);
