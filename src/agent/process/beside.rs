@@ -1,17 +1,17 @@
 //! A command beside a process, for checks: with its environment, in its directory and its control groups, as its account.
 //!
-//! It is in a process group of its own, which is ended when it takes too long. It bears the mark of its sandbox, so that
-//! nothing of it is left when that ends.
+//! It is in a process group of its own, which is ended with it: while nobody has reaped its leader, whose number is its
+//! own until then.
 
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tokio::process::Command;
 
-use crate::agent::process::holder;
 use crate::agent::process::sandbox::unknown;
+use crate::agent::process::{holder, readable};
 use crate::agent::runtime::{Launch, RuntimeError};
 
 /// Enters control groups, then becomes the command. Its arguments: how many files take a process into one, these files,
@@ -21,8 +21,8 @@ shift
 while [ "$joins" -gt 0 ]; do echo $$ >"$1"; shift; joins=$((joins - 1)); done
 exec "$@""#;
 
-/// Ends what is left of a command, whatever becomes of who waits for it.
-struct Group(Option<Pid>);
+/// Ends what is left of a command when dropped, whatever becomes of who waits for it.
+struct Group(Pid);
 
 /// Runs a shell text beside a launch; its exit code, or nothing when it does not end within `limit`.
 ///
@@ -43,22 +43,25 @@ pub async fn run(
     command.current_dir(&launch.dir).process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(unknown)?;
-    let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
-    let _group = Group(pid.and_then(Pid::from_raw));
-    match tokio::time::timeout(limit, child.wait()).await {
-        // One that a signal ended has no code; shells write it so.
-        Ok(status) => Ok(Some(status.map_err(unknown)?.code().unwrap_or(128))),
-        Err(_) => Ok(None),
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+    let group = Group(pid.expect("one that nobody has waited for has its number"));
+    let process = pidfd_open(group.0, PidfdFlags::NONBLOCK).map_err(unknown)?;
+    let process = readable(process).map_err(unknown)?;
+    let has_ended = tokio::time::timeout(limit, process.readable()).await.is_ok();
+    // Before it is reaped: afterwards its number may be a stranger's (I9).
+    drop(group);
+    if !has_ended {
+        return Ok(None);
     }
+    // One that a signal ended has no code; shells write it so.
+    Ok(Some(child.wait().await.map_err(unknown)?.code().unwrap_or(128)))
 }
 
 // === impl Group ===
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if let Some(pid) = self.0 {
-            // An error says that nothing of it is left.
-            let _gone = kill_process_group(pid, Signal::KILL);
-        }
+        // An error says that nothing of it is left.
+        let _gone = kill_process_group(self.0, Signal::KILL);
     }
 }

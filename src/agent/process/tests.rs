@@ -133,6 +133,33 @@ async fn what_a_task_leaves_behind_ends_with_it_also_without_control_groups() {
 }
 
 #[tokio::test]
+async fn what_a_check_leaves_behind_ends_with_it() {
+    let rig = Rig::without_groups();
+    let launch = rig.launch("exec sleep 1000");
+    let running = rig.run(&launch).await;
+    let check = "sleep 1000 & echo $! >child; exit 3";
+    let asked = rig.runtime.exec(&launch, check, Duration::from_mins(1));
+    assert_eq!(asked.await.expect("it ran"), Some(3));
+    let child = read(&launch, "child");
+    until("nothing is left of it", || !runs(&child)).await;
+    assert!(runs(&running.handle), "the task goes on");
+    rig.runtime.kill(launch.id).await.expect("killed");
+}
+
+#[tokio::test]
+async fn a_check_that_takes_too_long_is_ended_with_its_group() {
+    let rig = Rig::without_groups();
+    let launch = rig.launch("exec sleep 1000");
+    rig.run(&launch).await;
+    let check = "sleep 1000 & echo $! >child; wait";
+    let asked = rig.runtime.exec(&launch, check, Duration::from_secs(1));
+    assert_eq!(asked.await.expect("it was started"), None);
+    let child = read(&launch, "child");
+    until("its group is ended", || !runs(&child)).await;
+    rig.runtime.kill(launch.id).await.expect("killed");
+}
+
+#[tokio::test]
 async fn a_holder_killed_from_outside_takes_its_task_along() {
     let rig = Rig::without_groups();
     let launch = rig.launch("echo $$ >main; exec sleep 1000");
