@@ -36,8 +36,11 @@ impl Answers {
         self.dir().join(task["id"].as_str().expect("an id")).join(name)
     }
 
+    /// A task that runs has perhaps not come to make its directory.
     fn set(&self, task: &Value, name: &str, text: &str) {
-        std::fs::write(self.file(task, name), text).expect("written");
+        let file = self.file(task, name);
+        std::fs::create_dir_all(file.parent().expect("it has one")).expect("a directory");
+        std::fs::write(file, text).expect("written");
     }
 
     fn unset(&self, task: &Value, name: &str) {
