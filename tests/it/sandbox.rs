@@ -58,12 +58,17 @@ async fn what_is_fetched_lies_in_the_sandbox_if_its_network_is_allowed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_end_when_asked_is_killed_after_the_grace() {
     let stayer = Stayer::bare().await;
-    let heard = stayer.dir().join("heard");
+    let (heard, ready) = (stayer.dir().join("heard"), stayer.dir().join("ready"));
     // `:` in place of the text would be the same, but then nobody would know that it was asked.
-    let cmd =
-        format!("trap 'echo asked > {}' TERM; while true; do sleep 0.1; done", heard.display());
+    let cmd = format!(
+        "trap 'echo asked > {}' TERM; : > {}; while true; do sleep 0.1; done",
+        heard.display(),
+        ready.display()
+    );
     stayer.launch(&sleeper("/app", json!({"cmd": cmd, "taskKillGracePeriodSeconds": 2}))).await;
     let task = stayer.running("/app", 1).await.remove(0);
+    // A task runs from its start on; its shell has set the trap a moment later.
+    stayer.until("it hears", async |_| ready.exists()).await;
     let processes = proc::of_task(&task);
     let began = Instant::now();
     stayer.delete("/v2/apps/app").await.expect(200);
