@@ -20,8 +20,10 @@ macro_rules! schemas {
 }
 
 mod agents;
+mod failures;
 
 pub use agents::{Agent, Agents, Amounts, Brake, DrainProgress, DrainRequest};
+pub use failures::{Failures, OneFailure};
 
 /// What an end of tasks comes to.
 #[derive(ToSchema)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::model::agent::{Agent, GpuScheduling};
 use crate::model::app::{App, AppVersion};
+use crate::model::autopsy::{Autopsy, AutopsyKey};
 use crate::model::deployment::Deployment;
 use crate::model::id::{
     AgentId, AgentKey, AppKey, DeploymentId, InstanceId, InstanceKey, TaskRef, Version,
@@ -32,6 +33,8 @@ pub struct World {
     pub deployments: Table<DeploymentId, Deployment>,
     /// Instances.
     pub instances: Table<InstanceKey, Instance>,
+    /// Lives that failed, the newest of each app.
+    pub autopsies: Table<AutopsyKey, Autopsy>,
     /// Derived: apps by path, also removed ones.
     pub paths: Table<AppPath, AppKey>,
     /// Derived: agents by identity.
@@ -69,6 +72,9 @@ impl World {
             (Key::Instance(key), Some(Row::Instance(row))) => {
                 self.instances.put(*key, row.clone());
             }
+            (Key::Autopsy(key), Some(Row::Autopsy(row))) => {
+                self.autopsies.put(*key, row.clone());
+            }
             (key, None) => self.remove(key),
             (key, Some(row)) => debug_assert!(false, "row {row:?} under key {key:?}"),
         }
@@ -96,6 +102,9 @@ impl World {
             Key::Instance(key) => {
                 self.instances.remove(key);
             }
+            Key::Autopsy(key) => {
+                self.autopsies.remove(key);
+            }
         }
     }
 
@@ -110,6 +119,7 @@ impl World {
             Key::App(key) => self.apps.share(key).map(Row::App),
             Key::Deployment(id) => self.deployments.share(id).map(Row::Deployment),
             Key::Instance(key) => self.instances.share(key).map(Row::Instance),
+            Key::Autopsy(key) => self.autopsies.share(key).map(Row::Autopsy),
         }
     }
 
@@ -143,6 +153,12 @@ impl World {
         let first = InstanceKey { app, no: 0 };
         let last = InstanceKey { app, no: u32::MAX };
         self.instances.range(first..=last).map(|(_, instance)| instance)
+    }
+
+    /// The lives of an app that failed, in the order of their numbers: the newest is the last.
+    pub fn autopsies_of(&self, app: AppKey) -> impl DoubleEndedIterator<Item = &Autopsy> {
+        let (first, last) = (AutopsyKey { app, no: 0 }, AutopsyKey { app, no: u32::MAX });
+        self.autopsies.range(first..=last).map(|(_, autopsy)| autopsy)
     }
 
     /// The instance that a task id means. Costs what its app has.
@@ -184,6 +200,10 @@ impl World {
             Key::Instance(key) => Some(key),
             _ => None,
         });
+        let autopsies = start(after, Key::Autopsy(AutopsyKey::default()), |key| match key {
+            Key::Autopsy(key) => Some(key),
+            _ => None,
+        });
         let meta = self.meta.iter().filter(move |_| after.is_none());
         let meta = meta.map(|meta| (Key::Meta, Row::Meta(Arc::new(meta.clone()))));
         let agents = self
@@ -203,7 +223,12 @@ impl World {
             .instances
             .shared_from(instances)
             .map(|(key, row)| (Key::Instance(*key), Row::Instance(row.clone())));
-        meta.chain(agents).chain(versions).chain(apps).chain(deployments).chain(instances)
+        let autopsies = self
+            .autopsies
+            .shared_from(autopsies)
+            .map(|(key, row)| (Key::Autopsy(*key), Row::Autopsy(row.clone())));
+        let old = meta.chain(agents).chain(versions).chain(apps).chain(deployments);
+        old.chain(instances).chain(autopsies)
     }
 
     /// Whether the derived maps follow from the rows and references point at rows.
@@ -257,6 +282,11 @@ impl World {
             if let Some(place) = &instance.place {
                 law(self.agents.get(&place.agent).is_some(), format!("{name} has its agent"));
             }
+        }
+        for (key, autopsy) in self.autopsies.iter() {
+            let name = format!("autopsy {}/{}", key.app, key.no);
+            law(autopsy.key == *key, format!("{name} knows its key"));
+            law(self.apps.get(&key.app).is_some(), format!("{name} has its app"));
         }
         if broken.is_empty() { Ok(()) } else { Err(broken) }
     }

@@ -533,7 +533,7 @@ fn brief_commit(commit: &Commit) -> String {
             Some(Row::Deployment(row)) => format!("[deployment {}/{}]", row.step, row.steps),
             Some(Row::Agent(row)) => format!("[agent {} {:?} {:?}]", row.key, row.state, row.drain),
             Some(Row::Meta(row)) if row.brake.held.is_some() => "[brake]".to_owned(),
-            Some(Row::AppVersion(_) | Row::Meta(_)) => continue,
+            Some(Row::AppVersion(_) | Row::Meta(_) | Row::Autopsy(_)) => continue,
             None => format!("[-{:?}]", write.key),
         });
     }

@@ -3,6 +3,7 @@
 //! Whether the step may be taken now (the hand answers, there is room to launch, predecessors are gone) is not asked
 //! here.
 
+use crate::agent::mind::exam::Exam;
 use crate::agent::mind::life::{Busy, Host, Life};
 use crate::model::have::{Want, WantGoal};
 use crate::model::id::Incarnation;
@@ -113,10 +114,10 @@ fn end(life: &Life, grace: Span, forget: bool, now: Timestamp) -> Next {
     }
 }
 
-/// Invariant 7: nothing is removed before its end is acknowledged.
+/// Invariant 7: nothing is removed before its end is acknowledged; nor while it is evidence.
 fn end_of(life: &Life, forget: bool) -> Next {
     let acked = planted!("removed-before-acknowledged", life.acked, true);
-    if life.is_over() && acked && (forget || life.discard) {
+    if life.is_over() && acked && life.exam != Exam::Going && (forget || life.discard) {
         Next::Do(Act::Remove)
     } else {
         Next::Rest

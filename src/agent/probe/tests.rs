@@ -23,7 +23,11 @@ async fn server(answer: &'static str) -> Target {
     Target { at: At::Loopback { ipv6: false }, port }
 }
 
-async fn get(answer: &'static str, body: usize) -> Reply {
+async fn get(answer: &'static str, bytes: usize) -> Reply {
+    ask(answer, Glimpse { bytes, wanted: true }).await
+}
+
+async fn ask(answer: &'static str, body: Glimpse) -> Reply {
     let target = server(answer).await;
     let ask = HttpAsk { target, tls: false, path: "/health", body };
     Prober::new(None).http(ask, Span::secs(1)).await
@@ -56,6 +60,15 @@ async fn no_more_of_a_body_is_read_than_is_wanted() {
         "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1000000\r\n\r\nabcdef";
     let wanted = Reply::Http { status: 200, content_type: "text/plain".into(), body: "abc".into() };
     assert_eq!(get(long, 3).await, wanted);
+}
+
+/// HC-4: a status is an answer; a body that never ends does not make it a late one.
+#[tokio::test]
+async fn a_body_that_nobody_waits_for_makes_no_answer_late() {
+    let endless = "HTTP/1.1 503 No\r\nContent-Length: 1000000\r\n\r\nwhy: no disk";
+    let begin =
+        Reply::Http { status: 503, content_type: String::new(), body: "why: no disk".into() };
+    assert_eq!(ask(endless, Glimpse { bytes: 2_049, wanted: false }).await, begin);
 }
 
 /// HC-4, BETTER: the time is that of the whole probe.

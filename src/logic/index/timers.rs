@@ -85,7 +85,7 @@ fn each_due(world: &World, row: &Row, mut due: impl FnMut(Timestamp)) {
                 due(ends);
             }
         }
-        Row::AppVersion(_) | Row::Deployment(_) => {}
+        Row::AppVersion(_) | Row::Deployment(_) | Row::Autopsy(_) => {}
     }
 }
 
