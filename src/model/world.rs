@@ -14,9 +14,11 @@ use crate::model::id::{
 };
 use crate::model::instance::Instance;
 use crate::model::meta::Meta;
+use crate::model::outcome::{Outcome, OutcomeKey};
 use crate::model::path::AppPath;
 use crate::model::row::{Key, Row, Write};
 use crate::model::table::{Start, Table};
+use crate::model::time::Timestamp;
 
 /// The stored rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub struct World {
     pub apps: Table<AppKey, App>,
     /// Running deployments.
     pub deployments: Table<DeploymentId, Deployment>,
+    /// What became of the last ones that are over, in the order of their ends.
+    pub outcomes: Table<OutcomeKey, Outcome>,
     /// Instances.
     pub instances: Table<InstanceKey, Instance>,
     /// Lives that failed, the newest of each app.
@@ -42,6 +46,7 @@ pub struct World {
 }
 
 const FIRST_DEPLOYMENT: DeploymentId = DeploymentId(uuid::Uuid::nil());
+const FIRST_OUTCOME: OutcomeKey = (Timestamp::from_millis(i64::MIN), FIRST_DEPLOYMENT);
 
 /// A law of the rows that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +73,9 @@ impl World {
             }
             (Key::Deployment(id), Some(Row::Deployment(row))) => {
                 self.deployments.put(*id, row.clone());
+            }
+            (Key::Outcome(key), Some(Row::Outcome(row))) => {
+                self.outcomes.put(*key, row.clone());
             }
             (Key::Instance(key), Some(Row::Instance(row))) => {
                 self.instances.put(*key, row.clone());
@@ -99,6 +107,9 @@ impl World {
             Key::Deployment(id) => {
                 self.deployments.remove(id);
             }
+            Key::Outcome(key) => {
+                self.outcomes.remove(key);
+            }
             Key::Instance(key) => {
                 self.instances.remove(key);
             }
@@ -118,6 +129,7 @@ impl World {
             }
             Key::App(key) => self.apps.share(key).map(Row::App),
             Key::Deployment(id) => self.deployments.share(id).map(Row::Deployment),
+            Key::Outcome(key) => self.outcomes.share(key).map(Row::Outcome),
             Key::Instance(key) => self.instances.share(key).map(Row::Instance),
             Key::Autopsy(key) => self.autopsies.share(key).map(Row::Autopsy),
         }
@@ -196,6 +208,10 @@ impl World {
             Key::Deployment(id) => Some(id),
             _ => None,
         });
+        let outcomes = start(after, Key::Outcome(FIRST_OUTCOME), |key| match key {
+            Key::Outcome(key) => Some(key),
+            _ => None,
+        });
         let instances = start(after, Key::Instance(InstanceKey::default()), |key| match key {
             Key::Instance(key) => Some(key),
             _ => None,
@@ -219,6 +235,10 @@ impl World {
             .deployments
             .shared_from(deployments)
             .map(|(id, row)| (Key::Deployment(*id), Row::Deployment(row.clone())));
+        let outcomes = self
+            .outcomes
+            .shared_from(outcomes)
+            .map(|(key, row)| (Key::Outcome(*key), Row::Outcome(row.clone())));
         let instances = self
             .instances
             .shared_from(instances)
@@ -227,8 +247,9 @@ impl World {
             .autopsies
             .shared_from(autopsies)
             .map(|(key, row)| (Key::Autopsy(*key), Row::Autopsy(row.clone())));
-        let old = meta.chain(agents).chain(versions).chain(apps).chain(deployments);
-        old.chain(instances).chain(autopsies)
+        let plans = deployments.chain(outcomes);
+        let instances = instances.chain(autopsies);
+        meta.chain(agents).chain(versions).chain(apps).chain(plans).chain(instances)
     }
 
     /// Whether the derived maps follow from the rows and references point at rows.

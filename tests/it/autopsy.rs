@@ -139,6 +139,8 @@ async fn a_failed_version_is_known_after_its_rollback() {
     assert_eq!(failure["version"], put["version"]);
     assert_eq!(failure["deployment"]["id"], *deployment);
     assert_eq!(failure["deployment"]["brings"], true);
+    assert_eq!(failure["deployment"]["state"], "rolledBack");
+    assert!(chain(&failure)[0].contains("(rolled back by "), "{failure}");
     assert_eq!(lines(&failure, "stdout"), ["bad news"]);
     // An app that came with its deployment goes with it, and not what is known of it.
     let new = sleeper("/new", json!({"cmd": "exit 4", "backoffSeconds": 60}));
@@ -146,7 +148,9 @@ async fn a_failed_version_is_known_after_its_rollback() {
     let failure = autopsy(&stayer, "/new", "here").await;
     let made = failure["deployment"]["id"].as_str().expect("it made the app").to_owned();
     stayer.delete(&format!("/v2/deployments/{made}")).await.expect(200);
-    stayer.until("the app is gone", |stayer| async { stayer.get("/v2/apps/new").await.status == 404 }).await;
+    stayer
+        .until("the app is gone", |stayer| async { stayer.get("/v2/apps/new").await.status == 404 })
+        .await;
     assert_eq!(autopsy(&stayer, "/new", "here").await["exitCode"], 4);
     stayer.finish().await;
 }
@@ -193,9 +197,16 @@ async fn a_container_leaves_its_image_its_peak_and_its_last_words() {
     hog["backoffSeconds"] = json!(600);
     stayer.launch(&hog).await;
     let failure = autopsy(&stayer, "/oom", "here").await;
-    assert_eq!((&failure["kind"], &failure["oom"]["peakMiB"]), (&json!("oom"), &json!(32)), "{failure}");
+    assert_eq!(
+        (&failure["kind"], &failure["oom"]["peakMiB"]),
+        (&json!("oom"), &json!(32)),
+        "{failure}"
+    );
     assert_eq!((&failure["exitCode"], &failure["signal"]), (&json!(137), &json!(9)));
-    assert_eq!((lines(&failure, "stdout"), lines(&failure, "stderr")), (vec!["before"], vec!["trouble"]));
+    assert_eq!(
+        (lines(&failure, "stdout"), lines(&failure, "stderr")),
+        (vec!["before"], vec!["trouble"])
+    );
     let image = &failure["evidence"]["image"];
     assert_eq!(image["name"], "busybox:local");
     let container = stayer.containers().remove(0);

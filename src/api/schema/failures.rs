@@ -46,7 +46,7 @@ schemas! {
         oom: Option<Oom>,
         /// The check that condemned it.
         health_check: Option<Condemning>,
-        /// The deployment that worked on its app then.
+        /// The deployment that worked on its app then, or else the one that had brought its version.
         deployment: Option<DuringDeployment>,
         /// What led to its end, the first cause first.
         chain: Vec<String>,
@@ -81,8 +81,10 @@ schemas! {
         id: String,
         /// Whether what failed ran the configuration that it brings.
         brings: bool,
-        /// Whether it is still at work.
-        running: bool,
+        /// `going`, `paused` or `stuck`; or how it ended: `done`, `failed`, `rolledBack`, `cancelled`, `replaced`; or `over`.
+        state: String,
+        /// The deployment that followed it.
+        by: Option<String>,
     }
     /// What an agent kept of a life that failed, at most 64 KiB of it; or where it is.
     Evidence {

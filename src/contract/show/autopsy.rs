@@ -1,9 +1,11 @@
 //! Lives that failed, with what led to it. Our own; Marathon knows the last failure of an app alone.
 
 use crate::contract::show::text::{self, Object};
-use crate::model::autopsy::{Autopsy, Exit, Fault};
-use crate::model::deployment::Deployment;
+use crate::model::autopsy::{Autopsy, During, Exit, Fault};
+use crate::model::deployment::State;
 use crate::model::evidence::{Answer, Evidence, Output, Reply};
+use crate::model::id::DeploymentId;
+use crate::model::outcome::{Ending, Outcome};
 use crate::model::path::AppPath;
 use crate::model::world::World;
 
@@ -18,6 +20,39 @@ pub enum Found<'a> {
     Away(&'a str),
     /// Its agent was forgotten, or it never had one.
     Forgotten,
+}
+
+// === impl Fate ===
+
+impl Fate<'_> {
+    const fn as_str(&self) -> &'static str {
+        match self {
+            Fate::Running(state) => state.as_str(),
+            Fate::Over(ending) => ending.as_str(),
+            Fate::Forgotten => "over",
+        }
+    }
+
+    const fn by(&self) -> Option<DeploymentId> {
+        match self {
+            Fate::Over(ending) => ending.by(),
+            Fate::Running(_) | Fate::Forgotten => None,
+        }
+    }
+
+    /// To be added to its name; nothing where that says all.
+    fn words(&self) -> String {
+        match self {
+            Fate::Running(State::Going) | Fate::Forgotten => String::new(),
+            Fate::Running(State::Paused(_)) => " (paused)".to_owned(),
+            Fate::Running(State::Stuck(_)) => " (stuck)".to_owned(),
+            Fate::Over(Ending::RolledBack { by, .. }) => format!(" (rolled back by {by})"),
+            Fate::Over(Ending::Replaced { by }) => format!(" (replaced by {by})"),
+            Fate::Over(ending @ (Ending::Done | Ending::Failed(_) | Ending::Cancelled)) => {
+                format!(" ({})", ending.as_str())
+            }
+        }
+    }
 }
 
 /// A list of them.
@@ -50,13 +85,18 @@ pub fn one(world: &World, path: &AppPath, autopsy: &Autopsy, found: Found<'_>) -
 }
 
 /// What led to the end of a life, the first cause first. With its evidence it is known who killed it.
-pub fn chain(world: &World, autopsy: &Autopsy, evidence: Option<&Evidence>) -> Vec<String> {
+pub fn chain(
+    world: &World,
+    path: &AppPath,
+    autopsy: &Autopsy,
+    evidence: Option<&Evidence>,
+) -> Vec<String> {
     let mut chain = Vec::new();
-    if let Some(during) = autopsy.during {
-        let id = during.deployment;
-        chain.push(match during.brings {
-            true => format!("deployment {id}"),
-            false => format!("while deployment {id} was at work"),
+    if let Some((During { deployment: id, brings }, fate)) = deployment(world, path, autopsy) {
+        let fate = fate.words();
+        chain.push(match brings {
+            true => format!("deployment {id}{fate}"),
+            false => format!("while deployment {id} was at work{fate}"),
         });
     }
     chain.push(format!("version {}", autopsy.version));
@@ -70,6 +110,37 @@ pub fn chain(world: &World, autopsy: &Autopsy, evidence: Option<&Evidence>) -> V
     chain.extend(stop(world, autopsy, evidence));
     chain.extend(autopsy.exit.map(|exit| end(autopsy, exit)));
     chain
+}
+
+/// What became of a deployment.
+#[derive(Clone, Copy)]
+enum Fate<'a> {
+    Running(&'a State),
+    Over(&'a Ending),
+    /// It is over for so long that nobody knows.
+    Forgotten,
+}
+
+/// The deployment in which a life failed, or else that which had brought it before.
+fn deployment<'a>(
+    world: &'a World,
+    path: &AppPath,
+    autopsy: &Autopsy,
+) -> Option<(During, Fate<'a>)> {
+    let outcomes = || world.outcomes.iter().map(|(_, outcome)| outcome);
+    let Some(during) = autopsy.during else {
+        let brought = |outcome: &&Outcome| {
+            outcome.version == autopsy.version && outcome.apps.iter().any(|(_, app)| app == path)
+        };
+        let outcome = outcomes().find(brought)?;
+        let during = During { deployment: outcome.id, brings: true };
+        return Some((during, Fate::Over(&outcome.ending)));
+    };
+    if let Some(running) = world.deployments.get(&during.deployment) {
+        return Some((during, Fate::Running(&running.state)));
+    }
+    let outcome = outcomes().find(|outcome| outcome.id == during.deployment);
+    Some((during, outcome.map_or(Fate::Forgotten, |outcome| Fate::Over(&outcome.ending))))
 }
 
 fn fault(fault: &Fault) -> Option<String> {
@@ -177,15 +248,17 @@ fn members(
             object.text("cause", cause);
         });
     }
-    if let Some(during) = autopsy.during {
+    if let Some((during, fate)) = deployment(world, path, autopsy) {
         out.object("deployment", |object| {
             object.plain("id", during.deployment);
             object.raw("brings", during.brings);
-            let running: Option<&Deployment> = world.deployments.get(&during.deployment);
-            object.raw("running", running.is_some());
+            object.plain("state", fate.as_str());
+            if let Some(by) = fate.by() {
+                object.plain("by", by);
+            }
         });
     }
-    out.texts("chain", chain(world, autopsy, evidence));
+    out.texts("chain", chain(world, path, autopsy, evidence));
 }
 
 fn evidence_members(out: &mut Object<'_>, autopsy: &Autopsy, found: Found<'_>) {

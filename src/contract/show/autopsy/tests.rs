@@ -4,8 +4,10 @@ use super::*;
 use crate::contract::show::rig::Rig;
 use crate::model::autopsy::{AutopsyKey, During, Locus};
 use crate::model::condition::Condition;
+use crate::model::event::PlanAction;
 use crate::model::evidence::Stopped;
 use crate::model::id::{AgentId, AgentKey, DeploymentId, Incarnation, InstanceId};
+use crate::model::row::{Key, Row, Write};
 use crate::model::time::{Span, Timestamp};
 use crate::model::unit::Mem;
 
@@ -43,7 +45,7 @@ fn autopsy(rig: &Rig, fault: Fault, exit: Option<Exit>) -> Autopsy {
 }
 
 fn tail(rig: &Rig, autopsy: &Autopsy, evidence: Option<&Evidence>) -> Vec<String> {
-    let chain = chain(&rig.world, autopsy, evidence);
+    let chain = chain(&rig.world, &rig.app().path, autopsy, evidence);
     let version = format!("version {}", autopsy.version);
     assert_eq!(chain[0], format!("deployment {DEPLOYMENT}"));
     assert_eq!(chain[1], version);
@@ -123,13 +125,33 @@ fn evidence_knows_who_killed() {
 
 #[test]
 fn an_older_configuration_is_not_blamed_on_the_deployment() {
-    let rig = Rig::new();
+    let mut rig = Rig::new();
     let mut autopsy = autopsy(&rig, Fault::Ended, Some(Exit::Code(1)));
     autopsy.during.iter_mut().for_each(|during| during.brings = false);
-    let first = chain(&rig.world, &autopsy, None).remove(0);
+    let first = chain(&rig.world, &rig.app().path, &autopsy, None).remove(0);
     assert_eq!(first, format!("while deployment {DEPLOYMENT} was at work"));
     autopsy.during = None;
-    assert!(chain(&rig.world, &autopsy, None)[0].starts_with("version"));
+    assert!(chain(&rig.world, &rig.app().path, &autopsy, None)[0].starts_with("version"));
+    // One that failed later is told with the deployment that had brought it, and what became of that.
+    let path = rig.app().path.clone();
+    let by = DeploymentId(uuid::Uuid::from_u128(0xD1));
+    let outcome = Outcome {
+        id: DeploymentId(uuid::Uuid::from_u128(0xD0)),
+        version: autopsy.version,
+        since: autopsy.at,
+        at: autopsy.at,
+        reverts: None,
+        failures: 1,
+        ending: Ending::RolledBack { cause: None, by },
+        apps: vec![(PlanAction::Start, path.clone())],
+        more_apps: 0,
+    };
+    let (key, row) = (Key::Outcome(outcome.key()), Some(Row::Outcome(outcome.into())));
+    rig.world.apply(&Write { key, row });
+    let first = chain(&rig.world, &path, &autopsy, None).remove(0);
+    assert_eq!(first, format!("deployment {DEPLOYMENT} (rolled back by {by})"));
+    let shown = one(&rig.world, &path, &autopsy, Found::None);
+    assert!(shown.contains(r#""brings":true,"state":"rolledBack","by":""#), "{shown}");
 }
 
 #[test]
