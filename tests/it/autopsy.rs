@@ -61,7 +61,9 @@ async fn a_crash_at_once_leaves_its_last_words_and_not_its_secrets() {
     assert_eq!(lines(&failure, "stderr"), ["the trouble"]);
     let links = chain(&failure);
     let version = failure["version"].as_str().expect("a version");
-    assert_eq!(links[..2], [&*format!("deployment {deployment}"), &*format!("version {version}")]);
+    // It ran for a moment, and that may have been enough for its deployment.
+    assert!(links[0].starts_with(&format!("deployment {deployment}")), "{links:?}");
+    assert_eq!(links[1], format!("version {version}"));
     assert_eq!(links.last(), Some(&"exit 7"), "{links:?}");
     assert!(!failure.to_string().contains("s3cret"), "values of the environment are not in it");
     for file in files(stayer.dir()) {
@@ -128,8 +130,13 @@ async fn a_failed_version_is_known_after_its_rollback() {
     stayer.launch(&sleeper("/app", json!({}))).await;
     stayer.running("/app", 1).await;
     stayer.at_rest().await;
-    let bad = sleeper("/app", json!({"cmd": "echo bad news; exit 3", "backoffSeconds": 60}));
-    let put = stayer.put("/v2/apps/app", &bad).await.expect(200).json();
+    // It ends before it is healthy, so the deployment waits.
+    let check = json!({"protocol": "COMMAND", "command": {"value": "true"}, "intervalSeconds": 60});
+    let bad = |id: &str, cmd: &str| {
+        sleeper(id, json!({"cmd": cmd, "backoffSeconds": 60, "healthChecks": [check]}))
+    };
+    let put =
+        stayer.put("/v2/apps/app", &bad("/app", "echo bad news; exit 3")).await.expect(200).json();
     let deployment = put["deploymentId"].as_str().expect("an id").to_owned();
     autopsy(&stayer, "/app", "here").await;
     stayer.delete(&format!("/v2/deployments/{deployment}")).await.expect(200);
@@ -143,8 +150,7 @@ async fn a_failed_version_is_known_after_its_rollback() {
     assert!(chain(&failure)[0].contains("(rolled back by "), "{failure}");
     assert_eq!(lines(&failure, "stdout"), ["bad news"]);
     // An app that came with its deployment goes with it, and not what is known of it.
-    let new = sleeper("/new", json!({"cmd": "exit 4", "backoffSeconds": 60}));
-    stayer.launch(&new).await;
+    stayer.launch(&bad("/new", "exit 4")).await;
     let failure = autopsy(&stayer, "/new", "here").await;
     let made = failure["deployment"]["id"].as_str().expect("it made the app").to_owned();
     stayer.delete(&format!("/v2/deployments/{made}")).await.expect(200);
@@ -180,7 +186,7 @@ async fn the_outline_is_the_servers_and_the_evidence_its_agents() {
     cluster.of("a1").kill();
     cluster
         .until("the agent may be forgotten", |cluster| async {
-            cluster.delete("/v2/agents/a1").await.status == 200
+            cluster.delete("/v2/agents/a1").await.status == 204
         })
         .await;
     let forgotten = autopsy(&cluster, "/crash", "forgotten").await;
