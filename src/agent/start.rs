@@ -73,6 +73,13 @@ pub struct Agent {
 /// The hands of a real host, bare: what can be listed and ended with them needs no policy.
 pub type AgentHands = Hands<Arc<LateDocker>, ProcessRuntime>;
 
+/// What is kept of tasks: evidence of failures, who takes it, and who reads that and their logs.
+struct Kept {
+    archive: Arc<Archive>,
+    examine: Examine,
+    journal: Journal,
+}
+
 /// Why an agent does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
@@ -151,16 +158,9 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
     };
     let cpus = usize::try_from(inventory.cpus.as_whole()).unwrap_or(1);
     let (shell, ends) = Shell::new(hands, launcher, Limits::for_cpus(cpus), clock);
-    let archive = Archive::open(&dir, keep::Limits::default(), clock.now()).map_err(host)?;
-    let archive = Arc::new(archive);
-    let coroner = Coroner::new(process.clone(), docker.clone(), archive.clone(), clock);
-    let shell = shell.examined_by(examined(Arc::new(coroner)));
-    let journal = Journal {
-        process: process.clone(),
-        docker: docker.clone(),
-        archive: archive.clone(),
-        clock,
-    };
+    let kept = Kept::open(&dir, &process, docker.as_ref(), clock).map_err(host)?;
+    let Kept { archive, examine, journal } = kept;
+    let shell = shell.examined_by(examine);
     let run = new_run().map_err(host)?;
     let desk = Desk::open(
         (home, identity),
@@ -241,11 +241,26 @@ async fn introduce(docker: Arc<LateDocker>, desk: Arc<Desk<Journal>>, is_known: 
     }
 }
 
-fn examined(coroner: Arc<Coroner>) -> Examine {
-    Box::new(move |hand, evidence| {
-        let coroner = Arc::clone(&coroner);
-        Box::pin(async move { coroner.examine(hand, evidence).await })
-    })
+// === impl Kept ===
+
+impl Kept {
+    fn open(
+        dir: &Path,
+        process: &ProcessRuntime,
+        docker: Option<&Arc<LateDocker>>,
+        clock: Clock,
+    ) -> io::Result<Kept> {
+        let archive = Arc::new(Archive::open(dir, keep::Limits::default(), clock.now())?);
+        let (process, docker) = (process.clone(), docker.cloned());
+        let coroner = Coroner::new(process.clone(), docker.clone(), archive.clone(), clock);
+        let coroner = Arc::new(coroner);
+        let examine: Examine = Box::new(move |hand, evidence| {
+            let coroner = Arc::clone(&coroner);
+            Box::pin(async move { coroner.examine(hand, evidence).await })
+        });
+        let journal = Journal { process, docker, archive: archive.clone(), clock };
+        Ok(Kept { archive, examine, journal })
+    }
 }
 
 /// Lets go of evidence that has grown old, also where nothing fails any more.

@@ -107,7 +107,7 @@ impl Archive {
             match remove(&self.path(filed.app, id)) {
                 Ok(()) => drop(files.remove(&id)),
                 Err(error) => {
-                    tracing::warn!(sandbox = %id, %error, "old evidence cannot be removed")
+                    tracing::warn!(sandbox = %id, %error, "old evidence cannot be removed");
                 }
             }
         }

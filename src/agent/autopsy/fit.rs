@@ -3,6 +3,8 @@
 //! Sizes are those of the JSON, since a byte that is no text takes six there. First come answers of checks, then what is
 //! left goes to both outputs alike, the newest lines first; what one does not need the other gets.
 
+use std::fmt::Write;
+
 use crate::model::evidence::{Answer, Evidence, MAX_BYTES, Output};
 
 /// The longest that an answer's body gets in JSON.
@@ -88,7 +90,7 @@ fn shorten(line: &mut String) -> bool {
     let whole = line.len();
     cut(line, LINE - 40);
     let lost = whole - line.len();
-    line.push_str(&format!(" …[{lost} more bytes]"));
+    write!(line, " …[{lost} more bytes]").expect("a text takes all");
     true
 }
 

@@ -94,9 +94,10 @@ pub fn chain(
     let mut chain = Vec::new();
     if let Some((During { deployment: id, brings }, fate)) = deployment(world, path, autopsy) {
         let fate = fate.words();
-        chain.push(match brings {
-            true => format!("deployment {id}{fate}"),
-            false => format!("while deployment {id} was at work{fate}"),
+        chain.push(if brings {
+            format!("deployment {id}{fate}")
+        } else {
+            format!("while deployment {id} was at work{fate}")
         });
     }
     chain.push(format!("version {}", autopsy.version));
