@@ -5,7 +5,7 @@
 //! what has to go goes with the next that comes; nothing wakes for it.
 
 use crate::logic::draft::Draft;
-use crate::logic::{health, status};
+use crate::logic::health;
 use crate::model::app::{App, AppVersion, Part};
 use crate::model::autopsy::{Autopsy, AutopsyKey, During, Exit, Fault, Locus, MAX_MESSAGE};
 use crate::model::id::AppKey;
@@ -49,7 +49,7 @@ pub fn keep(draft: &mut Draft<'_>, instance: &Instance, task: &Task, fault: Faul
         started_at: task.started_at,
         condition: task.condition,
         fault,
-        message: status::cut(message, MAX_MESSAGE).into(),
+        message: cut(message, MAX_MESSAGE).into(),
         exit,
     };
     draft.put_autopsy(row);
@@ -106,5 +106,13 @@ fn make_room(draft: &mut Draft<'_>, app: AppKey) {
 }
 
 fn word(text: &str) -> String {
-    status::cut(text, MAX_WORD)
+    cut(text, MAX_WORD)
+}
+
+/// The first `most` characters of a text.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => text[..end].to_owned(),
+        None => text.to_owned(),
+    }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::docker_rig::{Docked, free_port, patient};
-use crate::rig::{Stayer, sleeper};
+use crate::docker_rig::{Docked, patient};
+use crate::rig::{Nowhere, Stayer, sleeper};
 
 const MAX_BYTES: u64 = 64 * 1_024;
 
@@ -227,7 +227,8 @@ async fn a_container_leaves_its_image_its_peak_and_its_last_words() {
     // What is removed with its app is still known.
     stayer.remove("/oom").await;
     assert_eq!(autopsy(&stayer, "/oom", "here").await["evidence"], failure["evidence"]);
-    let missing = format!("127.0.0.1:{}/missing:1", free_port());
+    let nowhere = Nowhere::new();
+    let missing = format!("{nowhere}/missing:1");
     let mut app = patient("/image", 1);
     app["container"]["docker"]["image"] = json!(missing);
     app["backoffSeconds"] = json!(600);

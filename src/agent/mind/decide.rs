@@ -3,8 +3,8 @@
 //! Whether the step may be taken now (the hand answers, there is room to launch, predecessors are gone) is not asked
 //! here.
 
-use crate::agent::mind::exam::Exam;
 use crate::agent::mind::life::{Busy, Host, Life};
+use crate::agent::mind::witness::Exam;
 use crate::model::have::{Want, WantGoal};
 use crate::model::id::Incarnation;
 use crate::model::time::{Span, Timestamp};

@@ -4,41 +4,18 @@
 //! The same lives fail here as in the rows of the leader (SM-11, HC-7, SM-12): those that end unasked, and those that are
 //! ended for a fault of their own.
 
-use std::collections::VecDeque;
-
-use crate::agent::mind::checks::probe::{CheckNo, Reply};
 use crate::agent::mind::decide::Intent;
 use crate::agent::mind::life::{Life, Stop};
+use crate::agent::mind::witness::Exam;
 use crate::agent::mind::{Mind, Step};
 use crate::agent::runtime::SandboxId;
 use crate::model::autopsy::Exit;
-use crate::model::check::CheckProbe;
 use crate::model::end::End;
-use crate::model::evidence::{self, Answer, Ended, Evidence, MAX_BODY, MAX_REPLIES, Stopped};
+use crate::model::evidence::{Ended, Evidence, Output, Stopped};
 use crate::model::have::WantGoal;
 use crate::model::instance::StopWhy;
 use crate::model::spec::Spec;
 use crate::model::time::Timestamp;
-
-/// How far the taking of evidence is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Exam {
-    /// Nothing calls for it.
-    #[default]
-    None,
-    /// What is left of the life has to stay until it is done.
-    Going,
-    /// It is done, as far as it can be.
-    Done,
-}
-
-/// The last answers to a life's checks.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Replies {
-    /// Since when they are known.
-    since: Option<Timestamp>,
-    last: VecDeque<(Timestamp, CheckNo, Answer)>,
-}
 
 // === impl Mind ===
 
@@ -112,76 +89,8 @@ impl Life {
             image: None,
             asked_since: self.replies.since,
             replies: self.replies.told(spec),
-            stdout: evidence::Output::default(),
-            stderr: evidence::Output::default(),
+            stdout: Output::default(),
+            stderr: Output::default(),
         }
     }
-}
-
-// === impl Replies ===
-
-impl Replies {
-    /// Checks are asked from now on.
-    pub(super) fn begin(&mut self, now: Timestamp) {
-        self.since.get_or_insert(now);
-    }
-
-    /// An answer came. One that says nothing of the task is none.
-    pub(super) fn note(&mut self, now: Timestamp, check: CheckNo, reply: &Reply) {
-        let Some(answer) = answer_of(reply) else { return };
-        if self.last.len() == MAX_REPLIES {
-            self.last.pop_front();
-        }
-        self.last.push_back((now, check, answer));
-    }
-
-    fn told(&self, spec: Option<&Spec>) -> Vec<evidence::Reply> {
-        let told = |(at, check, answer): &(Timestamp, CheckNo, Answer)| evidence::Reply {
-            at: *at,
-            check: label(spec, *check),
-            answer: answer.clone(),
-        };
-        self.last.iter().map(told).collect()
-    }
-}
-
-fn answer_of(reply: &Reply) -> Option<Answer> {
-    match reply {
-        Reply::Http { status, body, content_type: _ } => {
-            let end = body.floor_char_boundary(MAX_BODY);
-            let (status, cut) = (*status, end < body.len());
-            Some(Answer::Http { status, body: body[..end].to_owned(), cut })
-        }
-        Reply::Connected => Some(Answer::Connected),
-        Reply::Exit(code) => Some(Answer::Exit(*code)),
-        Reply::Failed { why } => Some(Answer::Failed(why.clone())),
-        Reply::Unknown => None,
-    }
-}
-
-/// A check for people. Without its definition it has a number.
-fn label(spec: Option<&Spec>, check: CheckNo) -> String {
-    let known = match check {
-        CheckNo::Health(no) => {
-            let check = spec.and_then(|spec| spec.health_checks.iter().nth(no));
-            check.map(|check| format!("health {}", check.label()))
-        }
-        CheckNo::Readiness(no) => {
-            let check = spec.and_then(|spec| spec.readiness_checks.get(no));
-            check.map(|check| format!("readiness {}", check.path))
-        }
-        CheckNo::Plain => spec.and_then(|spec| spec.check.as_ref()).map(|check| {
-            let what = match &check.probe {
-                CheckProbe::Http { path, .. } => path.as_deref().unwrap_or("/"),
-                CheckProbe::Tcp { .. } => "TCP",
-                CheckProbe::Exec { shell } => shell,
-            };
-            format!("check {what}")
-        }),
-    };
-    known.unwrap_or_else(|| match check {
-        CheckNo::Health(no) => format!("health check {no}"),
-        CheckNo::Readiness(no) => format!("readiness check {no}"),
-        CheckNo::Plain => "check".to_owned(),
-    })
 }

@@ -4,8 +4,8 @@
 //! life), even if the host shows the sandbox alive again.
 
 use crate::agent::mind::backoff::Backoff;
-use crate::agent::mind::exam::{Exam, Replies};
 use crate::agent::mind::step::Hand;
+use crate::agent::mind::witness::{Exam, Replies};
 use crate::agent::runtime::{FoundState, Running};
 use crate::model::end::End;
 use crate::model::findings::Findings;

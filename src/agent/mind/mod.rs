@@ -39,6 +39,7 @@ mod step;
 pub(in crate::agent) mod testing;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 
 mod autopsies;
 mod deployments;
+mod drained;
 mod drains;
 mod events;
 mod explains;
