@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::{Notify, SetOnce, mpsc};
 
 use crate::agent::clock::Clock;
@@ -13,6 +14,7 @@ use crate::agent::identity::{Home, Identity};
 use crate::agent::shell::{News, Word};
 use crate::model::agent::Inventory;
 use crate::model::id::RunId;
+use crate::wire::autopsy::{AutopsyRequest, NoEvidence};
 use crate::wire::link::MAX_BATCH;
 use crate::wire::link::agent::{AgentLink, NeedsPersist, Session};
 use crate::wire::logs::{LogRequest, NoLog};
@@ -25,7 +27,7 @@ const ROOM: Duration = Duration::from_millis(100);
 /// The longest wait until a farewell has left.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Reads the logs of this host.
+/// Reads what this host keeps of its tasks: logs, and the evidence of failures.
 pub trait LogReader: Send + Sync + 'static {
     /// Sends a log into `sink`, from a task of its own.
     fn read(
@@ -33,6 +35,12 @@ pub trait LogReader: Send + Sync + 'static {
         request: LogRequest,
         sink: LogSink,
     ) -> impl Future<Output = Result<(), NoLog>> + Send;
+
+    /// The evidence of a life that failed, as JSON.
+    fn autopsy(
+        &self,
+        request: AutopsyRequest,
+    ) -> impl Future<Output = Result<Bytes, NoEvidence>> + Send;
 }
 
 /// The agent's half of its sessions, with a disk and a clock.
@@ -166,6 +174,10 @@ impl<L: LogReader> Endpoints for Desk<L> {
 
     async fn logs(&self, request: LogRequest, sink: LogSink) -> Result<(), NoLog> {
         self.logs.read(request, sink).await
+    }
+
+    async fn autopsy(&self, request: AutopsyRequest) -> Result<Bytes, NoEvidence> {
+        self.logs.autopsy(request).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! The logs of this host: of processes from their files, of containers from the engine.
+//! The logs of this host: of processes from their files, of containers from the engine; and the evidence of failures.
 
 use std::sync::Arc;
 
@@ -6,20 +6,27 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use tokio::sync::watch;
 
+use crate::agent::autopsy::archive::Archive;
+use crate::agent::clock::Clock;
 use crate::agent::desk::LogReader;
 use crate::agent::docker::late::LateDocker;
 use crate::agent::logs::{self, Tail, file_name};
 use crate::agent::process::ProcessRuntime;
 use crate::agent::runtime::{LogStream, Runtime, RuntimeError, SandboxId};
+use crate::wire::autopsy::{AutopsyRequest, NoEvidence};
 use crate::wire::logs::{LogRequest, NoLog, Output};
 use crate::wire::reverse::LogSink;
 
-/// Reads the logs of this host.
+/// Reads what this host keeps of its tasks.
 pub struct Journal {
     /// Has them in files.
     pub process: ProcessRuntime,
     /// Has them in the engine.
     pub docker: Option<Arc<LateDocker>>,
+    /// Has the evidence.
+    pub archive: Arc<Archive>,
+    /// Says how old it is.
+    pub clock: Clock,
 }
 
 // === impl Journal ===
@@ -48,6 +55,15 @@ impl LogReader for Journal {
             })?;
         tokio::spawn(pour(lines.map(|piece| piece.map_err(|error| error.to_string())), sink));
         Ok(())
+    }
+
+    async fn autopsy(&self, request: AutopsyRequest) -> Result<Bytes, NoEvidence> {
+        let id = SandboxId { instance: request.instance, incarnation: request.incarnation };
+        let (archive, now) = (Arc::clone(&self.archive), self.clock.now());
+        let read = tokio::task::spawn_blocking(move || archive.read(id, now)).await;
+        let read = read.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        let json = read.map_err(|error| NoEvidence::Unable(error.to_string()))?;
+        json.map(Bytes::from).ok_or(NoEvidence::Unknown)
     }
 }
 

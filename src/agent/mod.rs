@@ -6,10 +6,12 @@
 //!   to the first, [`hands`] holds both; [`fake`] plays a host for tests and benches.
 //! - [`probe`]: what checks ask over the network.
 //! - [`fetch`], [`logs`], [`policy`], [`ports`]: what both hands need.
+//! - [`autopsy`]: what is kept of lives that failed.
 //! - [`doctor`]: what is wrong on a host.
 //! - [`gpu`]: the GPUs of the host, what the driver says of them and what a task sees of them.
 //! - [`identity`], [`inventory`], [`clock`]: who the agent is, what it offers, what time it is.
 
+pub mod autopsy;
 pub mod clock;
 pub mod contained;
 pub mod desk;

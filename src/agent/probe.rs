@@ -6,6 +6,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
@@ -18,8 +19,11 @@ use reqwest::redirect::Policy;
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::agent::mind::{At, Reply, Target};
+use crate::agent::mind::{At, Body as Glimpse, Reply, Target};
 use crate::model::time::Span;
+
+/// What of a body comes so soon after the status comes with it.
+const AT_ONCE: Duration = Duration::from_millis(100);
 
 const AGENT: &str = concat!("stayer/", env!("CARGO_PKG_VERSION"));
 
@@ -37,8 +41,8 @@ pub struct HttpAsk<'a> {
     pub tls: bool,
     /// Begins with `/`.
     pub path: &'a str,
-    /// How many bytes of the body are wanted.
-    pub body: usize,
+    /// What is taken of the body.
+    pub body: Glimpse,
 }
 
 // === impl Prober ===
@@ -71,14 +75,16 @@ impl Prober {
         let url = format!("https://{address}{}", ask.path);
         let response = client.get(url).send().await.map_err(|error| chain(&error))?;
         let (status, content_type) = (response.status(), content_type(response.headers()));
-        let mut body = Vec::new();
-        let mut response = response;
-        while body.len() < ask.body
-            && let Ok(Some(chunk)) = response.chunk().await
-        {
-            body.extend_from_slice(&chunk);
-        }
-        Ok(answer(status, content_type, body, ask.body))
+        let (mut body, mut response) = (Vec::new(), response);
+        let reading = async {
+            while body.len() < ask.body.bytes
+                && let Ok(Some(chunk)) = response.chunk().await
+            {
+                body.extend_from_slice(&chunk);
+            }
+        };
+        patiently(ask.body, reading).await;
+        Ok(answer(status, content_type, body, ask.body.bytes))
     }
 
     fn address(&self, target: Target) -> SocketAddr {
@@ -127,8 +133,9 @@ async fn plain(address: SocketAddr, ask: &HttpAsk<'_>) -> Result<Reply, String> 
     match sender.send_request(request).await {
         Ok(response) => {
             let (status, content_type) = (response.status(), content_type(response.headers()));
-            let body = begin_of(response.into_body(), ask.body).await;
-            Ok(answer(status, content_type, body, ask.body))
+            let mut body = Vec::new();
+            patiently(ask.body, begin_of(response.into_body(), ask.body.bytes, &mut body)).await;
+            Ok(answer(status, content_type, body, ask.body.bytes))
         }
         Err(error) => {
             let hint = *hint.lock().unwrap_or_else(PoisonError::into_inner);
@@ -138,8 +145,16 @@ async fn plain(address: SocketAddr, ask: &HttpAsk<'_>) -> Result<Reply, String> 
     }
 }
 
-async fn begin_of<B: Body<Data = Bytes> + Unpin>(mut body: B, wanted: usize) -> Vec<u8> {
-    let mut begin = Vec::new();
+/// A body that nobody waits for must not make an answer late: a status is one, whatever comes after it.
+async fn patiently(body: Glimpse, reading: impl Future<Output = ()>) {
+    if body.wanted {
+        reading.await;
+    } else {
+        let _rest_unread = tokio::time::timeout(AT_ONCE, reading).await;
+    }
+}
+
+async fn begin_of<B: Body<Data = Bytes> + Unpin>(mut body: B, wanted: usize, begin: &mut Vec<u8>) {
     while begin.len() < wanted
         && let Some(Ok(frame)) = body.frame().await
     {
@@ -147,7 +162,6 @@ async fn begin_of<B: Body<Data = Bytes> + Unpin>(mut body: B, wanted: usize) -> 
             begin.extend_from_slice(&data);
         }
     }
-    begin
 }
 
 fn answer(status: StatusCode, content_type: String, mut body: Vec<u8>, wanted: usize) -> Reply {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -19,6 +20,7 @@ use crate::agent::hands::Hands;
 use crate::agent::mind::{Ask, Hand, LaunchPlan, Limits, Mind, Probe, Reply, Sight, Step};
 use crate::agent::probe::{HttpAsk, Prober};
 use crate::agent::runtime::{Launch, Progress, Runtime, RuntimeError, SandboxId};
+use crate::model::evidence::Evidence;
 use crate::model::have::{Have, SpecKey, Want};
 use crate::model::id::{AgentId, ClusterId, Incarnation, InstanceId};
 use crate::model::spec::Spec;
@@ -26,6 +28,9 @@ use crate::model::time::Span;
 
 /// How many words of the leader, and how many sights, wait for the mind.
 pub const WAITING: usize = 1_024;
+
+/// The longest that what is left of a life is kept for its evidence.
+const EXAM: Duration = Duration::from_secs(30);
 
 /// What comes from the leader.
 #[derive(Clone, Debug)]
@@ -52,6 +57,9 @@ pub enum News {
     /// Everything that the host has was told.
     Complete,
 }
+
+/// Takes the evidence of a life that failed.
+pub type Examine = Box<dyn Fn(Hand, Evidence) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// The environment of a task, without what its runtime adds.
 pub type EnvOf = Box<dyn Fn(&LaunchPlan) -> BTreeMap<String, String> + Send + Sync>;
@@ -85,6 +93,7 @@ pub struct Shell<D, P> {
     watches: BTreeMap<SandboxId, AbortHandle>,
     preparing: BTreeMap<SandboxId, CancellationToken>,
     complete: bool,
+    examine: Option<Examine>,
 }
 
 /// The shell's other ends.
@@ -124,8 +133,15 @@ impl<D: Runtime, P: Runtime> Shell<D, P> {
             watches: BTreeMap::new(),
             preparing: BTreeMap::new(),
             complete: false,
+            examine: None,
         };
         (shell, Ends { words, news, sights })
+    }
+
+    /// The same, with evidence taken of what fails.
+    #[must_use]
+    pub fn examined_by(self, examine: Examine) -> Shell<D, P> {
+        Shell { examine: Some(examine), ..self }
     }
 
     /// Runs until the leader's end is dropped. What runs on the host goes on.
@@ -197,6 +213,7 @@ impl<D: Runtime, P: Runtime> Shell<D, P> {
             | Sight::Killed(..)
             | Sight::Removed(..)
             | Sight::Probed(..)
+            | Sight::Examined(_)
             | Sight::Pulled(..)
             | Sight::HandDown(_)
             | Sight::HandUp(_) => {}
@@ -273,6 +290,7 @@ impl<D: Runtime, P: Runtime> Shell<D, P> {
                 self.calls.spawn(call);
             }
             Step::Probe(hand, probe) => self.probe(hand, probe),
+            Step::Examine(hand, evidence) => self.examine(hand, *evidence),
             Step::Remove(hand, id) => {
                 let call = async move { Sight::Removed(id, sure(hands.remove(hand, id)).await) };
                 self.calls.spawn(call);
@@ -300,6 +318,23 @@ impl<D: Runtime, P: Runtime> Shell<D, P> {
             // One that panics says nothing of the task.
             let reply = AssertUnwindSafe(reply).catch_unwind().await;
             Sight::Probed(id, reply.unwrap_or(Reply::Unknown))
+        });
+    }
+
+    /// Whatever comes of it, the mind is told that it is over: what is left of the life may go then.
+    fn examine(&mut self, hand: Hand, evidence: Evidence) {
+        let id = SandboxId { instance: evidence.instance, incarnation: evidence.incarnation };
+        let taken = self.examine.as_ref().map(|examine| examine(hand, evidence));
+        self.calls.spawn(async move {
+            if let Some(taken) = taken {
+                let taken = AssertUnwindSafe(taken).catch_unwind();
+                match tokio::time::timeout(EXAM, taken).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => tracing::error!(sandbox = %id, "taking evidence panicked"),
+                    Err(_) => tracing::warn!(sandbox = %id, "taking evidence took too long"),
+                }
+            }
+            Sight::Examined(id)
         });
     }
 
@@ -393,6 +428,7 @@ fn log(sight: &Sight) {
         | Sight::Killed(_, Ok(()))
         | Sight::Removed(_, Ok(()))
         | Sight::Probed(..)
+        | Sight::Examined(_)
         | Sight::Pulled(..)
         | Sight::HandDown(_)
         | Sight::HandUp(_) => {}

@@ -5,9 +5,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+use crate::agent::autopsy::archive::Archive;
+use crate::agent::autopsy::{Coroner, keep};
 use crate::agent::clock::Clock;
 use crate::agent::contained::{self, Contained};
 use crate::agent::desk::Desk;
@@ -27,7 +30,7 @@ use crate::agent::logs::LogLimits;
 use crate::agent::mind::{LaunchPlan, Limits};
 use crate::agent::process::cgroup;
 use crate::agent::process::{ProcessConfig, ProcessRuntime};
-use crate::agent::shell::{Launcher, Shell};
+use crate::agent::shell::{Examine, Launcher, Shell};
 use crate::contract::env::{TaskEnv, task_env};
 use crate::model::agent::{Engine, Inventory};
 use crate::model::id::{AgentId, ClusterId};
@@ -69,6 +72,13 @@ pub struct Agent {
 
 /// The hands of a real host, bare: what can be listed and ended with them needs no policy.
 pub type AgentHands = Hands<Arc<LateDocker>, ProcessRuntime>;
+
+/// What is kept of tasks: evidence of failures, who takes it, and who reads that and their logs.
+struct Kept {
+    archive: Arc<Archive>,
+    examine: Examine,
+    journal: Journal,
+}
 
 /// Why an agent does not start.
 #[derive(Debug, thiserror::Error)]
@@ -148,7 +158,9 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
     };
     let cpus = usize::try_from(inventory.cpus.as_whole()).unwrap_or(1);
     let (shell, ends) = Shell::new(hands, launcher, Limits::for_cpus(cpus), clock);
-    let journal = Journal { process: process.clone(), docker: docker.clone() };
+    let kept = Kept::open(&dir, &process, docker.as_ref(), clock).map_err(host)?;
+    let Kept { archive, examine, journal } = kept;
+    let shell = shell.examined_by(examine);
     let run = new_run().map_err(host)?;
     let desk = Desk::open(
         (home, identity),
@@ -162,6 +174,7 @@ pub async fn start(config: AgentConfig) -> Result<Agent, AgentError> {
     let limits = process.limits().clone();
     let mut tasks = vec![tokio::spawn(shell.run())];
     tasks.push(tokio::spawn(async move { process.rotate_logs(LogLimits::default()).await }));
+    tasks.push(tokio::spawn(tidy(archive, clock)));
     if let Some(docker) = docker {
         tasks.push(tokio::spawn(introduce(docker.clone(), desk.clone(), is_there)));
         let up = is_there || was_used;
@@ -225,6 +238,39 @@ async fn introduce(docker: Arc<LateDocker>, desk: Arc<Desk<Journal>>, is_known: 
         let facts = Arc::clone(&news.borrow_and_update());
         tracing::info!("the engine is {facts}");
         desk.change(|inventory| inventory.engine = Some(facts.engine.clone()));
+    }
+}
+
+// === impl Kept ===
+
+impl Kept {
+    fn open(
+        dir: &Path,
+        process: &ProcessRuntime,
+        docker: Option<&Arc<LateDocker>>,
+        clock: Clock,
+    ) -> io::Result<Kept> {
+        let archive = Arc::new(Archive::open(dir, keep::Limits::default(), clock.now())?);
+        let (process, docker) = (process.clone(), docker.cloned());
+        let coroner = Coroner::new(process.clone(), docker.clone(), archive.clone(), clock);
+        let coroner = Arc::new(coroner);
+        let examine: Examine = Box::new(move |hand, evidence| {
+            let coroner = Arc::clone(&coroner);
+            Box::pin(async move { coroner.examine(hand, evidence).await })
+        });
+        let journal = Journal { process, docker, archive: archive.clone(), clock };
+        Ok(Kept { archive, examine, journal })
+    }
+}
+
+/// Lets go of evidence that has grown old, also where nothing fails any more.
+async fn tidy(archive: Arc<Archive>, clock: Clock) {
+    let mut hour = tokio::time::interval(Duration::from_hours(1));
+    loop {
+        hour.tick().await;
+        let archive = Arc::clone(&archive);
+        // One that panics is seen in the log, and the next hour comes.
+        let _done = tokio::task::spawn_blocking(move || archive.tidy(clock.now())).await;
     }
 }
 

@@ -11,7 +11,7 @@ use crate::api::body::{Budget, Taken};
 use crate::api::fragments::{Fragments, LastList};
 use crate::api::metrics::Metrics;
 use crate::api::scope::Scope;
-use crate::api::seams::{ApiConfig, Backends, LogSource};
+use crate::api::seams::{ApiConfig, Backends, EvidenceSource, LogSource};
 use crate::api::serve::Ending;
 use crate::contract::error::Reply;
 use crate::contract::fault::Options;
@@ -118,6 +118,11 @@ impl Api {
     /// Where the output of tasks comes from.
     pub fn logs(&self) -> &dyn LogSource {
         &*self.0.backends.logs
+    }
+
+    /// Where the evidence of failures comes from.
+    pub fn evidence(&self) -> &dyn EvidenceSource {
+        &*self.0.backends.evidence
     }
 
     /// When each agent was last heard.

@@ -85,7 +85,7 @@ fn request(api: &Api, call: &Call, task: &str) -> Result<LogRequest, Reply> {
 }
 
 /// The container and the life that a task id names: `…instance-<uuid>._app.<n>`. Earlier lives may still be on the host.
-fn named<'a>(task: &'a str, task_ref: &TaskRef) -> (&'a str, Option<Incarnation>) {
+pub fn named<'a>(task: &'a str, task_ref: &TaskRef) -> (&'a str, Option<Incarnation>) {
     let uuid = task_ref.instance.to_string();
     let tail = task.split_once(&uuid).map_or("", |(_, tail)| tail.trim_start_matches('.'));
     let (name, number) = match tail.rsplit_once('.') {

@@ -19,6 +19,7 @@ mod deployments;
 mod events;
 mod explain;
 mod exposition;
+mod failures;
 mod fragments;
 mod front;
 mod guard;

@@ -7,8 +7,8 @@ use utoipa::{Modify, OpenApi};
 
 use crate::api::path::{Route, Verb};
 use crate::api::{
-    agents, apps, batch, deployments, events, explain, exposition, kill, logs, queue, routes,
-    system, tasks, versions, write,
+    agents, apps, batch, deployments, events, explain, exposition, failures, kill, logs, queue,
+    routes, system, tasks, versions, write,
 };
 
 /// Collects the handlers.
@@ -30,6 +30,8 @@ use crate::api::{
         write::remove,
         write::restart,
         explain::get,
+        failures::list,
+        failures::get,
         apps::below,
         versions::list,
         versions::get,

@@ -33,6 +33,10 @@ pub enum Route {
     Restart(AppId),
     /// `/v2/apps/{id}/explain`; an app of that very name comes first.
     Explain(AppId),
+    /// `/v2/apps/{id}/failures`; an app of that very name comes first.
+    Failures(AppId),
+    /// `/v2/apps/{id}/failures/{task}`; likewise.
+    Failure(AppId, String),
     /// `/v2/tasks`.
     Tasks,
     /// `/v2/tasks/delete`.
@@ -192,6 +196,10 @@ impl Route {
             }
             [app @ .., "restart"] if !app.is_empty() => Route::Restart(id(app)),
             [app @ .., "explain"] if !app.is_empty() => Route::Explain(id(app)),
+            [app @ .., "failures"] if !app.is_empty() => Route::Failures(id(app)),
+            [app @ .., "failures", task] if !app.is_empty() => {
+                Route::Failure(id(app), (*task).to_owned())
+            }
             app => Route::App(id(app)),
         }
     }
@@ -200,8 +208,10 @@ impl Route {
     pub const fn verbs(&self) -> &'static [Verb] {
         match self {
             Route::Apps => &[Verb::Get, Verb::Post, Verb::Put, Verb::Patch],
-            // An app may be named `explain`: all but reading goes to the app of that name.
-            Route::App(_) | Route::Explain(_) => &[Verb::Get, Verb::Put, Verb::Patch, Verb::Delete],
+            // An app may be named `explain` or `failures`: all but reading goes to the app of that name.
+            Route::App(_) | Route::Explain(_) | Route::Failures(_) | Route::Failure(..) => {
+                &[Verb::Get, Verb::Put, Verb::Patch, Verb::Delete]
+            }
             Route::AppTasks(_) | Route::Agent(_) | Route::Brake => &[Verb::Get, Verb::Delete],
             Route::AppTask(..) | Route::Deployment(_) | Route::QueueDelay(_) => &[Verb::Delete],
             Route::Restart(_) | Route::AgentDrain(_) => &[Verb::Post, Verb::Delete],
@@ -239,6 +249,8 @@ impl Route {
             Route::Version(..) => "/v2/apps/{id}/versions/{version}",
             Route::Restart(_) => "/v2/apps/{id}/restart",
             Route::Explain(_) => "/v2/apps/{id}/explain",
+            Route::Failures(_) => "/v2/apps/{id}/failures",
+            Route::Failure(..) => "/v2/apps/{id}/failures/{task}",
             Route::Tasks => "/v2/tasks",
             Route::TasksDelete => "/v2/tasks/delete",
             Route::TaskLogs(_) => "/v2/tasks/{task}/logs",
@@ -344,6 +356,8 @@ mod tests {
             ),
             ("/v2/apps/a/restart", Route::Restart(id("/a"))),
             ("/v2/apps/a/explain", Route::Explain(id("/a"))),
+            ("/v2/apps/a/b/failures", Route::Failures(id("/a/b"))),
+            ("/v2/apps/a/failures/a.instance-1", Route::Failure(id("/a"), "a.instance-1".into())),
             ("/v2/apps/*", Route::AppsBelow(id("/"))),
             ("/v2/apps/g/h/*", Route::AppsBelow(id("/g/h"))),
             ("/v2/apps/g/*/tasks", Route::TasksBelow(id("/g"))),

@@ -15,8 +15,8 @@ use crate::api::reply::Outcome;
 use crate::api::scope::Scope;
 use crate::api::serve::Origin;
 use crate::api::{
-    accept, agents, apps, batch, deployments, events, explain, exposition, guard, kill, logs,
-    queue, reply, system, tasks, versions, write,
+    accept, agents, apps, batch, deployments, events, explain, exposition, failures, guard, kill,
+    logs, queue, reply, system, tasks, versions, write,
 };
 use crate::contract::error::Reply;
 use crate::contract::query::Query;
@@ -82,6 +82,18 @@ async fn handle(api: &Api, call: &Call, route: Route, verb: Verb) -> Outcome {
             explain::get(api, call, &id)
         }
         (Route::Explain(id), verb) => app(api, call, &id.with("explain"), verb).await,
+        (Route::Failures(id), Verb::Get) if !apps::exists(api, call, &id.with("failures")) => {
+            failures::list(api, call, &id)
+        }
+        (Route::Failures(id), verb) => app(api, call, &id.with("failures"), verb).await,
+        (Route::Failure(id, task), verb) => {
+            let name = id.with("failures").with(&task);
+            if verb == Verb::Get && !apps::exists(api, call, &name) {
+                failures::get(api, call, &id, &task).await
+            } else {
+                app(api, call, &name, verb).await
+            }
+        }
         (Route::App(id), verb) => app(api, call, &id, verb).await,
         (Route::AppsBelow(group), _) => apps::below(api, call, &group),
         (Route::AppTasks(id), Verb::Delete) => kill::of_app(api, call, &id).await,
@@ -182,6 +194,8 @@ fn offers(route: &Route, verb: Verb) -> &'static [&'static str] {
         | Route::Version(..)
         | Route::Restart(_)
         | Route::Explain(_)
+        | Route::Failures(_)
+        | Route::Failure(..)
         | Route::TasksDelete
         | Route::Deployments
         | Route::DeploymentHistory
@@ -202,12 +216,22 @@ const fn body_limit(route: &Route, verb: Verb) -> Option<usize> {
     let writes = matches!(verb, Verb::Post | Verb::Put | Verb::Patch);
     match route {
         Route::Apps if matches!(verb, Verb::Put | Verb::Patch) => Some(MANY_LIMIT),
-        Route::Apps | Route::App(_) | Route::Explain(_) if writes => Some(ONE_LIMIT),
+        Route::Apps
+        | Route::App(_)
+        | Route::Explain(_)
+        | Route::Failures(_)
+        | Route::Failure(..)
+            if writes =>
+        {
+            Some(ONE_LIMIT)
+        }
         Route::TasksDelete => Some(MANY_LIMIT),
         Route::AgentDrain(_) if writes => Some(ONE_LIMIT),
         Route::Apps
         | Route::App(_)
         | Route::Explain(_)
+        | Route::Failures(_)
+        | Route::Failure(..)
         | Route::AppsBelow(_)
         | Route::AppTasks(_)
         | Route::TasksBelow(_)

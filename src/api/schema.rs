@@ -21,9 +21,11 @@ macro_rules! schemas {
 
 mod agents;
 mod deployments;
+mod failures;
 
 pub use agents::{Agent, Agents, Amounts, Brake, DrainProgress, DrainRequest};
 pub use deployments::{Deployment, DeploymentCause, DeploymentOutcome, FailurePolicy};
+pub use failures::{Failures, OneFailure};
 
 /// What an end of tasks comes to.
 #[derive(ToSchema)]

@@ -41,6 +41,8 @@ pub struct Backends {
     pub clock: Clock,
     /// Where the output of tasks comes from.
     pub logs: Arc<dyn LogSource>,
+    /// Where the evidence of failures comes from.
+    pub evidence: Arc<dyn EvidenceSource>,
     /// What the inner parts count.
     pub gauges: Gauges,
     /// When each agent was last heard, and what lives on it.
@@ -93,6 +95,40 @@ pub type LogAnswer = Pin<Box<dyn Future<Output = Result<LogBytes, LogError>> + S
 pub trait LogSource: Send + Sync + 'static {
     /// Opens one output.
     fn open(&self, request: LogRequest) -> LogAnswer;
+}
+
+/// Whose evidence is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EvidenceRequest {
+    /// On which agent it is.
+    pub agent: AgentKey,
+    /// Of which instance.
+    pub instance: InstanceId,
+    /// Which of its lives.
+    pub incarnation: Incarnation,
+}
+
+/// Why there is no evidence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EvidenceError {
+    /// The agent has none of this life.
+    #[error("the agent has no evidence of this task")]
+    None,
+    /// The agent is not heard now.
+    #[error("the agent is not heard: {0}")]
+    Away(String),
+    /// There is no such agent any more.
+    #[error("the agent was forgotten")]
+    Forgotten,
+}
+
+/// The answer of an [`EvidenceSource`]: JSON, as the agent keeps it.
+pub type EvidenceAnswer = Pin<Box<dyn Future<Output = Result<Bytes, EvidenceError>> + Send>>;
+
+/// Who brings the evidence of failures.
+pub trait EvidenceSource: Send + Sync + 'static {
+    /// The evidence of one life.
+    fn find(&self, request: EvidenceRequest) -> EvidenceAnswer;
 }
 
 // === impl ApiConfig ===

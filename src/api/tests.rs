@@ -4,6 +4,7 @@ mod agents;
 mod apps;
 mod document;
 mod events;
+mod failures;
 mod front;
 mod reads;
 mod rig;

@@ -11,6 +11,7 @@ use crate::cli::failure::{Exit, Failure};
 pub mod access;
 mod agent;
 pub mod app;
+pub mod autopsy;
 pub mod bench;
 pub mod client;
 pub mod console;
@@ -80,6 +81,8 @@ pub enum Verb {
     Logs(logs::LogsArgs),
     /// Say why an app does not run, agent by agent
     Explain(explain::ExplainArgs),
+    /// Say what became of a task that failed: its checks' answers, its last words, what led to it
+    Autopsy(autopsy::AutopsyArgs),
     /// Follow what happens, also over a cut or a restart of the server
     Events(events::EventsArgs),
     /// List and cancel deployments
@@ -130,6 +133,7 @@ async fn dispatch(verb: Verb, console: &mut Console) -> Result<(), Failure> {
         Verb::Ps(args) => ps::run(args, console).await,
         Verb::Logs(args) => logs::run(args, console).await,
         Verb::Explain(args) => explain::run(args, console).await,
+        Verb::Autopsy(args) => autopsy::run(args, console).await,
         Verb::Events(args) => events::run(args, console).await,
         Verb::Deployment(args) => deployment::run(args, console).await,
         Verb::Store(args) => store::run(args, console).await,

@@ -9,6 +9,7 @@ use crate::logic::absorb::{absorb, resume};
 use crate::logic::draft::{Dirty, Draft, Limits, Subject};
 use crate::logic::index::Index;
 use crate::logic::round;
+use crate::model::autopsy::AutopsyKey;
 use crate::model::commit::Commit;
 use crate::model::fact::{Answer, Fact, Ticket};
 use crate::model::id::{AppKey, CommitNo, Epoch};
@@ -253,7 +254,9 @@ impl Brain {
         for key in due {
             let subject = match key {
                 Key::Instance(key) => Subject::App(key.app),
-                Key::App(key) | Key::AppVersion(key, _) => Subject::App(key),
+                Key::App(key)
+                | Key::AppVersion(key, _)
+                | Key::Autopsy(AutopsyKey { app: key, .. }) => Subject::App(key),
                 Key::Agent(key) => {
                     self.dirty.fresh.insert(key);
                     Subject::Agent(key)

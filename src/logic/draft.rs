@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::logic::index::Index;
 use crate::model::agent::{Agent, GpuScheduling};
 use crate::model::app::{App, AppVersion};
+use crate::model::autopsy::Autopsy;
 use crate::model::brake::Brake;
 use crate::model::deployment::Deployment;
 use crate::model::event::Event;
@@ -293,6 +294,11 @@ impl<'a> Draft<'a> {
         self.put(Key::Deployment(deployment.id), Some(Row::Deployment(Arc::new(deployment))));
     }
 
+    /// Puts an autopsy.
+    pub fn put_autopsy(&mut self, autopsy: Autopsy) {
+        self.put(Key::Autopsy(autopsy.key), Some(Row::Autopsy(Arc::new(autopsy))));
+    }
+
     /// Keeps what became of a deployment.
     pub fn put_outcome(&mut self, outcome: Outcome) {
         self.put(Key::Outcome(outcome.key()), Some(Row::Outcome(Arc::new(outcome))));
@@ -325,7 +331,7 @@ impl<'a> Draft<'a> {
         match (old, new) {
             (None, None) => {}
             (old, new) => match old.or(new).expect("one of them is there") {
-                Row::Meta(_) | Row::AppVersion(_) | Row::Outcome(_) => {}
+                Row::Meta(_) | Row::AppVersion(_) | Row::Outcome(_) | Row::Autopsy(_) => {}
                 Row::Agent(agent) => {
                     self.mark(Subject::Agent(agent.key));
                     self.mark(Subject::Brake);

@@ -17,7 +17,9 @@ use crate::planted::planted;
 pub struct Condemned<'a> {
     /// The task.
     pub task: &'a Task,
-    /// What the check has found.
+    /// Which of its definition's checks.
+    pub check: usize,
+    /// What it has found.
     pub record: &'a HealthRecord,
 }
 
@@ -41,9 +43,11 @@ pub fn condemned<'a>(world: &World, instance: &'a Instance) -> Option<Condemned<
     let checks = || row.spec.health_checks.iter();
     instance.tasks.iter().filter(|task| task.condition == Condition::Running).find_map(|task| {
         let records = task.findings.as_ref()?.health.iter();
-        let mut both = checks().zip(records).filter_map(|(check, of)| Some((check, of.as_ref()?)));
-        let record = both.find(|(check, record)| condemns(check, record))?.1;
-        Some(Condemned { task, record })
+        let mut all = checks().zip(records).enumerate();
+        all.find_map(|(no, (check, record))| {
+            let record = record.as_ref().filter(|record| condemns(check, record))?;
+            Some(Condemned { task, check: no, record })
+        })
     })
 }
 

@@ -4,6 +4,7 @@
 //! the definitions ask for, `place` finds where. README.md has the picture and the words. No I/O, no clock, no randomness.
 
 pub mod absorb;
+pub mod autopsy;
 pub mod brain;
 pub mod change;
 pub mod decide;

@@ -5,10 +5,12 @@
 
 use std::net::IpAddr;
 
+use crate::logic::autopsy;
 use crate::logic::decide::{backoff, limits};
 use crate::logic::draft::Draft;
 use crate::logic::health;
 use crate::model::app::Failure;
+use crate::model::autopsy::Fault;
 use crate::model::condition::Condition;
 use crate::model::event::{Event, StatusUpdate};
 use crate::model::id::{AgentId, InstanceKey};
@@ -57,6 +59,10 @@ pub fn update(draft: &mut Draft<'_>, mut instance: Instance, changes: Vec<Change
         let unasked = instance.goal == Goal::Run || change.task.condition == Condition::Gone;
         if change.task.condition.is_failure() && unasked {
             keep_failure(draft, &instance, change);
+            let Change { task, message } = change;
+            autopsy::keep(draft, &instance, task, fault_of(task), message);
+        } else if change.task.condition.is_terminal() {
+            autopsy::close(draft, &instance, &change.task);
         }
     }
     let after = instance.condition();
@@ -287,7 +293,9 @@ fn publish_gone(draft: &mut Draft<'_>, instance: &Instance) {
 pub fn note_overdue(draft: &mut Draft<'_>, instance: &Instance, task: &Task) {
     let after = draft.now().since(task.since);
     let reason = Reason::Overdue { condition: task.condition, after };
+    let fault = Fault::Overdue { condition: task.condition, after };
     let task = Task { condition: Condition::Killed, ..task.clone() };
+    autopsy::keep(draft, instance, &task, fault, &reason.to_string());
     keep_failure(draft, instance, &Change { task, message: reason.to_string() });
 }
 
@@ -295,6 +303,8 @@ pub fn note_overdue(draft: &mut Draft<'_>, instance: &Instance, task: &Task) {
 pub fn note_unhealthy(draft: &mut Draft<'_>, instance: &Instance, task: &Task, cause: &str) {
     let message = format!("Task was killed since health check failed. Reason: {cause}");
     let task = Task { condition: Condition::Killed, ..task.clone() };
+    let fault = autopsy::unhealthy(draft, instance, cause);
+    autopsy::keep(draft, instance, &task, fault, &message);
     keep_failure(draft, instance, &Change { task, message });
 }
 
@@ -314,6 +324,24 @@ fn keep_failure(draft: &mut Draft<'_>, instance: &Instance, change: &Change) {
     });
     draft.put_app(app);
     limits::count_failure(draft, instance);
+}
+
+/// What an end without being asked says of a life.
+fn fault_of(task: &Task) -> Fault {
+    match task.condition {
+        Condition::Gone | Condition::Dropped | Condition::Unknown => Fault::Lost,
+        Condition::Failed
+        | Condition::Error
+        | Condition::Provisioned
+        | Condition::Staging
+        | Condition::Starting
+        | Condition::Running
+        | Condition::Killing
+        | Condition::Unreachable
+        | Condition::UnreachableInactive
+        | Condition::Finished
+        | Condition::Killed => Fault::Ended,
+    }
 }
 
 fn cut(message: &str) -> String {

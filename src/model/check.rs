@@ -115,6 +115,23 @@ pub enum CheckProbe {
 // === impl HealthCheck ===
 
 impl HealthCheck {
+    /// What it asks, for people: a path, a port, or a command.
+    pub fn label(&self) -> String {
+        match self.protocol {
+            HealthProtocol::Http
+            | HealthProtocol::Https
+            | HealthProtocol::MesosHttp
+            | HealthProtocol::MesosHttps => self.path.clone().unwrap_or_else(|| "/".to_owned()),
+            HealthProtocol::Tcp | HealthProtocol::MesosTcp => match (self.port, self.port_index) {
+                (Some(port), _) => format!("TCP port {port}"),
+                (None, index) => format!("TCP port index {}", index.unwrap_or(0)),
+            },
+            HealthProtocol::Command => {
+                format!("command {}", self.command.as_deref().unwrap_or_default())
+            }
+        }
+    }
+
     /// How many consecutive failures kill, if any do. Where Marathon itself asked, those before the last must reach the
     /// limit; an executor killed at the limit (HC-6).
     pub const fn kills_at(&self) -> Option<u32> {

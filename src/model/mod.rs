@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod app;
+pub mod autopsy;
 pub mod brake;
 pub mod check;
 pub mod commit;
@@ -13,6 +14,7 @@ pub mod constraint;
 pub mod deployment;
 pub mod end;
 pub mod event;
+pub mod evidence;
 pub mod fact;
 pub mod findings;
 pub mod have;

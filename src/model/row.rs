@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::agent::Agent;
 use crate::model::app::{App, AppVersion};
+use crate::model::autopsy::{Autopsy, AutopsyKey};
 use crate::model::deployment::Deployment;
 use crate::model::id::{AgentKey, AppKey, DeploymentId, InstanceKey, Version};
 use crate::model::instance::Instance;
@@ -38,6 +39,8 @@ pub enum Key {
     Outcome(OutcomeKey),
     /// An instance.
     Instance(InstanceKey),
+    /// A life that failed.
+    Autopsy(AutopsyKey),
 }
 
 /// A row of any kind.
@@ -57,4 +60,6 @@ pub enum Row {
     Outcome(Arc<Outcome>),
     /// An instance.
     Instance(Arc<Instance>),
+    /// A life that failed.
+    Autopsy(Arc<Autopsy>),
 }

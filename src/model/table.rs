@@ -50,7 +50,7 @@ impl<K: Ord + Clone, V> Table<K, V> {
     }
 
     /// The rows of a range of keys, in order.
-    pub fn range(&self, range: impl RangeBounds<K>) -> impl Iterator<Item = (&K, &V)> {
+    pub fn range(&self, range: impl RangeBounds<K>) -> impl DoubleEndedIterator<Item = (&K, &V)> {
         self.0.range(range).map(|(key, row)| (key, row.as_ref()))
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::model::agent::{Agent, GpuScheduling};
 use crate::model::app::{App, AppVersion};
+use crate::model::autopsy::{Autopsy, AutopsyKey};
 use crate::model::deployment::Deployment;
 use crate::model::id::{
     AgentId, AgentKey, AppKey, DeploymentId, InstanceId, InstanceKey, TaskRef, Version,
@@ -36,6 +37,8 @@ pub struct World {
     pub outcomes: Table<OutcomeKey, Outcome>,
     /// Instances.
     pub instances: Table<InstanceKey, Instance>,
+    /// Lives that failed, the newest of each app.
+    pub autopsies: Table<AutopsyKey, Autopsy>,
     /// Derived: apps by path, also removed ones.
     pub paths: Table<AppPath, AppKey>,
     /// Derived: agents by identity.
@@ -77,6 +80,9 @@ impl World {
             (Key::Instance(key), Some(Row::Instance(row))) => {
                 self.instances.put(*key, row.clone());
             }
+            (Key::Autopsy(key), Some(Row::Autopsy(row))) => {
+                self.autopsies.put(*key, row.clone());
+            }
             (key, None) => self.remove(key),
             (key, Some(row)) => debug_assert!(false, "row {row:?} under key {key:?}"),
         }
@@ -107,6 +113,9 @@ impl World {
             Key::Instance(key) => {
                 self.instances.remove(key);
             }
+            Key::Autopsy(key) => {
+                self.autopsies.remove(key);
+            }
         }
     }
 
@@ -122,6 +131,7 @@ impl World {
             Key::Deployment(id) => self.deployments.share(id).map(Row::Deployment),
             Key::Outcome(key) => self.outcomes.share(key).map(Row::Outcome),
             Key::Instance(key) => self.instances.share(key).map(Row::Instance),
+            Key::Autopsy(key) => self.autopsies.share(key).map(Row::Autopsy),
         }
     }
 
@@ -155,6 +165,12 @@ impl World {
         let first = InstanceKey { app, no: 0 };
         let last = InstanceKey { app, no: u32::MAX };
         self.instances.range(first..=last).map(|(_, instance)| instance)
+    }
+
+    /// The lives of an app that failed, in the order of their numbers: the newest is the last.
+    pub fn autopsies_of(&self, app: AppKey) -> impl DoubleEndedIterator<Item = &Autopsy> {
+        let (first, last) = (AutopsyKey { app, no: 0 }, AutopsyKey { app, no: u32::MAX });
+        self.autopsies.range(first..=last).map(|(_, autopsy)| autopsy)
     }
 
     /// The instance that a task id means. Costs what its app has.
@@ -200,6 +216,10 @@ impl World {
             Key::Instance(key) => Some(key),
             _ => None,
         });
+        let autopsies = start(after, Key::Autopsy(AutopsyKey::default()), |key| match key {
+            Key::Autopsy(key) => Some(key),
+            _ => None,
+        });
         let meta = self.meta.iter().filter(move |_| after.is_none());
         let meta = meta.map(|meta| (Key::Meta, Row::Meta(Arc::new(meta.clone()))));
         let agents = self
@@ -223,7 +243,12 @@ impl World {
             .instances
             .shared_from(instances)
             .map(|(key, row)| (Key::Instance(*key), Row::Instance(row.clone())));
+        let autopsies = self
+            .autopsies
+            .shared_from(autopsies)
+            .map(|(key, row)| (Key::Autopsy(*key), Row::Autopsy(row.clone())));
         let plans = deployments.chain(outcomes);
+        let instances = instances.chain(autopsies);
         meta.chain(agents).chain(versions).chain(apps).chain(plans).chain(instances)
     }
 
@@ -278,6 +303,11 @@ impl World {
             if let Some(place) = &instance.place {
                 law(self.agents.get(&place.agent).is_some(), format!("{name} has its agent"));
             }
+        }
+        for (key, autopsy) in self.autopsies.iter() {
+            let name = format!("autopsy {}/{}", key.app, key.no);
+            law(autopsy.key == *key, format!("{name} knows its key"));
+            law(self.apps.get(&key.app).is_some(), format!("{name} has its app"));
         }
         if broken.is_empty() { Ok(()) } else { Err(broken) }
     }

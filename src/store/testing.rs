@@ -10,6 +10,7 @@ use crate::model::agent::{
     PortRange,
 };
 use crate::model::app::{Action, App, AppVersion, Backoff, Part};
+use crate::model::autopsy::{Autopsy, AutopsyKey, During, Exit, Fault, Locus};
 use crate::model::brake::{Brake, HealthBrake};
 use crate::model::check::{HealthCheck, HealthProtocol};
 use crate::model::commit::Commit;
@@ -122,6 +123,29 @@ pub fn version(app: u32, note: &str) -> AppVersion {
         last_scaling_at: AT,
         last_config_change_at: AT,
         config: Version(AT),
+    }
+}
+
+pub fn autopsy() -> Autopsy {
+    Autopsy {
+        key: AutopsyKey { app: AppKey(1), no: 4 },
+        slot: 2,
+        instance: InstanceId(Uuid::from_u128(0xE0)),
+        task: "_app".into(),
+        incarnation: Incarnation(3),
+        version: Version(AT),
+        during: Some(During { deployment: deployment().id, brings: true }),
+        agent: Some(Locus {
+            key: AgentKey(1),
+            id: AgentId(Uuid::from_u128(0xA1)),
+            host: "host".into(),
+        }),
+        at: AT,
+        started_at: Some(AT),
+        condition: Condition::Killed,
+        fault: Fault::Unhealthy { check: "/health".into(), failures: 3, cause: "no".into() },
+        message: "no".into(),
+        exit: Some(Exit::Oom { peak: Some(Mem::whole(16)) }),
     }
 }
 
@@ -370,6 +394,7 @@ pub fn every_row() -> Vec<(Key, Row)> {
         (Key::Deployment(deployment().id), Row::Deployment(Arc::new(deployment()))),
         (Key::Outcome(outcome().key()), Row::Outcome(Arc::new(outcome()))),
         (instance_row(1, 2).key, instance_row(1, 2).row.expect("a row")),
+        (Key::Autopsy(autopsy().key), Row::Autopsy(Arc::new(autopsy()))),
     ]
 }
 

@@ -3,6 +3,7 @@
 //! Everything that orders, repeats, acknowledges or gives up is in [`link`], which the simulator runs as it is. The
 //! sockets move frames and nothing else.
 
+pub mod autopsy;
 pub mod dial;
 pub mod frame;
 pub mod link;

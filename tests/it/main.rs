@@ -20,6 +20,7 @@ mod proc;
 mod registry;
 
 mod agents;
+mod autopsy;
 mod changes;
 mod constraints;
 mod docker;

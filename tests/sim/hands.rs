@@ -33,6 +33,11 @@ impl Sim {
                 }
             }
             Step::Cancel(_, id) => self.cancel(agent, life, id),
+            // What is left of it is looked at, and nothing of the host changes.
+            Step::Examine(_, of) => {
+                let id = SandboxId { instance: of.instance, incarnation: of.incarnation };
+                self.later(1, Event::Sight(agent, life, Sight::Examined(id)));
+            }
             step => {
                 self.check_step(agent, &step);
                 let delay = self.rng.between(0, 12);
@@ -91,7 +96,7 @@ impl Sim {
                 let seen = outcome(host.host.remove(now, hand, id));
                 (seen.hung, seen.faulty, seen.answer.map(|answer| Sight::Removed(id, answer)))
             }
-            Step::Watch(..) | Step::Cancel(..) => return,
+            Step::Watch(..) | Step::Cancel(..) | Step::Examine(..) => return,
         };
         host.host.heal();
         if let Some(kind) = fault.filter(|_| faulty) {
@@ -256,7 +261,7 @@ fn points(step: &Step) -> &'static [CrashPoint] {
         Step::Terminate(..) => &[CrashPoint::BeforeTerminate, CrashPoint::AfterTerminate],
         Step::Kill(..) => &[CrashPoint::BeforeKill, CrashPoint::AfterKill],
         Step::Remove(..) => &[CrashPoint::BeforeRemove, CrashPoint::AfterRemove],
-        Step::Watch(..) | Step::Cancel(..) | Step::Probe(..) => &[],
+        Step::Watch(..) | Step::Cancel(..) | Step::Probe(..) | Step::Examine(..) => &[],
     }
 }
 
@@ -276,6 +281,9 @@ fn brief(step: &Step) -> String {
         Step::Remove(_, id) => format!("remove {}", short(*id)),
         Step::Probe(_, probe) => {
             format!("probe {} {:?}", short(probe.id.sandbox), probe.id.check)
+        }
+        Step::Examine(_, of) => {
+            format!("examine {:.8}.{}", of.instance.to_string(), of.incarnation)
         }
     }
 }

@@ -540,7 +540,7 @@ fn brief_commit(commit: &Commit) -> String {
             Some(Row::Outcome(row)) => format!("[outcome {}]", row.ending.as_str()),
             Some(Row::Agent(row)) => format!("[agent {} {:?} {:?}]", row.key, row.state, row.drain),
             Some(Row::Meta(row)) if row.brake.held.is_some() => "[brake]".to_owned(),
-            Some(Row::AppVersion(_) | Row::Meta(_)) => continue,
+            Some(Row::AppVersion(_) | Row::Meta(_) | Row::Autopsy(_)) => continue,
             None => format!("[-{:?}]", write.key),
         });
     }

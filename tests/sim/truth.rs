@@ -82,6 +82,7 @@ impl Sim {
             | Step::Cancel(..)
             | Step::Watch(..)
             | Step::Probe(..)
+            | Step::Examine(..)
             | Step::Remove(..) => {}
         }
     }
@@ -114,6 +115,7 @@ impl Sim {
             | Step::Prepare(..)
             | Step::Cancel(..)
             | Step::Probe(..)
+            | Step::Examine(..)
             | Step::Watch(..) => None,
         };
         if let Some((law, text)) = broken {

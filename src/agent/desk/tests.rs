@@ -8,6 +8,7 @@ use crate::model::have::{Have, Phase, SpecKey, TaskHave};
 use crate::model::id::{
     AppKey, ClusterId, Epoch, Incarnation, InstanceId, InstanceKey, Rev, Version,
 };
+use crate::wire::autopsy::{AutopsyRequest, NoEvidence};
 use crate::wire::link::WINDOW;
 use crate::wire::message::{Down, Open, Up};
 use crate::wire::reverse::{accept, serve};
@@ -28,6 +29,10 @@ struct NoLogs;
 impl LogReader for NoLogs {
     async fn read(&self, _: LogRequest, _: LogSink) -> Result<(), NoLog> {
         Err(NoLog::Unknown)
+    }
+
+    async fn autopsy(&self, _: AutopsyRequest) -> Result<Bytes, NoEvidence> {
+        Err(NoEvidence::Unknown)
     }
 }
 

@@ -18,6 +18,8 @@ use crate::model::unit::Mem;
 #[serde(default, rename_all = "PascalCase")]
 pub struct Inspection {
     id: Option<String>,
+    /// The id of the image.
+    image: Option<String>,
     state: Option<State>,
     config: Option<Config>,
     host_config: Option<HostConfig>,
@@ -31,6 +33,8 @@ pub struct Seen {
     pub id: String,
     /// The image it was made from, as its maker wrote it.
     pub image: String,
+    /// The engine's id of that.
+    pub image_id: String,
     /// Which life it is, if it is ours.
     pub identity: Option<Identity>,
     /// What it is.
@@ -102,6 +106,7 @@ pub fn seen(inspected: Inspection, owner: Owner) -> Seen {
     Seen {
         id,
         image: config.image.unwrap_or_default(),
+        image_id: inspected.image.unwrap_or_default(),
         identity: labels::read(owner, |name| given.get(name).map(String::as_str)),
         state: state_of(&state, limit, &running),
         running,

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use tokio::sync::{SetOnce, watch};
 
-use crate::agent::docker::DockerRuntime;
 use crate::agent::docker::auth::Keyring;
 use crate::agent::docker::call::Deadlines;
 use crate::agent::docker::connect::{self, Connection, EngineFacts, Search};
 use crate::agent::docker::labels::Owner;
 use crate::agent::docker::logs::Logs;
+use crate::agent::docker::{DockerRuntime, Remains};
 use crate::agent::gpu::Shelf;
 use crate::agent::runtime::{
     Found, Launch, LogStream, Progress, Running, Runtime, RuntimeError, SandboxId,
@@ -84,6 +84,18 @@ impl LateDocker {
             Err(RuntimeError::Unknown(detail)) if !self.was_used => {
                 Err(RuntimeError::Refused(Reason::NoEngine { detail }))
             }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// See [`DockerRuntime::remains`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn remains(&self, id: SandboxId) -> Result<Remains, RuntimeError> {
+        match self.engine().await {
+            Ok(engine) => engine.remains(id).await,
+            Err(_) if !self.was_used => Ok(Remains::default()),
             Err(error) => Err(error),
         }
     }

@@ -25,8 +25,11 @@ pub mod spec;
 pub mod version;
 
 mod raw;
+mod remains;
 mod remedy;
 mod wait;
+
+pub use remains::Remains;
 
 use std::fmt;
 use std::sync::Arc;

@@ -4,6 +4,7 @@
 //! here.
 
 use crate::agent::mind::life::{Busy, Host, Life};
+use crate::agent::mind::witness::Exam;
 use crate::model::have::{Want, WantGoal};
 use crate::model::id::Incarnation;
 use crate::model::time::{Span, Timestamp};
@@ -113,10 +114,10 @@ fn end(life: &Life, grace: Span, forget: bool, now: Timestamp) -> Next {
     }
 }
 
-/// Invariant 7: nothing is removed before its end is acknowledged.
+/// Invariant 7: nothing is removed before its end is acknowledged; nor while it is evidence.
 fn end_of(life: &Life, forget: bool) -> Next {
     let acked = planted!("removed-before-acknowledged", life.acked, true);
-    if life.is_over() && acked && (forget || life.discard) {
+    if life.is_over() && acked && life.exam != Exam::Going && (forget || life.discard) {
         Next::Do(Act::Remove)
     } else {
         Next::Rest

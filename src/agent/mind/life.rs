@@ -5,11 +5,13 @@
 
 use crate::agent::mind::backoff::Backoff;
 use crate::agent::mind::step::Hand;
+use crate::agent::mind::witness::{Exam, Replies};
 use crate::agent::runtime::{FoundState, Running};
 use crate::model::end::End;
 use crate::model::findings::Findings;
 use crate::model::have::{Phase, SpecKey};
 use crate::model::id::InstanceKey;
+use crate::model::instance::StopWhy;
 use crate::model::reason::Reason;
 use crate::model::time::Timestamp;
 
@@ -56,6 +58,10 @@ pub(super) struct Life {
     pub(super) since: Option<Timestamp>,
     /// What its checks have found, since they are performed.
     pub(super) findings: Option<Box<Findings>>,
+    /// The last answers to its checks.
+    pub(super) replies: Replies,
+    /// How far the taking of evidence is, should it have failed.
+    pub(super) exam: Exam,
     /// What was last reported.
     pub(super) said: Option<Said>,
 }
@@ -99,6 +105,8 @@ pub(super) enum Busy {
 pub(super) struct Stop {
     /// Since when it shall end.
     pub(super) wanted: Option<Timestamp>,
+    /// Why, as it was first said of this very life.
+    pub(super) why: Option<StopWhy>,
     /// When it was first asked to end.
     pub(super) asked: Option<Timestamp>,
     /// Whether that is certain to have reached it.
@@ -131,6 +139,8 @@ impl Life {
             touched: tick,
             since: None,
             findings: None,
+            replies: Replies::default(),
+            exam: Exam::None,
             said: None,
         }
     }

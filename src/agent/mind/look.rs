@@ -66,6 +66,8 @@ impl Mind {
             Intent::End { .. } => life.stop.wanted = life.stop.wanted.or(Some(now)),
             Intent::Run | Intent::Leave => life.stop.wanted = None,
         }
+        self.examine(now, id, intent, out);
+        let life = self.lives.get_mut(&id)?;
         if life.is_nothing() && intent != Intent::Run {
             self.drop_life(id);
             return None;

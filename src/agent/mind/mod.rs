@@ -17,12 +17,14 @@
 //! - `look`: what stands between that step and its begin; the life cycle of wants and lives.
 //! - `outcome`: what sights change.
 //! - `checks`: health checks and their kin.
+//! - `exam`: which lives failed, and the evidence of that.
 //! - `report`: what is said of it all.
 
 mod alarms;
 mod backoff;
 mod checks;
 mod decide;
+mod exam;
 mod graves;
 mod hand;
 mod keep;
@@ -37,6 +39,7 @@ mod step;
 pub(in crate::agent) mod testing;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -57,7 +60,7 @@ use self::life::Life;
 use self::slots::Slots;
 use self::specs::Specs;
 
-pub use self::checks::probe::{Ask, At, CheckNo, Probe, ProbeId, Reply, Target};
+pub use self::checks::probe::{Ask, At, Body, CheckNo, Probe, ProbeId, Reply, Target};
 pub use self::slots::Limits;
 pub use self::step::{Hand, LaunchPlan, Sight, Step};
 

@@ -63,6 +63,7 @@ impl Mind {
             Sight::Ended(id, outcome) => self.ended(now, id, outcome),
             Sight::Pulled(id, bytes) => self.pulled(now, id, bytes),
             Sight::Probed(id, reply) => self.probed(now, id, reply),
+            Sight::Examined(id) => self.examined(id),
             Sight::HandDown(hand) => {
                 if let Some(state) = self.hands.get_mut(&hand) {
                     state.went_down();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::agent::mind::checks::probe::{Probe, ProbeId, Reply};
 use crate::agent::runtime::{Found, Running, RuntimeError, SandboxId};
 use crate::model::end::End;
+use crate::model::evidence::Evidence;
 use crate::model::have::SpecKey;
 use crate::model::id::InstanceKey;
 use crate::model::instance::Place;
@@ -58,6 +59,8 @@ pub enum Step {
     Remove(Hand, SandboxId),
     /// Ask one of its checks.
     Probe(Hand, Probe),
+    /// Add what is left of a life that failed to what is known of it, and keep that.
+    Examine(Hand, Box<Evidence>),
 }
 
 /// What the hands saw: the outcome of a step, or something that happened by itself.
@@ -81,6 +84,8 @@ pub enum Sight {
     Pulled(SandboxId, u64),
     /// A probe is over.
     Probed(ProbeId, Reply),
+    /// The evidence of a life is kept, or not to be had.
+    Examined(SandboxId),
     /// A hand does not answer.
     HandDown(Hand),
     /// A hand answers again.

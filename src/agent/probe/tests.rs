@@ -27,11 +27,11 @@ async fn server(answer: &'static str) -> Target {
     Target { at: At::Loopback { ipv6: false }, port }
 }
 
-async fn get(answer: &'static str, body: usize) -> Reply {
-    get_within(PATIENT, answer, body).await
+async fn get(answer: &'static str, bytes: usize) -> Reply {
+    get_within(PATIENT, answer, Glimpse { bytes, wanted: true }).await
 }
 
-async fn get_within(limit: Span, answer: &'static str, body: usize) -> Reply {
+async fn get_within(limit: Span, answer: &'static str, body: Glimpse) -> Reply {
     let target = server(answer).await;
     let ask = HttpAsk { target, tls: false, path: "/health", body };
     Prober::new(None).http(ask, limit).await
@@ -66,10 +66,19 @@ async fn no_more_of_a_body_is_read_than_is_wanted() {
     assert_eq!(get(long, 3).await, wanted);
 }
 
+/// HC-4: a status is an answer; a body that never ends does not make it a late one.
+#[tokio::test]
+async fn a_body_that_nobody_waits_for_makes_no_answer_late() {
+    let endless = "HTTP/1.1 503 No\r\nContent-Length: 1000000\r\n\r\nwhy: no disk";
+    let begin =
+        Reply::Http { status: 503, content_type: String::new(), body: "why: no disk".into() };
+    assert_eq!(get_within(PATIENT, endless, Glimpse { bytes: 2_049, wanted: false }).await, begin);
+}
+
 /// HC-4, BETTER: the time is that of the whole probe.
 #[tokio::test]
 async fn what_takes_too_long_is_a_failure() {
-    let silent = get_within(Span::secs(1), "", 0).await;
+    let silent = get_within(Span::secs(1), "", Glimpse { bytes: 0, wanted: true }).await;
     assert_eq!(silent, Reply::Failed { why: "no answer within 1 s".to_owned() });
     let Reply::Failed { why } = get("nonsense\r\n\r\n", 0).await else { panic!("no HTTP") };
     assert!(!why.is_empty());

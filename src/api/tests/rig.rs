@@ -13,7 +13,10 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 use crate::api::Front;
-use crate::api::seams::{ApiConfig, Backends, LogAnswer, LogError, LogRequest, LogSource};
+use crate::api::seams::{
+    ApiConfig, Backends, EvidenceAnswer, EvidenceError, EvidenceRequest, EvidenceSource, LogAnswer,
+    LogError, LogRequest, LogSource,
+};
 use crate::contract::app::read_app;
 use crate::contract::fault::Options;
 use crate::control::events::Events;
@@ -22,6 +25,7 @@ use crate::control::gauges::Gauges;
 use crate::control::server::Server;
 use crate::model::agent::{Agent, AgentState, Inventory, PortRange};
 use crate::model::app::{Action, App, AppVersion, Part};
+use crate::model::autopsy::{Autopsy, AutopsyKey, Exit, Fault, Locus};
 use crate::model::brake::HealthBrake;
 use crate::model::condition::Condition;
 use crate::model::deployment::Deployment;
@@ -89,6 +93,7 @@ impl Rig {
         let backends = Backends {
             clock: Arc::new(|| Timestamp::from_millis(START + 60_000)),
             logs: Arc::new(FakeLogs),
+            evidence: Arc::new(FakeLogs),
             gauges,
             signs: signs.clone(),
         };
@@ -316,6 +321,22 @@ impl LogSource for FakeLogs {
     }
 }
 
+impl EvidenceSource for FakeLogs {
+    /// Of life 1; of life 2 there is none, and a third is away.
+    fn find(&self, request: EvidenceRequest) -> EvidenceAnswer {
+        let EvidenceRequest { instance, incarnation, .. } = request;
+        Box::pin(async move {
+            match incarnation.0 {
+                1 => Ok(Bytes::from(format!(
+                    r#"{{"app":1,"instance":"{instance}","incarnation":1,"at":{START},"stdout":{{"lines":["last words"]}}}}"#
+                ))),
+                2 => Err(EvidenceError::None),
+                _ => Err(EvidenceError::Away("it has no connection".to_owned())),
+            }
+        })
+    }
+}
+
 async fn brain(server: Server, mut facts: mpsc::Receiver<Fact>, state: Arc<Mutex<State>>) {
     while let Some(fact) = facts.recv().await {
         let Fact::Asked { ticket: Ticket::Client(number), change, how, .. } = fact else {
@@ -364,6 +385,34 @@ pub fn put_app(world: &mut World, spec: Spec, version: Version) {
     };
     write(world, Key::AppVersion(key, version), Row::AppVersion(Arc::new(row)));
     write(world, Key::App(key), Row::App(Arc::new(app)));
+}
+
+/// A life of an app that failed.
+pub fn put_autopsy(world: &mut World, path: &str, life: u32) -> InstanceId {
+    let app = world.any_app(&AppPath::parse(path).expect("a path")).expect("the app is there");
+    let (instance, at) = (InstanceId(Uuid::from_u128(0x77)), Timestamp::from_millis(START));
+    let row = Autopsy {
+        key: AutopsyKey { app: app.key, no: life },
+        slot: 1,
+        instance,
+        task: crate::model::id::APP_TASK.into(),
+        incarnation: Incarnation(life),
+        version: app.version,
+        during: None,
+        agent: Some(Locus {
+            key: AgentKey(1),
+            id: AgentId(Uuid::from_u128(7)),
+            host: "10.0.0.5".into(),
+        }),
+        at,
+        started_at: None,
+        condition: Condition::Failed,
+        fault: Fault::Ended,
+        message: "it failed".into(),
+        exit: Some(Exit::Code(7)),
+    };
+    write(world, Key::Autopsy(row.key), Row::Autopsy(Arc::new(row)));
+    instance
 }
 
 /// A deployment that holds an app.

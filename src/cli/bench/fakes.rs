@@ -24,6 +24,7 @@ use crate::cli::failure::Failure;
 use crate::contract::env::{TaskEnv, task_env};
 use crate::model::agent::{Engine, Inventory, PortRange};
 use crate::model::unit::{Cpus, Disk, Mem};
+use crate::wire::autopsy::{AutopsyRequest, NoEvidence};
 use crate::wire::dial::{Address, dial};
 use crate::wire::logs::{LogRequest, NoLog};
 use crate::wire::reverse::LogSink;
@@ -38,6 +39,10 @@ struct NoLogs;
 impl LogReader for NoLogs {
     async fn read(&self, _: LogRequest, _: LogSink) -> Result<(), NoLog> {
         Err(NoLog::Unknown)
+    }
+
+    async fn autopsy(&self, _: AutopsyRequest) -> Result<Bytes, NoEvidence> {
+        Err(NoEvidence::Unknown)
     }
 }
 

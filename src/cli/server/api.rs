@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::StreamExt;
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
@@ -12,13 +13,15 @@ use tokio_util::sync::CancellationToken;
 use crate::agent::runtime::LogStream;
 use crate::api;
 use crate::api::seams::{
-    ApiConfig, Backends, LogAnswer, LogBytes, LogError, LogRequest, LogSource,
+    ApiConfig, Backends, EvidenceAnswer, EvidenceError, EvidenceRequest, EvidenceSource, LogAnswer,
+    LogBytes, LogError, LogRequest, LogSource,
 };
 use crate::cli::failure::Failure;
 use crate::cli::server::ApiArgs;
 use crate::control::fleet::listen;
 use crate::control::leader::{Agents, Leader};
 use crate::control::operator;
+use crate::wire::autopsy::{AutopsyRequest, NoEvidence};
 use crate::wire::logs::{self, NoLog, Output};
 use crate::wire::reverse::{CallError, Peer};
 
@@ -47,6 +50,7 @@ pub fn start(
     let backends = Backends {
         clock: Arc::new(move || clock.now()),
         logs: Arc::new(FleetLogs(leader.agents.clone())),
+        evidence: Arc::new(FleetLogs(leader.agents.clone())),
         gauges: leader.gauges.clone(),
         signs: leader.signs.clone(),
     };
@@ -66,7 +70,7 @@ fn serve_operators(
     operator::serve(listener, leader.server.clone(), shutdown)
 }
 
-/// The output of tasks, from the agents that have it.
+/// The output of tasks, and the evidence of failures, from the agents that have it.
 struct FleetLogs(Agents);
 
 // === impl FleetLogs ===
@@ -76,6 +80,23 @@ impl LogSource for FleetLogs {
         let agents = self.0.clone();
         Box::pin(async move { open(&agents, request).await })
     }
+}
+
+impl EvidenceSource for FleetLogs {
+    fn find(&self, request: EvidenceRequest) -> EvidenceAnswer {
+        let agents = self.0.clone();
+        Box::pin(async move { evidence(&agents, request).await })
+    }
+}
+
+async fn evidence(agents: &Agents, request: EvidenceRequest) -> Result<Bytes, EvidenceError> {
+    let EvidenceRequest { agent, instance, incarnation } = request;
+    let away = || EvidenceError::Away("it has no connection".to_owned());
+    let peer = agents.find(agent).await.ok_or_else(away)?;
+    peer.autopsy(AutopsyRequest { instance, incarnation }).await.map_err(|error| match error {
+        CallError::NoEvidence(NoEvidence::Unknown) => EvidenceError::None,
+        error => EvidenceError::Away(error.to_string()),
+    })
 }
 
 async fn open(agents: &Agents, request: LogRequest) -> Result<LogBytes, LogError> {

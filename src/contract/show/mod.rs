@@ -4,6 +4,7 @@
 //! cached definitions and a few numbers. Reading requests is not here.
 
 pub mod app;
+pub mod autopsy;
 mod checks;
 mod container;
 pub mod counts;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::logic::autopsy;
 use crate::logic::decide::limits;
 use crate::logic::draft::Draft;
 use crate::model::app::{Action, App};
@@ -157,6 +158,7 @@ fn forget_removed(draft: &mut Draft<'_>) {
         removed.filter(|app| is_forgettable(draft, *app)).take(surplus).collect();
     for key in gone {
         let versions = version_keys(draft.world(), key);
+        autopsy::forget(draft, key);
         draft.remove(Key::App(key));
         for version in versions {
             draft.remove(version);

@@ -5,6 +5,7 @@
 
 pub mod agents;
 pub mod apps;
+pub mod autopsies;
 pub mod census;
 pub mod fields;
 pub mod plans;
@@ -14,6 +15,7 @@ pub mod timers;
 
 use crate::logic::index::agents::AgentUses;
 use crate::logic::index::apps::AppUses;
+use crate::logic::index::autopsies::Autopsies;
 use crate::logic::index::fields::Fields;
 use crate::logic::index::plans::Plans;
 use crate::logic::index::pool::Pool;
@@ -41,6 +43,8 @@ pub struct Index {
     pub plans: Plans,
     /// When rows fall due.
     pub timers: Timers,
+    /// Which lives failed.
+    pub autopsies: Autopsies,
 }
 
 // === impl Index ===
@@ -86,6 +90,7 @@ impl Index {
                 self.pool.remove(agent);
                 self.roll.remove(agent);
             }
+            Row::Autopsy(autopsy) => self.autopsies.remove(autopsy),
             Row::Meta(_) | Row::AppVersion(_) | Row::Deployment(_) | Row::Outcome(_) => {}
         }
     }
@@ -108,6 +113,7 @@ impl Index {
                 self.pool.add(agent, self.agents.of(agent.key));
                 self.roll.add(agent);
             }
+            Row::Autopsy(autopsy) => self.autopsies.add(autopsy),
             Row::Meta(_) | Row::AppVersion(_) | Row::Deployment(_) | Row::Outcome(_) => {}
         }
     }

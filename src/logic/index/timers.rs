@@ -90,7 +90,7 @@ fn each_due(world: &World, row: &Row, mut due: impl FnMut(Timestamp)) {
                 due(at);
             }
         }
-        Row::AppVersion(_) | Row::Outcome(_) => {}
+        Row::AppVersion(_) | Row::Outcome(_) | Row::Autopsy(_) => {}
     }
 }
 

@@ -1,5 +1,6 @@
 //! The core as a whole: facts in, rows out, with agents that do as they are told.
 
+mod autopsies;
 mod deployments;
 mod drained;
 mod drains;

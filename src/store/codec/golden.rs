@@ -46,9 +46,14 @@ const INSTANCE: &str = concat!(
     "01000a00000101043437313100010101018080f4f6905d018080f4f6905d000001077265667573656401010101",
     "c801017401620100c80100008080f4f6905d07",
 );
+const AUTOPSY: &str = concat!(
+    "01040210000000000000000000000000000000e0045f617070038080f4f6905d0110000000000000000000000000",
+    "000000d001010110000000000000000000000000000000a104686f73748080f4f6905d018080f4f6905d0801072f",
+    "6865616c746803026e6f026e6f01020180c8d007",
+);
 const KEYS: &str = concat!(
-    "0700010102018080f4f6905d03010410000000000000000000000000000000d0058080f4f6905d100000000000",
-    "00000000000000000000d0060102",
+    "0800010102018080f4f6905d03010410000000000000000000000000000000d0058080f4f6905d100000000000",
+    "00000000000000000000d0060102070104",
 );
 const EVENTS: &str = concat!(
     "15000831302e302e302e39082f76322f61707073010b2f73686f702f6170702d318080f4f6905d010200914e01",
@@ -95,7 +100,7 @@ fn packed<T: serde::Serialize>(value: &T) -> String {
 
 #[test]
 fn rows() {
-    let expected = [META, AGENT, APP_VERSION, APP, DEPLOYMENT, OUTCOME, INSTANCE];
+    let expected = [META, AGENT, APP_VERSION, APP, DEPLOYMENT, OUTCOME, INSTANCE, AUTOPSY];
     for ((key, row), expected) in every_row().into_iter().zip(expected) {
         let bytes = row::encode(&row);
         let found = match key {
@@ -105,7 +110,8 @@ fn rows() {
             | Key::App(_)
             | Key::Deployment(_)
             | Key::Outcome(_)
-            | Key::Instance(_) => hex(&bytes),
+            | Key::Instance(_)
+            | Key::Autopsy(_) => hex(&bytes),
         };
         assert_eq!(found, expected, "{key:?}");
         assert_eq!(row::decode(&key, &bytes).expect("it is read"), row);

@@ -21,6 +21,7 @@ pub fn to_json(row: &Row) -> Result<Value, Error> {
         Row::Deployment(row) => serde_json::to_value(row),
         Row::Outcome(row) => serde_json::to_value(row),
         Row::Instance(row) => serde_json::to_value(row),
+        Row::Autopsy(row) => serde_json::to_value(row),
     }
 }
 
@@ -37,6 +38,7 @@ pub fn from_json(key: &Key, value: Value) -> Result<Row, Unreadable> {
         Key::Deployment(_) => Row::Deployment(read(value)?),
         Key::Outcome(_) => Row::Outcome(read(value)?),
         Key::Instance(_) => Row::Instance(read(value)?),
+        Key::Autopsy(_) => Row::Autopsy(read(value)?),
     };
     if belongs(key, &row) { Ok(row) } else { Err(Unreadable::OtherKey) }
 }

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::model::agent::Agent;
 use crate::model::app::{App, AppVersion};
+use crate::model::autopsy::Autopsy;
 use crate::model::deployment::Deployment;
 use crate::model::event::Event;
 use crate::model::instance::Instance;
@@ -46,6 +47,7 @@ pub fn encode(row: &Row) -> Vec<u8> {
         Row::Deployment(row) => postcard::to_stdvec(&**row),
         Row::Outcome(row) => postcard::to_stdvec(&**row),
         Row::Instance(row) => postcard::to_stdvec(&**row),
+        Row::Autopsy(row) => postcard::to_stdvec(&**row),
     };
     bytes.expect("a row knows its lengths")
 }
@@ -65,6 +67,7 @@ pub fn decode(key: &Key, bytes: &[u8]) -> Result<Row, Unreadable> {
         Key::Deployment(_) => Row::Deployment(Arc::new(machine::<Deployment>(bytes)?)),
         Key::Outcome(_) => Row::Outcome(Arc::new(machine::<Outcome>(bytes)?)),
         Key::Instance(_) => Row::Instance(Arc::new(machine::<Instance>(bytes)?)),
+        Key::Autopsy(_) => Row::Autopsy(Arc::new(machine::<Autopsy>(bytes)?)),
     };
     if belongs(key, &row) { Ok(row) } else { Err(Unreadable::OtherKey) }
 }
@@ -92,6 +95,7 @@ pub fn belongs(key: &Key, row: &Row) -> bool {
         (Key::Deployment(id), Row::Deployment(row)) => *id == row.id,
         (Key::Outcome(key), Row::Outcome(row)) => *key == row.key(),
         (Key::Instance(key), Row::Instance(row)) => *key == row.key,
+        (Key::Autopsy(key), Row::Autopsy(row)) => *key == row.key,
         (
             Key::Meta
             | Key::Agent(_)
@@ -99,7 +103,8 @@ pub fn belongs(key: &Key, row: &Row) -> bool {
             | Key::App(_)
             | Key::Deployment(_)
             | Key::Outcome(_)
-            | Key::Instance(_),
+            | Key::Instance(_)
+            | Key::Autopsy(_),
             _,
         ) => false,
     }

@@ -2,7 +2,8 @@
 //! every agent through endpoints.
 //!
 //! `GET /v1/hello` tells who the agent is, `POST /v1/dismissal` tells it why it is not taken, `POST /v1/session` carries
-//! frames both ways for as long as the session lasts, `GET /v1/instances/{life}/logs` streams a log beside it. HTTP/2's own keep-alive is off: beats do it. What is
+//! frames both ways for as long as the session lasts, `GET /v1/instances/{life}/logs` streams a log beside it, and
+//! `GET /v1/instances/{life}/autopsy` gives the evidence of a life that failed. HTTP/2's own keep-alive is off: beats do it. What is
 //! not read is not sent (flow control), and readers of logs cannot use up the window of the session: the connection's
 //! window holds that of every stream there may be.
 //!

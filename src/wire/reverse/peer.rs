@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::wire::autopsy::{AutopsyRequest, NoEvidence};
 use crate::wire::frame::FrameError;
 use crate::wire::logs::{LogRequest, NoLog};
 use crate::wire::message::{Dismissal, Down, Hello, Open, Refused, Up};
@@ -56,6 +57,9 @@ pub enum CallError {
     /// It has no such log.
     #[error(transparent)]
     NoLog(#[from] NoLog),
+    /// It has no such evidence.
+    #[error(transparent)]
+    NoEvidence(#[from] NoEvidence),
     /// As many logs of this agent are read as are allowed.
     #[error("too many logs of this agent are being read")]
     Busy,
@@ -164,6 +168,24 @@ impl Peer {
             StatusCode::SERVICE_UNAVAILABLE => {
                 let text = collect(body.body).await?;
                 Err(NoLog::Unable(String::from_utf8_lossy(&text).into_owned()).into())
+            }
+            other => Err(CallError::Strange(other)),
+        }
+    }
+
+    /// Reads the evidence of a life that failed. An agent too old to keep any has none.
+    ///
+    /// # Errors
+    /// When there is none, or the agent does not answer.
+    pub async fn autopsy(&self, request: AutopsyRequest) -> Result<Bytes, CallError> {
+        let response = self.call(Method::GET, &request.to_string(), whole(Bytes::new())).await?;
+        let status = response.status();
+        match status {
+            StatusCode::OK => read(response).await,
+            StatusCode::NOT_FOUND => Err(NoEvidence::Unknown.into()),
+            StatusCode::SERVICE_UNAVAILABLE => {
+                let text = read(response).await?;
+                Err(NoEvidence::Unable(String::from_utf8_lossy(&text).into_owned()).into())
             }
             other => Err(CallError::Strange(other)),
         }

@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::wire::autopsy::{AutopsyRequest, NoEvidence};
 use crate::wire::logs::{LogRequest, NoLog};
 use crate::wire::message::{Dismissal, Down, Hello, Open, Refused, Up};
 use crate::wire::reverse::frames::{Body, FrameReceiver, FrameSender, frames, pieces, whole};
@@ -58,6 +59,12 @@ pub trait Endpoints: Send + Sync + 'static {
         request: LogRequest,
         sink: LogSink,
     ) -> impl Future<Output = Result<(), NoLog>> + Send;
+
+    /// Somebody reads the evidence of a life that failed, as JSON.
+    fn autopsy(
+        &self,
+        request: AutopsyRequest,
+    ) -> impl Future<Output = Result<Bytes, NoEvidence>> + Send;
 }
 
 /// A session that a leader opens.
@@ -131,6 +138,11 @@ async fn answer<E: Endpoints>(
     if *request.method() == Method::POST && path == "/v1/session" {
         return session(request, endpoints, hang_up).await;
     }
+    if *request.method() == Method::GET
+        && let Some(asked) = AutopsyRequest::parse(path)
+    {
+        return autopsy(asked, endpoints).await;
+    }
     let log = LogRequest::parse(path, request.uri().query().unwrap_or_default());
     match log.filter(|_| *request.method() == Method::GET) {
         Some(log) => logs(log, endpoints).await,
@@ -173,6 +185,14 @@ async fn logs<E: Endpoints>(request: LogRequest, endpoints: &E) -> Response<Body
         Ok(()) => response(StatusCode::OK, body),
         Err(NoLog::Unknown) => response(StatusCode::NOT_FOUND, whole(NoLog::Unknown.to_string())),
         Err(NoLog::Unable(why)) => response(StatusCode::SERVICE_UNAVAILABLE, whole(why)),
+    }
+}
+
+async fn autopsy<E: Endpoints>(request: AutopsyRequest, endpoints: &E) -> Response<Body> {
+    match endpoints.autopsy(request).await {
+        Ok(json) => response(StatusCode::OK, whole(json)),
+        Err(none @ NoEvidence::Unknown) => response(StatusCode::NOT_FOUND, whole(none.to_string())),
+        Err(NoEvidence::Unable(why)) => response(StatusCode::SERVICE_UNAVAILABLE, whole(why)),
     }
 }
 

@@ -12,10 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 
+use crate::model::evidence::MAX_BYTES;
 use crate::model::have::SpecKey;
 use crate::model::id::{
     AgentId, AppKey, ClusterId, Epoch, Incarnation, InstanceId, RunId, Seq, Version,
 };
+use crate::wire::autopsy::{AutopsyRequest, NoEvidence};
 use crate::wire::dial::{Address, dial};
 use crate::wire::frame::MAX_SPEC;
 use crate::wire::logs::{LogRequest, NoLog, Output};
@@ -106,6 +108,14 @@ impl Endpoints for Mirror {
         });
         Ok(())
     }
+
+    async fn autopsy(&self, request: AutopsyRequest) -> Result<Bytes, NoEvidence> {
+        match request.incarnation.0 {
+            0 => Err(NoEvidence::Unknown),
+            1 => Err(NoEvidence::Unable("disk on fire".to_owned())),
+            _ => Ok(Bytes::from(vec![b' '; MAX_BYTES])),
+        }
+    }
 }
 
 async fn say<T: serde::Serialize>(sender: &FrameSender<T>, message: &T) {
@@ -179,6 +189,23 @@ async fn logs_come_as_streams_beside_the_session() {
     );
     let (status, _) = peer.get_stream("/v1/nothing").await.expect("an answer");
     assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn evidence_of_any_size_comes_whole() {
+    let (peer, _seen) = connected().await;
+    let of = |life| AutopsyRequest {
+        instance: InstanceId(uuid::Uuid::from_u128(9)),
+        incarnation: Incarnation(life),
+    };
+    assert_eq!(peer.autopsy(of(2)).await.expect("the longest").len(), MAX_BYTES);
+    let none = peer.autopsy(of(0)).await.expect_err("none");
+    assert!(matches!(none, CallError::NoEvidence(NoEvidence::Unknown)), "{none:?}");
+    let broken = peer.autopsy(of(1)).await.expect_err("none");
+    assert!(
+        matches!(&broken, CallError::NoEvidence(NoEvidence::Unable(why)) if why == "disk on fire"),
+        "{broken:?}"
+    );
 }
 
 #[tokio::test]

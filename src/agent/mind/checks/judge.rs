@@ -1,5 +1,6 @@
 //! What an answer means for a check, and what it changes of what was found. Functions of their arguments.
 
+use crate::agent::mind::checks::BODY;
 use crate::agent::mind::checks::probe::Reply;
 use crate::model::check::{HealthCheck, HealthProtocol, ReadinessCheck};
 use crate::model::findings::{CheckResult, HealthRecord, Readiness, Response};
@@ -54,7 +55,9 @@ pub(super) fn readiness(
     url: &str,
 ) -> bool {
     let response = match reply {
-        Reply::Http { status, content_type, body } => Response { status, content_type, body },
+        Reply::Http { status, content_type, body } => {
+            Response { status, content_type, body: cut(&body, BODY) }
+        }
         Reply::Failed { why } => unanswered(url, &why),
         Reply::Connected | Reply::Exit(_) => unanswered(url, "no answer over HTTP"),
         Reply::Unknown => return false,

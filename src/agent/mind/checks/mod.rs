@@ -17,13 +17,14 @@ pub(super) mod turns;
 
 use std::sync::Arc;
 
-use crate::agent::mind::checks::probe::{Ask, CheckNo, Probe, ProbeId, Reply, Target};
+use crate::agent::mind::checks::probe::{Ask, Body, CheckNo, Probe, ProbeId, Reply, Target};
 use crate::agent::mind::checks::target::{From, Port, Reach};
 use crate::agent::mind::decide::Intent;
 use crate::agent::mind::life::{Host, Life};
 use crate::agent::mind::{LaunchPlan, Mind, Step};
 use crate::agent::runtime::{Running, SandboxId};
 use crate::model::check::{AppCheck, CheckProbe, HealthCheck, HealthProtocol, ReadinessCheck};
+use crate::model::evidence::MAX_BODY;
 use crate::model::findings::{Findings, Readiness};
 use crate::model::have::WantGoal;
 use crate::model::instance::Place;
@@ -33,8 +34,10 @@ use crate::planted::planted;
 
 /// The first question of Marathon's own checks comes after an interval, or after so long (HC-2).
 const FIRST_AT_MOST: Span = Span::secs(5);
-/// So many bytes of a readiness answer are kept.
+/// So many characters of a readiness answer are kept in the row.
 const BODY: usize = 1_024;
+/// So many bytes of any answer are asked for: one more than evidence keeps tells whether that is all.
+const GLIMPSE: usize = MAX_BODY + 1;
 
 // === impl Mind: when ===
 
@@ -69,6 +72,7 @@ impl Mind {
             let known = known.map(|known| Box::new(Findings { turned: None, ..*known.clone() }));
             life.findings = Some(known.unwrap_or(none_yet));
         }
+        life.replies.begin(now);
         let findings = life.findings.as_deref()?;
         let first = first_turns(&spec, findings, life.since?);
         let first = first.into_iter().map(|(check, at)| (check, at.max(now)));
@@ -124,6 +128,9 @@ impl Mind {
     /// An answer came.
     pub(super) fn probed(&mut self, now: Timestamp, id: ProbeId, reply: Reply) {
         let Some(began) = self.turns.answered(id) else { return };
+        if let Some(life) = self.lives.get_mut(&id.sandbox).filter(|life| life.is_checked()) {
+            life.replies.note(now, id.check, &reply);
+        }
         match self.take_answer(now, id, reply) {
             Some(Asked::Again { after, from_answer }) => {
                 let at = if from_answer { now + after } else { (began + after).max(now) };
@@ -216,10 +223,10 @@ fn ask_health(
     let target = || reach.find(Port::of(check.port, check.port_index), From::of(check));
     match check.protocol {
         HealthProtocol::Http | HealthProtocol::MesosHttp => {
-            Ok(http(target()?, false, check.path.as_deref(), 0))
+            Ok(http(target()?, false, check.path.as_deref(), false))
         }
         HealthProtocol::Https | HealthProtocol::MesosHttps => {
-            Ok(http(target()?, true, check.path.as_deref(), 0))
+            Ok(http(target()?, true, check.path.as_deref(), false))
         }
         HealthProtocol::Tcp | HealthProtocol::MesosTcp => Ok(Ask::Tcp { target: target()? }),
         HealthProtocol::Command => Ok(command(check.command.as_deref().unwrap_or_default())),
@@ -228,8 +235,7 @@ fn ask_health(
 
 fn ask_readiness(check: &ReadinessCheck, reach: Reach<'_>) -> Result<Ask, String> {
     let target = reach.find(Port::Name(&check.port_name), From::Outside)?;
-    let body = if check.preserve_last_response { BODY } else { 0 };
-    Ok(http(target, check.https, Some(&check.path), body))
+    Ok(http(target, check.https, Some(&check.path), check.preserve_last_response))
 }
 
 fn ask_plain(
@@ -240,7 +246,7 @@ fn ask_plain(
     let target = |port, index| reach.find(Port::of(port, index), From::Inside { ipv6: false });
     match &check.probe {
         CheckProbe::Http { port_index, port, path } => {
-            Ok(http(target(*port, *port_index)?, false, path.as_deref(), 0))
+            Ok(http(target(*port, *port_index)?, false, path.as_deref(), false))
         }
         CheckProbe::Tcp { port_index, port } => {
             Ok(Ask::Tcp { target: target(*port, *port_index)? })
@@ -249,10 +255,11 @@ fn ask_plain(
     }
 }
 
-fn http(target: Target, tls: bool, path: Option<&str>, body: usize) -> Ask {
+/// Where the body is `wanted` it is waited for; else as much of it is taken as comes with the answer.
+fn http(target: Target, tls: bool, path: Option<&str>, wanted: bool) -> Ask {
     let path = path.unwrap_or_default();
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    Ask::Http { target, tls, path, body }
+    Ask::Http { target, tls, path, body: Body { bytes: GLIMPSE, wanted } }
 }
 
 fn command(life: &Life, id: SandboxId, spec: &Arc<Spec>, place: &Place, shell: &str) -> Ask {

@@ -50,8 +50,8 @@ pub enum Ask {
         tls: bool,
         /// Begins with `/`.
         path: String,
-        /// How many bytes of the body are wanted.
-        body: usize,
+        /// What is taken of the body.
+        body: Body,
     },
     /// To take a connection.
     Tcp {
@@ -65,6 +65,16 @@ pub enum Ask {
         /// The shell text.
         shell: String,
     },
+}
+
+/// What is taken of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// At most so many bytes.
+    pub bytes: usize,
+    /// Whether it is waited for: without it there is no answer. Else the status alone is one, and whatever of the body
+    /// comes at once is taken for people.
+    pub wanted: bool,
 }
 
 /// Where a task listens.
@@ -99,7 +109,7 @@ pub enum Reply {
         status: u16,
         /// What its body is.
         content_type: String,
-        /// The begin of its body, as much as was wanted.
+        /// The begin of its body, as much as was taken.
         body: String,
     },
     /// The connection was taken.

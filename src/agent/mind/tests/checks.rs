@@ -15,7 +15,7 @@ use crate::model::time::{Span, Timestamp};
 
 const APP: AppKey = AppKey(1);
 
-fn checked(change: impl FnOnce(&mut HealthCheck)) -> Spec {
+pub(super) fn checked(change: impl FnOnce(&mut HealthCheck)) -> Spec {
     let mut spec = spec(APP);
     spec.networks = vec![Network::host()];
     let port = PortDefinition { name: Some("http-api".to_owned()), ..PortDefinition::default() };
@@ -35,7 +35,7 @@ fn with_port(mut want: Want) -> Want {
 }
 
 /// A rig in which one instance of such an app is wanted; the time at which it began to run.
-fn running(spec: Spec) -> (Rig, Timestamp) {
+pub(super) fn running(spec: Spec) -> (Rig, Timestamp) {
     let mut rig = Rig::ready(1);
     rig.specs.insert(APP, spec);
     rig.mind.want(with_port(run(key(1, 0), 1, 1)));

@@ -2,6 +2,7 @@
 
 mod checks;
 mod engines;
+mod exams;
 mod rig;
 mod storm;
 
@@ -321,7 +322,7 @@ fn a_refusal_ends_it_with_its_reason() {
     rig.mind.want(run(key(2, 0), 1, 1));
     rig.run(Span::secs(5));
     assert_eq!(end(rig.phase(id(key(2, 0), 1))), Some(End::Refused(reason)));
-    assert_eq!(rig.log, ["prepare 2/0.1"]);
+    assert_eq!(rig.log, ["prepare 2/0.1", "examine 2/0.1"]);
 }
 
 #[test]

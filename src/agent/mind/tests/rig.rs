@@ -7,6 +7,7 @@ use crate::agent::fake::FakeHost;
 use crate::agent::mind::testing::spec;
 use crate::agent::mind::{Hand, Limits, Mind, Reply, Sight, Step};
 use crate::agent::runtime::{RuntimeError, SandboxId};
+use crate::model::evidence::Evidence;
 use crate::model::have::{Have, Phase};
 use crate::model::id::AppKey;
 use crate::model::spec::Spec;
@@ -36,6 +37,10 @@ pub(super) struct Rig {
     pub(super) reply: Reply,
     /// When probes were asked.
     pub(super) asked: Vec<Timestamp>,
+    /// The evidence that was taken.
+    pub(super) taken: Vec<Evidence>,
+    /// Taking it has no end.
+    pub(super) slow_exams: bool,
 }
 
 enum Event {
@@ -65,6 +70,8 @@ impl Rig {
             specs: BTreeMap::new(),
             reply: Reply::Connected,
             asked: Vec::new(),
+            taken: Vec::new(),
+            slow_exams: false,
         }
     }
 
@@ -140,6 +147,7 @@ impl Rig {
                     self.watches.insert(id, hand);
                 }
                 Step::Cancel(_, id) => self.cancel(id),
+                Step::Examine(_, evidence) => self.examine(*evidence),
                 step => {
                     if let Step::Probe(..) = &step {
                         self.asked.push(self.now);
@@ -206,7 +214,9 @@ impl Rig {
             Step::Kill(hand, id) => Sight::Killed(id, host.kill(now, hand, id).answer()?),
             Step::Remove(hand, id) => Sight::Removed(id, host.remove(now, hand, id).answer()?),
             Step::Probe(_, probe) => Sight::Probed(probe.id, reply),
-            Step::Watch(..) | Step::Cancel(..) => unreachable!("neither is a call"),
+            Step::Watch(..) | Step::Cancel(..) | Step::Examine(..) => {
+                unreachable!("none is a call")
+            }
         };
         Some((sight, 20))
     }
@@ -220,6 +230,14 @@ impl Rig {
                     None => self.dead = true,
                 }
             }
+        }
+    }
+
+    fn examine(&mut self, evidence: Evidence) {
+        let id = SandboxId { instance: evidence.instance, incarnation: evidence.incarnation };
+        self.taken.push(evidence);
+        if !self.slow_exams {
+            self.later(20, Event::See(Sight::Examined(id)));
         }
     }
 
@@ -252,6 +270,10 @@ fn word(step: &Step) -> String {
         Step::Kill(_, id) => format!("kill {}", name(*id)),
         Step::Remove(_, id) => format!("remove {}", name(*id)),
         Step::Probe(_, probe) => format!("probe {}", name(probe.id.sandbox)),
+        Step::Examine(_, of) => {
+            let id = SandboxId { instance: of.instance, incarnation: of.incarnation };
+            format!("examine {}", name(id))
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The leader's half of a session over a real socket, with an agent that does what it should not.
 
+use bytes::Bytes;
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 
@@ -11,6 +12,7 @@ use crate::model::row::{Key, Row, Write};
 use crate::model::view::View;
 use crate::model::world::World;
 use crate::store::testing;
+use crate::wire::autopsy::{AutopsyRequest, NoEvidence};
 use crate::wire::logs::{LogRequest, NoLog};
 use crate::wire::message::{Dismissal, Hello, Refused};
 use crate::wire::reverse::{Endpoints, LogSink, Opening, accept, serve};
@@ -71,6 +73,10 @@ impl Endpoints for Stubborn {
 
     async fn logs(&self, _: LogRequest, _: LogSink) -> Result<(), NoLog> {
         Err(NoLog::Unknown)
+    }
+
+    async fn autopsy(&self, _: AutopsyRequest) -> Result<Bytes, NoEvidence> {
+        Err(NoEvidence::Unknown)
     }
 }
 
