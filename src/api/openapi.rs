@@ -7,8 +7,8 @@ use utoipa::{Modify, OpenApi};
 
 use crate::api::path::{Route, Verb};
 use crate::api::{
-    agents, apps, batch, deployments, events, explain, exposition, kill, logs, queue, routes,
-    system, tasks, versions, write,
+    agents, apps, batch, deployments, deploys, events, explain, exposition, kill, logs, queue,
+    routes, system, tasks, versions, write,
 };
 
 /// Collects the handlers.
@@ -43,6 +43,13 @@ use crate::api::{
         events::follow,
         deployments::list,
         deployments::cancel,
+        deploys::create,
+        deploys::list,
+        deploys::get,
+        deploys::remove,
+        deploys::resume,
+        deploys::promote,
+        deploys::roll_back,
         queue::list,
         queue::reset_delay,
         agents::list,

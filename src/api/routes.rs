@@ -15,8 +15,8 @@ use crate::api::reply::Outcome;
 use crate::api::scope::Scope;
 use crate::api::serve::Origin;
 use crate::api::{
-    accept, agents, apps, batch, deployments, events, explain, exposition, guard, kill, logs,
-    queue, reply, system, tasks, versions, write,
+    accept, agents, apps, batch, deployments, deploys, events, explain, exposition, guard, kill,
+    logs, queue, reply, system, tasks, versions, write,
 };
 use crate::contract::error::Reply;
 use crate::contract::query::Query;
@@ -98,6 +98,13 @@ async fn handle(api: &Api, call: &Call, route: Route, verb: Verb) -> Outcome {
         (Route::Events, _) => events::follow(api, call),
         (Route::Deployments, _) => Ok(deployments::list(api, call)),
         (Route::Deployment(id), _) => deployments::cancel(api, call, &id).await,
+        (Route::Deploys, Verb::Post) => deploys::create(api, call).await,
+        (Route::Deploys, _) => Ok(deploys::list(api, call)),
+        (Route::Deploy(id), Verb::Delete) => deploys::remove(api, call, &id).await,
+        (Route::Deploy(id), _) => deploys::get(api, call, &id),
+        (Route::DeployResume(id), _) => deploys::resume(api, call, &id).await,
+        (Route::DeployPromote(id), _) => deploys::promote(api, call, &id).await,
+        (Route::DeployRollBack(id), _) => deploys::roll_back(api, call, &id).await,
         (Route::Queue, _) => Ok(queue::list(api, call)),
         (Route::QueueDelay(id), _) => queue::reset_delay(api, call, &id).await,
         (Route::Agents, _) => Ok(agents::list(api)),
@@ -183,6 +190,11 @@ fn offers(route: &Route, verb: Verb) -> &'static [&'static str] {
         | Route::TasksDelete
         | Route::Deployments
         | Route::Deployment(_)
+        | Route::Deploys
+        | Route::Deploy(_)
+        | Route::DeployResume(_)
+        | Route::DeployPromote(_)
+        | Route::DeployRollBack(_)
         | Route::Queue
         | Route::Agents
         | Route::Agent(_)
@@ -198,7 +210,9 @@ const fn body_limit(route: &Route, verb: Verb) -> Option<usize> {
     let writes = matches!(verb, Verb::Post | Verb::Put | Verb::Patch);
     match route {
         Route::Apps if matches!(verb, Verb::Put | Verb::Patch) => Some(MANY_LIMIT),
-        Route::Apps | Route::App(_) | Route::Explain(_) if writes => Some(ONE_LIMIT),
+        Route::Apps | Route::App(_) | Route::Explain(_) | Route::Deploys if writes => {
+            Some(ONE_LIMIT)
+        }
         Route::TasksDelete => Some(MANY_LIMIT),
         Route::AgentDrain(_) if writes => Some(ONE_LIMIT),
         Route::Apps
@@ -216,6 +230,11 @@ const fn body_limit(route: &Route, verb: Verb) -> Option<usize> {
         | Route::Events
         | Route::Deployments
         | Route::Deployment(_)
+        | Route::Deploys
+        | Route::Deploy(_)
+        | Route::DeployResume(_)
+        | Route::DeployPromote(_)
+        | Route::DeployRollBack(_)
         | Route::Queue
         | Route::QueueDelay(_)
         | Route::Agents

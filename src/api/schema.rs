@@ -20,8 +20,10 @@ macro_rules! schemas {
 }
 
 mod agents;
+mod deploys;
 
 pub use agents::{Agent, Agents, Amounts, Brake, DrainProgress, DrainRequest};
+pub use deploys::{Deploy, DeployAnalysis, DeployRequest, Deploys};
 
 /// What an end of tasks comes to.
 #[derive(ToSchema)]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::control::analysis::Analyst;
 use crate::control::clock::Clock;
 use crate::control::events::{Events, Published};
 use crate::control::fleet::names::Names;
@@ -125,6 +126,7 @@ pub async fn lead(
         keep_everything: !loaded.quarantined.is_empty(),
         history: History::default(),
     };
+    let analyst = Analyst { server: server.clone(), facts: facts.clone(), clock };
     let fleet = Fleet {
         server: server.clone(),
         facts,
@@ -156,6 +158,7 @@ pub async fn lead(
     };
     spawn_brain(turn)?;
     tokio::spawn(fleet.run());
+    tokio::spawn(analyst.run());
     tokio::spawn(listen::listen(listener.into(), cluster, own.clone()));
     let ended = spawn_writer(end(writer, server.clone()))?;
     let agents = Agents { fleet: own, server: server.clone() };

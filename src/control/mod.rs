@@ -5,8 +5,10 @@
 //! - [`turn`]: the brain's thread; [`writer`]: the store's writer; [`fleet`]: the agents.
 //! - [`operator`]: the operator's socket in the data directory.
 //! - [`events`]: the newest events, for whoever follows.
+//! - [`analysis`]: what deploys ask Prometheus.
 //! - [`clock`]: the only clock; [`gauges`]: figures that no row holds.
 
+pub mod analysis;
 pub mod clock;
 pub mod events;
 pub mod fleet;

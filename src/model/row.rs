@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::agent::Agent;
 use crate::model::app::{App, AppVersion};
+use crate::model::deploy::Deploy;
 use crate::model::deployment::Deployment;
-use crate::model::id::{AgentKey, AppKey, DeploymentId, InstanceKey, Version};
+use crate::model::id::{AgentKey, AppKey, DeployId, DeploymentId, InstanceKey, Version};
 use crate::model::instance::Instance;
 use crate::model::meta::Meta;
 
@@ -35,6 +36,8 @@ pub enum Key {
     Deployment(DeploymentId),
     /// An instance.
     Instance(InstanceKey),
+    /// A deploy.
+    Deploy(DeployId),
 }
 
 /// A row of any kind.
@@ -52,4 +55,6 @@ pub enum Row {
     Deployment(Arc<Deployment>),
     /// An instance.
     Instance(Arc<Instance>),
+    /// A deploy.
+    Deploy(Arc<Deploy>),
 }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use crate::model::agent::{Agent, GpuScheduling};
 use crate::model::app::{App, AppVersion};
+use crate::model::deploy::Deploy;
 use crate::model::deployment::Deployment;
 use crate::model::id::{
-    AgentId, AgentKey, AppKey, DeploymentId, InstanceId, InstanceKey, TaskRef, Version,
+    AgentId, AgentKey, AppKey, DeployId, DeploymentId, InstanceId, InstanceKey, TaskRef, Version,
 };
 use crate::model::instance::Instance;
 use crate::model::meta::Meta;
@@ -32,6 +33,8 @@ pub struct World {
     pub deployments: Table<DeploymentId, Deployment>,
     /// Instances.
     pub instances: Table<InstanceKey, Instance>,
+    /// Deploys, also those that are over.
+    pub deploys: Table<DeployId, Deploy>,
     /// Derived: apps by path, also removed ones.
     pub paths: Table<AppPath, AppKey>,
     /// Derived: agents by identity.
@@ -39,6 +42,7 @@ pub struct World {
 }
 
 const FIRST_DEPLOYMENT: DeploymentId = DeploymentId(uuid::Uuid::nil());
+const FIRST_DEPLOY: DeployId = DeployId(uuid::Uuid::nil());
 
 /// A law of the rows that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +73,9 @@ impl World {
             (Key::Instance(key), Some(Row::Instance(row))) => {
                 self.instances.put(*key, row.clone());
             }
+            (Key::Deploy(id), Some(Row::Deploy(row))) => {
+                self.deploys.put(*id, row.clone());
+            }
             (key, None) => self.remove(key),
             (key, Some(row)) => debug_assert!(false, "row {row:?} under key {key:?}"),
         }
@@ -96,6 +103,9 @@ impl World {
             Key::Instance(key) => {
                 self.instances.remove(key);
             }
+            Key::Deploy(id) => {
+                self.deploys.remove(id);
+            }
         }
     }
 
@@ -110,6 +120,7 @@ impl World {
             Key::App(key) => self.apps.share(key).map(Row::App),
             Key::Deployment(id) => self.deployments.share(id).map(Row::Deployment),
             Key::Instance(key) => self.instances.share(key).map(Row::Instance),
+            Key::Deploy(id) => self.deploys.share(id).map(Row::Deploy),
         }
     }
 
@@ -184,6 +195,10 @@ impl World {
             Key::Instance(key) => Some(key),
             _ => None,
         });
+        let deploys = start(after, Key::Deploy(FIRST_DEPLOY), |key| match key {
+            Key::Deploy(id) => Some(id),
+            _ => None,
+        });
         let meta = self.meta.iter().filter(move |_| after.is_none());
         let meta = meta.map(|meta| (Key::Meta, Row::Meta(Arc::new(meta.clone()))));
         let agents = self
@@ -203,7 +218,12 @@ impl World {
             .instances
             .shared_from(instances)
             .map(|(key, row)| (Key::Instance(*key), Row::Instance(row.clone())));
-        meta.chain(agents).chain(versions).chain(apps).chain(deployments).chain(instances)
+        let deploys = self
+            .deploys
+            .shared_from(deploys)
+            .map(|(id, row)| (Key::Deploy(*id), Row::Deploy(row.clone())));
+        let users = meta.chain(agents).chain(versions).chain(apps);
+        users.chain(deployments).chain(instances).chain(deploys)
     }
 
     /// Whether the derived maps follow from the rows and references point at rows.
@@ -257,6 +277,11 @@ impl World {
             if let Some(place) = &instance.place {
                 law(self.agents.get(&place.agent).is_some(), format!("{name} has its agent"));
             }
+        }
+        for (id, deploy) in self.deploys.iter() {
+            let grows = deploy.counts.is_sorted_by(|less, more| less < more);
+            let within = deploy.counts.last().is_some_and(|last| *last <= deploy.target);
+            law(grows && within, format!("deploy {id}: its steps grow up to its target"));
         }
         if broken.is_empty() { Ok(()) } else { Err(broken) }
     }

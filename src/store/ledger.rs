@@ -19,7 +19,7 @@ pub struct Ledger {
     next: Position,
     newest: CommitNo,
     runs: Vec<Run>,
-    sizes: [Mean; 6],
+    sizes: [Mean; 7],
 }
 
 /// Commits of one record each, one after the other: most are, so that a run stands for many.
@@ -41,7 +41,7 @@ struct Mean {
 impl Ledger {
     /// The books on a log whose next record goes to `next`.
     pub fn new(next: Position) -> Ledger {
-        Ledger { next, newest: CommitNo::default(), runs: Vec::new(), sizes: [Mean::default(); 6] }
+        Ledger { next, newest: CommitNo::default(), runs: Vec::new(), sizes: [Mean::default(); 7] }
     }
 
     /// Where the next record goes.
@@ -144,6 +144,7 @@ fn kind(key: &Key) -> usize {
         Key::App(_) => 3,
         Key::Deployment(_) => 4,
         Key::Instance(_) => 5,
+        Key::Deploy(_) => 6,
     }
 }
 

@@ -22,6 +22,7 @@ mod registry;
 mod agents;
 mod changes;
 mod constraints;
+mod deploys;
 mod docker;
 mod doctor;
 mod engine;

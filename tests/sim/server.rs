@@ -502,6 +502,7 @@ fn brief(fact: &Fact) -> String {
             format!("agent {agent} synced with {} instances", instances.len())
         }
         Fact::Lost { agent, why } => format!("agent {agent} lost: {why:?}"),
+        Fact::Analysed { deploy, finding, .. } => format!("{deploy} analysed: {finding:?}"),
     }
 }
 
@@ -531,6 +532,7 @@ fn brief_commit(commit: &Commit) -> String {
                 row.part.as_ref().map_or(String::new(), |part| format!(" {:?}", part.action))
             ),
             Some(Row::Deployment(row)) => format!("[deployment {}/{}]", row.step, row.steps),
+            Some(Row::Deploy(row)) => format!("[deploy {:?}]", row.state),
             Some(Row::Agent(row)) => format!("[agent {} {:?} {:?}]", row.key, row.state, row.drain),
             Some(Row::Meta(row)) if row.brake.held.is_some() => "[brake]".to_owned(),
             Some(Row::AppVersion(_) | Row::Meta(_)) => continue,

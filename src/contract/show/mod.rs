@@ -7,6 +7,7 @@ pub mod app;
 mod checks;
 mod container;
 pub mod counts;
+pub mod deploy;
 pub mod deployment;
 pub mod event;
 pub mod extras;

@@ -7,6 +7,7 @@ pub mod agent;
 pub mod cancel;
 pub mod delay;
 pub mod dependencies;
+pub mod deploy;
 pub mod kill;
 pub mod plan;
 pub mod put;
@@ -25,6 +26,8 @@ pub fn apply(draft: &mut Draft<'_>, who: &Caller, change: Change, force: bool) -
         Change::Restart { path } => restart::restart(draft, &path, force),
         Change::Kill { instances, how } => kill::kill(draft, &instances, how, force),
         Change::Cancel { deployment } => cancel::cancel(draft, deployment, force),
+        Change::Deploy(proposal) => deploy::begin(draft, who, *proposal, force),
+        Change::Steer { deploy, how } => deploy::steer(draft, deploy, how),
         Change::ResetDelay { path } => delay::reset(draft, &path),
         Change::Drain { agent, deadline } => agent::drain(draft, agent, deadline),
         Change::Undrain { agent } => agent::undrain(draft, agent),

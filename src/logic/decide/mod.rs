@@ -21,6 +21,7 @@ pub mod kill_order;
 pub mod launch;
 pub mod rollout;
 
+use crate::logic::deploy;
 use crate::logic::draft::{Draft, Subject};
 
 /// Instances placed by one step; the rest waits for the next.
@@ -35,6 +36,7 @@ pub fn all(draft: &mut Draft<'_>, write_budget: usize) {
                 Subject::Brake => brake::decide(draft),
                 Subject::App(app) => app::decide(draft, app),
                 Subject::Deployment(id) => deployment::decide(draft, id),
+                Subject::Deploy(id) => deploy::decide(draft, id),
             }
             if draft.written() >= write_budget || draft.placements() >= PLACEMENT_BUDGET {
                 return;

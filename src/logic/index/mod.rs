@@ -6,6 +6,7 @@
 pub mod agents;
 pub mod apps;
 pub mod census;
+pub mod deploys;
 pub mod fields;
 pub mod plans;
 pub mod pool;
@@ -14,6 +15,7 @@ pub mod timers;
 
 use crate::logic::index::agents::AgentUses;
 use crate::logic::index::apps::AppUses;
+use crate::logic::index::deploys::Deploys;
 use crate::logic::index::fields::Fields;
 use crate::logic::index::plans::Plans;
 use crate::logic::index::pool::Pool;
@@ -39,6 +41,8 @@ pub struct Index {
     pub apps: AppUses,
     /// Which apps each deployment changes.
     pub plans: Plans,
+    /// Which apps each deploy changes, and which deploys are over.
+    pub deploys: Deploys,
     /// When rows fall due.
     pub timers: Timers,
 }
@@ -86,6 +90,7 @@ impl Index {
                 self.pool.remove(agent);
                 self.roll.remove(agent);
             }
+            Row::Deploy(deploy) => self.deploys.remove(deploy),
             Row::Meta(_) | Row::AppVersion(_) | Row::Deployment(_) => {}
         }
     }
@@ -108,6 +113,7 @@ impl Index {
                 self.pool.add(agent, self.agents.of(agent.key));
                 self.roll.add(agent);
             }
+            Row::Deploy(deploy) => self.deploys.add(deploy),
             Row::Meta(_) | Row::AppVersion(_) | Row::Deployment(_) => {}
         }
     }

@@ -38,7 +38,17 @@ const INSTANCE: &str = concat!(
     "01000a00000101043437313100010101018080f4f6905d018080f4f6905d000001077265667573656401010101",
     "c801017401620100c80100008080f4f6905d07",
 );
-const KEYS: &str = "0600010102018080f4f6905d03010410000000000000000000000000000000d0050102";
+const DEPLOY: &str = concat!(
+    "10000000000000000000000000000000f00b2f73686f702f6170702d310202010100c0843de0d4030108687474",
+    "703a2f2f700275700001138827c0cf2400010202010201010b2f73686f702f6170702d318080f4f6905d011000",
+    "0000000000000000000000000000d00201020b2f73686f702f6170702d328080f4f6905d011000000000000000",
+    "0000000000000000d08080f4f6905d000001018080f4f6905d010002040100026e6f0301028080f4f6905d8080",
+    "f4f6905d8080f4f6905d8080f4f6905d",
+);
+const KEYS: &str = concat!(
+    "0700010102018080f4f6905d03010410000000000000000000000000000000d005010206100000000000000000",
+    "00000000000000f0",
+);
 const EVENTS: &str = concat!(
     "14000831302e302e302e39082f76322f61707073010b2f73686f702f6170702d318080f4f6905d010200914e01",
     "0b2f73686f702f6170702d318080f4f6905d020b2f73686f702f6170702d318080f4f6905d026e6f0310000000",
@@ -83,14 +93,17 @@ fn packed<T: serde::Serialize>(value: &T) -> String {
 
 #[test]
 fn rows() {
-    let expected = [META, AGENT, APP_VERSION, APP, DEPLOYMENT, INSTANCE];
+    let expected = [META, AGENT, APP_VERSION, APP, DEPLOYMENT, INSTANCE, DEPLOY];
     for ((key, row), expected) in every_row().into_iter().zip(expected) {
         let bytes = row::encode(&row);
         let found = match key {
             Key::AppVersion(..) => String::from_utf8(bytes.clone()).expect("JSON is text"),
-            Key::Meta | Key::Agent(_) | Key::App(_) | Key::Deployment(_) | Key::Instance(_) => {
-                hex(&bytes)
-            }
+            Key::Meta
+            | Key::Agent(_)
+            | Key::App(_)
+            | Key::Deployment(_)
+            | Key::Instance(_)
+            | Key::Deploy(_) => hex(&bytes),
         };
         assert_eq!(found, expected, "{key:?}");
         assert_eq!(row::decode(&key, &bytes).expect("it is read"), row);

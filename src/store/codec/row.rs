@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::model::agent::Agent;
 use crate::model::app::{App, AppVersion};
+use crate::model::deploy::Deploy;
 use crate::model::deployment::Deployment;
 use crate::model::event::Event;
 use crate::model::instance::Instance;
@@ -44,6 +45,7 @@ pub fn encode(row: &Row) -> Vec<u8> {
         Row::App(row) => postcard::to_stdvec(&**row),
         Row::Deployment(row) => postcard::to_stdvec(&**row),
         Row::Instance(row) => postcard::to_stdvec(&**row),
+        Row::Deploy(row) => postcard::to_stdvec(&**row),
     };
     bytes.expect("a row knows its lengths")
 }
@@ -62,6 +64,7 @@ pub fn decode(key: &Key, bytes: &[u8]) -> Result<Row, Unreadable> {
         Key::App(_) => Row::App(Arc::new(machine::<App>(bytes)?)),
         Key::Deployment(_) => Row::Deployment(Arc::new(machine::<Deployment>(bytes)?)),
         Key::Instance(_) => Row::Instance(Arc::new(machine::<Instance>(bytes)?)),
+        Key::Deploy(_) => Row::Deploy(Arc::new(machine::<Deploy>(bytes)?)),
     };
     if belongs(key, &row) { Ok(row) } else { Err(Unreadable::OtherKey) }
 }
@@ -88,13 +91,15 @@ pub fn belongs(key: &Key, row: &Row) -> bool {
         (Key::App(key), Row::App(row)) => *key == row.key,
         (Key::Deployment(id), Row::Deployment(row)) => *id == row.id,
         (Key::Instance(key), Row::Instance(row)) => *key == row.key,
+        (Key::Deploy(id), Row::Deploy(row)) => *id == row.id,
         (
             Key::Meta
             | Key::Agent(_)
             | Key::AppVersion(..)
             | Key::App(_)
             | Key::Deployment(_)
-            | Key::Instance(_),
+            | Key::Instance(_)
+            | Key::Deploy(_),
             _,
         ) => false,
     }

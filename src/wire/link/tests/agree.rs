@@ -197,7 +197,7 @@ impl Rig {
                     self.answer(ticket);
                 }
                 Fact::Synced { instances, .. } => self.synced = Some(instances),
-                Fact::Asked { .. } | Fact::Lost { .. } => {}
+                Fact::Asked { .. } | Fact::Lost { .. } | Fact::Analysed { .. } => {}
             }
         }
     }
