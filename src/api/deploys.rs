@@ -14,7 +14,7 @@ use crate::contract::error::{Missing, Reply};
 use crate::contract::fault::Read;
 use crate::contract::show::deploy as show;
 use crate::model::deploy::Deploy;
-use crate::model::fact::{Change, Expect, Proposal, Put, Steer};
+use crate::model::fact::{Change, Expect, How, Proposal, Put, Steer};
 use crate::model::id::DeployId;
 use crate::model::path::AppPath;
 use crate::model::spec::Spec;
@@ -189,7 +189,7 @@ async fn begin(
     body: &Json,
     make: impl Fn(&View) -> Result<(Asked, Read<Spec>), Reply>,
 ) -> Outcome {
-    let force = call.query.flag("force", false);
+    let how = How { force: call.query.flag("force", false), ..How::default() };
     let propose = |view: &View| {
         let (asked, read) = make(view)?;
         let warnings = [asked.warnings, read.warnings].concat();
@@ -199,7 +199,7 @@ async fn begin(
         let proposal = Proposal { put, counted: asked.counted, plan: asked.plan };
         Ok((Change::Deploy(Box::new(proposal)), warnings))
     };
-    let (done, warnings) = change::ask(api, call, force, propose).await?;
+    let (done, warnings) = change::ask(api, call, how, propose).await?;
     let id = deploying(&done)?;
     let mut response = shown(api, id, StatusCode::CREATED);
     let place = format!("http://{}/v2/deploys/{id}", call.host(api));
@@ -213,7 +213,7 @@ async fn begin(
 async fn steer(api: &Api, call: &Call, id: &str, how: Steer) -> Outcome {
     let deploy = find(api, call, id)?;
     let steer = Change::Steer { deploy, how };
-    let (done, ()) = change::ask(api, call, false, |_| Ok((steer.clone(), ()))).await?;
+    let (done, ()) = change::ask(api, call, How::default(), |_| Ok((steer.clone(), ()))).await?;
     Ok(shown(api, deploying(&done)?, StatusCode::OK))
 }
 

@@ -43,6 +43,8 @@ pub enum Route {
     Events,
     /// `/v2/deployments`.
     Deployments,
+    /// `/v2/deployments/history`.
+    DeploymentHistory,
     /// `/v2/deployments/{id}`.
     Deployment(String),
     /// `/v2/deploys`.
@@ -55,6 +57,8 @@ pub enum Route {
     DeployPromote(String),
     /// `/v2/deploys/{id}/rollback`.
     DeployRollBack(String),
+    /// `/v2/deployments/{id}/resume`.
+    DeploymentResume(String),
     /// `/v2/queue`.
     Queue,
     /// `/v2/queue/{id}/delay`.
@@ -158,6 +162,8 @@ impl Route {
             ["v2", "tasks", task, "logs"] => Some(Route::TaskLogs((*task).to_owned())),
             ["v2", "events"] => Some(Route::Events),
             ["v2", "deployments"] => Some(Route::Deployments),
+            ["v2", "deployments", "history"] => Some(Route::DeploymentHistory),
+            ["v2", "deployments", id, "resume"] => Some(Route::DeploymentResume((*id).to_owned())),
             ["v2", "deployments", id] => Some(Route::Deployment((*id).to_owned())),
             ["v2", "deploys"] => Some(Route::Deploys),
             ["v2", "deploys", id] => Some(Route::Deploy((*id).to_owned())),
@@ -213,6 +219,7 @@ impl Route {
             Route::Restart(_) | Route::AgentDrain(_) => &[Verb::Post, Verb::Delete],
             Route::Deploys => &[Verb::Get, Verb::Post],
             Route::TasksDelete
+            | Route::DeploymentResume(_)
             | Route::DeployResume(_)
             | Route::DeployPromote(_)
             | Route::DeployRollBack(_) => &[Verb::Post],
@@ -224,6 +231,7 @@ impl Route {
             | Route::TaskLogs(_)
             | Route::Events
             | Route::Deployments
+            | Route::DeploymentHistory
             | Route::Queue
             | Route::Agents
             | Route::Info
@@ -253,12 +261,14 @@ impl Route {
             Route::TaskLogs(_) => "/v2/tasks/{task}/logs",
             Route::Events => "/v2/events",
             Route::Deployments => "/v2/deployments",
+            Route::DeploymentHistory => "/v2/deployments/history",
             Route::Deployment(_) => "/v2/deployments/{id}",
             Route::Deploys => "/v2/deploys",
             Route::Deploy(_) => "/v2/deploys/{id}",
             Route::DeployResume(_) => "/v2/deploys/{id}/resume",
             Route::DeployPromote(_) => "/v2/deploys/{id}/promote",
             Route::DeployRollBack(_) => "/v2/deploys/{id}/rollback",
+            Route::DeploymentResume(_) => "/v2/deployments/{id}/resume",
             Route::Queue => "/v2/queue",
             Route::QueueDelay(_) => "/v2/queue/{id}/delay",
             Route::Agents => "/v2/agents",

@@ -97,6 +97,8 @@ async fn handle(api: &Api, call: &Call, route: Route, verb: Verb) -> Outcome {
         (Route::TaskLogs(task), _) => logs::get(api, call, &task).await,
         (Route::Events, _) => events::follow(api, call),
         (Route::Deployments, _) => Ok(deployments::list(api, call)),
+        (Route::DeploymentHistory, _) => deployments::history(api, call),
+        (Route::DeploymentResume(id), _) => deployments::resume(api, call, &id).await,
         (Route::Deployment(id), _) => deployments::cancel(api, call, &id).await,
         (Route::Deploys, Verb::Post) => deploys::create(api, call).await,
         (Route::Deploys, _) => Ok(deploys::list(api, call)),
@@ -189,12 +191,14 @@ fn offers(route: &Route, verb: Verb) -> &'static [&'static str] {
         | Route::Explain(_)
         | Route::TasksDelete
         | Route::Deployments
+        | Route::DeploymentHistory
         | Route::Deployment(_)
         | Route::Deploys
         | Route::Deploy(_)
         | Route::DeployResume(_)
         | Route::DeployPromote(_)
         | Route::DeployRollBack(_)
+        | Route::DeploymentResume(_)
         | Route::Queue
         | Route::Agents
         | Route::Agent(_)
@@ -229,12 +233,14 @@ const fn body_limit(route: &Route, verb: Verb) -> Option<usize> {
         | Route::TaskLogs(_)
         | Route::Events
         | Route::Deployments
+        | Route::DeploymentHistory
         | Route::Deployment(_)
         | Route::Deploys
         | Route::Deploy(_)
         | Route::DeployResume(_)
         | Route::DeployPromote(_)
         | Route::DeployRollBack(_)
+        | Route::DeploymentResume(_)
         | Route::Queue
         | Route::QueueDelay(_)
         | Route::Agents

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use crate::contract::fault::{Fault, Options, Problem, Read, Warning};
 use crate::contract::read::{At, Fields, Reader};
 use crate::model::colour::{ALT_PORT, Colour, GROUP};
-use crate::model::deploy::{Amount, Analysis, Measure, OnFailure, Plan, Strategy};
+use crate::model::deploy::{Amount, Analysis, Measure, Plan, Strategy};
+use crate::model::deployment::OnFailure;
 use crate::model::spec::Spec;
 use crate::model::time::Span;
 use crate::model::unit::Ratio;
@@ -34,8 +35,6 @@ const STRATEGIES: &[(&str, Strategy)] = &[
     ("blue-green", Strategy::BlueGreen),
     ("canary", Strategy::Canary),
 ];
-const ON_FAILURE: &[(&str, OnFailure)] =
-    &[("rollback", OnFailure::Rollback), ("pause", OnFailure::Pause), ("none", OnFailure::None)];
 
 /// What a body asks for beside its app.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,7 +175,7 @@ fn plan(fields: &mut Fields<'_, '_, '_>) -> Option<Plan> {
     let analysis = fields.opt("analysis", analysis);
     let deadline = fields.opt("deadlineSeconds", |reader, at| reader.int(at, 1, MOST_SECONDS));
     let max_failures = fields.opt("maxFailures", Reader::count);
-    let on_failure = fields.opt("onFailure", |reader, at| reader.choice(at, ON_FAILURE));
+    let on_failure = fields.opt("onFailure", |reader, at| reader.choice(at, &OnFailure::WORDS));
     let strategy = strategy?;
     let place = format!("{}/steps", fields.path);
     if let Some(steps) = &steps {
@@ -190,7 +189,7 @@ fn plan(fields: &mut Fields<'_, '_, '_>) -> Option<Plan> {
         analysis,
         deadline: seconds.map_or(DEADLINE, Span::secs),
         max_failures: max_failures.unwrap_or(0),
-        on_failure: on_failure.unwrap_or_default(),
+        on_failure: on_failure.unwrap_or(OnFailure::Rollback),
     })
 }
 

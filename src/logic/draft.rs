@@ -19,6 +19,7 @@ use crate::model::id::{
 };
 use crate::model::instance::Instance;
 use crate::model::meta::Meta;
+use crate::model::outcome::Outcome;
 use crate::model::row::{Key, Row, Write};
 use crate::model::table::Table;
 use crate::model::time::Timestamp;
@@ -289,6 +290,11 @@ impl<'a> Draft<'a> {
         self.put(Key::Deploy(deploy.id), Some(Row::Deploy(Arc::new(deploy))));
     }
 
+    /// Keeps what became of a deployment.
+    pub fn put_outcome(&mut self, outcome: Outcome) {
+        self.put(Key::Outcome(outcome.key()), Some(Row::Outcome(Arc::new(outcome))));
+    }
+
     /// Takes a row out.
     pub fn remove(&mut self, key: Key) {
         self.put(key, None);
@@ -316,7 +322,7 @@ impl<'a> Draft<'a> {
         match (old, new) {
             (None, None) => {}
             (old, new) => match old.or(new).expect("one of them is there") {
-                Row::Meta(_) | Row::AppVersion(_) => {}
+                Row::Meta(_) | Row::AppVersion(_) | Row::Outcome(_) => {}
                 Row::Agent(agent) => {
                     self.mark(Subject::Agent(agent.key));
                     self.mark(Subject::Brake);
@@ -363,18 +369,18 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// A step that begins concerns every app of the deployment.
+    /// A step that begins concerns every app of the deployment, and so does a pause.
     fn mark_step(&mut self, id: DeploymentId, old: Option<&Row>, new: Option<&Row>) {
         self.mark(Subject::Deployment(id));
         if new.is_none() {
             // Where the number of deployments is limited, a deploy may wait for this one's end.
             self.dirty.subjects.extend(self.index.deploys.live().map(Subject::Deploy));
         }
-        let step = |row: Option<&Row>| match row {
-            Some(Row::Deployment(deployment)) => Some(deployment.step),
+        let place = |row: Option<&Row>| match row {
+            Some(Row::Deployment(deployment)) => Some((deployment.step, deployment.is_paused())),
             Some(_) | None => None,
         };
-        if step(old) != step(new) {
+        if place(old) != place(new) {
             let apps: Vec<AppKey> = self.index.plans.apps(id).collect();
             self.dirty.subjects.extend(apps.into_iter().map(Subject::App));
         }

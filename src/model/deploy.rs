@@ -9,6 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::deployment::OnFailure;
 use crate::model::id::{AppKey, DeployId, DeploymentId, Version};
 use crate::model::path::AppPath;
 use crate::model::time::{Span, Timestamp};
@@ -95,18 +96,6 @@ pub enum Amount {
     Share(Ratio),
     /// A number of instances.
     Count(u32),
-}
-
-/// What follows when a deploy does not work.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum OnFailure {
-    /// It is taken back.
-    #[default]
-    Rollback,
-    /// It waits for somebody.
-    Pause,
-    /// It ends, and everything stays as it is.
-    None,
 }
 
 /// A question to Prometheus, and which answers pass.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::agent::Inventory;
 use crate::model::deploy::{Finding, Plan};
+use crate::model::deployment::FailurePolicy;
 use crate::model::have::Have;
 use crate::model::id::{
     AgentId, AgentKey, DeployId, DeploymentId, InstanceId, InstanceKey, RunId, Seq, Version,
@@ -29,8 +30,8 @@ pub enum Fact {
         who: Caller,
         /// For what.
         change: Change,
-        /// Whether running deployments may be cancelled for it.
-        force: bool,
+        /// In what way.
+        how: How,
     },
     /// An agent opened a session and says what it is. Answered with its key.
     Attached {
@@ -108,6 +109,15 @@ pub struct Caller {
     pub uri: String,
 }
 
+/// In what way a change is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct How {
+    /// Whether running deployments are cancelled where they stand in the way.
+    pub force: bool,
+    /// When its deployment counts as failed; what it leaves open its apps say.
+    pub policy: FailurePolicy,
+}
+
 /// A change that a client asks for. One change is one deployment, if it is one at all.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Change {
@@ -148,6 +158,11 @@ pub enum Change {
         deploy: DeployId,
         /// What.
         how: Steer,
+    },
+    /// Go on with a deployment that waits for somebody.
+    Resume {
+        /// Which.
+        deployment: DeploymentId,
     },
     /// Launch an app's waiting instances without further delay.
     ResetDelay {
@@ -316,6 +331,11 @@ pub enum Refusal {
     Several {
         /// Which.
         paths: Vec<AppPath>,
+    },
+    /// The deployment does not wait for anybody.
+    NotPaused {
+        /// Its id.
+        deployment: DeploymentId,
     },
     /// There is no such agent.
     NoAgent {

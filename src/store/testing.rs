@@ -16,12 +16,11 @@ use crate::model::commit::Commit;
 use crate::model::condition::Condition;
 use crate::model::constraint::{Constraint, Operator};
 use crate::model::deploy::{
-    Amount, Analysis, Cause, Deploy, Finding, Hand, Measure, New, Old, OnFailure, Phase,
-    Plan as DeployPlan, State, Strategy,
+    self, Amount, Analysis, Deploy, Finding, Hand, Measure, New, Old, Phase,
 };
-use crate::model::deployment::Deployment;
+use crate::model::deployment::{Cause, CauseKind, Deployment, FailurePolicy, OnFailure, State};
 use crate::model::end::End;
-use crate::model::event::{Event, Plan, PlanAction, PlanStep, StatusUpdate};
+use crate::model::event::{DeploymentStands, Event, Plan, PlanAction, PlanStep, StatusUpdate};
 use crate::model::findings::{CheckResult, Findings, HealthRecord, Readiness, Response};
 use crate::model::id::{
     AgentId, AgentKey, AppKey, ClusterId, CommitNo, DeployId, DeploymentId, Incarnation,
@@ -30,6 +29,7 @@ use crate::model::id::{
 use crate::model::instance::{FieldValue, Goal, Instance, Place, Task};
 use crate::model::meta::Meta;
 use crate::model::network::Network;
+use crate::model::outcome::{Ending, Outcome};
 use crate::model::path::AppPath;
 use crate::model::reason::{PinTrouble, Reason};
 use crate::model::row::{Key, Row, Write};
@@ -138,6 +138,32 @@ pub fn deployment() -> Deployment {
         announced: true,
         since: AT,
         reverts: None,
+        policy: FailurePolicy {
+            deadline_seconds: Some(600),
+            max_failures: Some(3),
+            on_failure: Some(OnFailure::Rollback),
+        },
+        counted_from: AT,
+        failures: 4,
+        state: State::Paused(cause()),
+    }
+}
+
+fn cause() -> Cause {
+    Cause { kind: CauseKind::TooManyFailures, at: AT, message: "4 failed".to_owned() }
+}
+
+pub fn outcome() -> Outcome {
+    Outcome {
+        id: deployment().id,
+        version: Version(AT),
+        since: AT,
+        at: AT,
+        reverts: None,
+        failures: 4,
+        ending: Ending::RolledBack { cause: Some(cause()), by: deployment().id },
+        apps: vec![(PlanAction::Restart, app(1).path)],
+        more_apps: 0,
     }
 }
 
@@ -223,7 +249,8 @@ pub fn every_event() -> Vec<Event> {
         Event::StepBegan(step.clone()),
         Event::StepDone(step),
         Event::DeploymentDone(plan.clone()),
-        Event::DeploymentFailed { plan, reason },
+        Event::DeploymentFailed { plan: plan.clone(), reason },
+        Event::DeploymentStands(DeploymentStands { plan, state: State::Going }),
         Event::AppTerminated { path: path.clone() },
         Event::Status(StatusUpdate {
             instance,
@@ -344,6 +371,7 @@ pub fn every_row() -> Vec<(Key, Row)> {
         (Key::AppVersion(AppKey(1), Version(AT)), Row::AppVersion(Arc::new(version(1, "sleep 1")))),
         (Key::App(AppKey(1)), Row::App(Arc::new(app(1)))),
         (Key::Deployment(deployment().id), Row::Deployment(Arc::new(deployment()))),
+        (Key::Outcome(outcome().key()), Row::Outcome(Arc::new(outcome()))),
         (instance_row(1, 2).key, instance_row(1, 2).row.expect("a row")),
         (Key::Deploy(deploy().id), Row::Deploy(Arc::new(deploy()))),
     ]
@@ -366,8 +394,8 @@ fn deploy() -> Deploy {
     Deploy {
         id: DeployId(Uuid::from_u128(0xF0)),
         app: path(1),
-        plan: DeployPlan {
-            strategy: Strategy::Canary,
+        plan: deploy::Plan {
+            strategy: deploy::Strategy::Canary,
             steps: vec![Amount::Count(1), Amount::Share(Ratio::ONE)],
             hold: Span::secs(60),
             analysis: Some(analysis),
@@ -383,8 +411,8 @@ fn deploy() -> Deploy {
         failures: 1,
         failed_at: Some(AT),
         last: Some(Finding::Measured { least: Measure(1), most: Measure(2) }),
-        state: State::Paused {
-            cause: Cause::Failures("no".into()),
+        state: deploy::State::Paused {
+            cause: deploy::Cause::Failures("no".into()),
             phase: Phase::Judging { step: 1, asking: 2, due: AT, deadline: AT },
         },
         since: AT,
@@ -453,6 +481,8 @@ fn spec(app: u32, cmd: &str) -> Spec {
         executor_resources: None,
         restart: Restart::Always,
         priority: 0,
+        failure: FailurePolicy::default(),
+        drain_seconds: None,
     }
 }
 

@@ -45,6 +45,7 @@ mod lists;
 mod locks;
 mod logs;
 mod many;
+mod outcomes;
 mod outlive;
 mod ports;
 mod queue;

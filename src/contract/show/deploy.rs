@@ -2,7 +2,7 @@
 
 use crate::contract::show::text::{self, Object};
 use crate::model::deploy::{
-    Analysis, Cause, Deploy, Ending, Finding, Hand, OnFailure, Phase, State, Strategy, Undo,
+    Analysis, Cause, Deploy, Ending, Finding, Hand, Phase, State, Strategy, Undo,
 };
 use crate::model::id::DeploymentId;
 use crate::model::time::Timestamp;
@@ -51,7 +51,7 @@ fn members(out: &mut Object<'_>, world: &World, row: &Deploy) {
     out.raw("deadlineSeconds", row.plan.deadline.as_secs());
     out.raw("maxFailures", row.plan.max_failures);
     out.raw("failures", row.failures);
-    out.text("onFailure", on_failure(row.plan.on_failure));
+    out.text("onFailure", row.plan.on_failure.as_str());
     if let Some(analysis) = &row.plan.analysis {
         out.object("analysis", |object| analysis_members(object, analysis, row.last.as_ref()));
     }
@@ -64,14 +64,6 @@ fn strategy(strategy: Strategy) -> &'static str {
         Strategy::Rolling => "rolling",
         Strategy::BlueGreen => "blue-green",
         Strategy::Canary => "canary",
-    }
-}
-
-fn on_failure(on_failure: OnFailure) -> &'static str {
-    match on_failure {
-        OnFailure::Rollback => "rollback",
-        OnFailure::Pause => "pause",
-        OnFailure::None => "none",
     }
 }
 

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use crate::logic::change::put;
 use crate::logic::decide::deployment as running;
 use crate::logic::deploy::sides::{self, Sides, Wish};
-use crate::logic::deploy::{self as deploys, next};
+use crate::logic::deploy::{self as deploys, moves, next};
 use crate::logic::draft::Draft;
 use crate::model::app::App;
 use crate::model::deploy::{Cause, Deploy, Ending, Hand, New, Old, Phase, State, Strategy, Undo};
 use crate::model::fact::{Announce, Answer, Caller, Expect, Proposal, Put, Refusal, Steer};
 use crate::model::id::{DeployId, DeploymentId};
+use crate::model::outcome;
 use crate::model::time::Timestamp;
 
 /// Begins a deploy: its first change is made at once, so that what cannot be is refused here.
@@ -157,8 +158,8 @@ fn replace(
     }
     let expect = itself.as_ref().map_or(Expect::None, |itself| Expect::Version(itself.version));
     let new = first_change(draft, who, Put { spec, expect }, itself.as_ref(), force)?;
-    if let Some(held) = held {
-        running::cancel(draft, held);
+    if let (Some(held), Some(by)) = (held, new.hand.deployment) {
+        running::abandon(draft, held, &outcome::Ending::Replaced { by });
     }
     let old = old.map(|old| {
         let serving = draft.index().apps.census(old.key).healthy;
@@ -175,7 +176,8 @@ fn first_change(
     force: bool,
 ) -> Result<New, Refusal> {
     let path = change.spec.path.clone();
-    let answer = put::put(draft, who, vec![change], Announce::Stored, force)?;
+    let how = moves::how(Some(&change.spec), force);
+    let answer = put::put(draft, who, vec![change], Announce::Stored, how)?;
     let Some(app) = draft.world().app(&path) else { return Err(Refusal::NoApp { path }) };
     let deployment = match answer {
         Answer::Deployed { deployment, .. } => Some(deployment),

@@ -6,7 +6,8 @@ use crate::logic::deploy::next::Act;
 use crate::logic::draft::Draft;
 use crate::model::app::App;
 use crate::model::deploy::{Deploy, Hand};
-use crate::model::fact::{Announce, Answer, Caller, Expect, Put, Refusal};
+use crate::model::deployment::{FailurePolicy, OnFailure};
+use crate::model::fact::{Announce, Answer, Caller, Expect, How, Put, Refusal};
 use crate::model::id::Version;
 use crate::model::spec::Spec;
 
@@ -36,7 +37,7 @@ pub fn carry_out(draft: &mut Draft<'_>, deploy: &mut Deploy, act: Act) -> Result
     let force = may_go(draft, &app, hand, act)?;
     let answer = match act {
         Act::ScaleNew(count) | Act::ScaleOld(count) => scale(draft, &app, count, force),
-        Act::RemoveOld | Act::RemoveNew => remove::remove(draft, &app.path, force),
+        Act::RemoveOld | Act::RemoveNew => remove::remove(draft, &app.path, how(None, force)),
         Act::Revert => revert(draft, &app, deploy.new.before, force),
     };
     match answer {
@@ -73,18 +74,35 @@ fn revert(
     force: bool,
 ) -> Result<Answer, Refusal> {
     match (&app.part, before) {
-        (Some(part), _) => cancel::cancel(draft, part.deployment, false),
+        (Some(part), before) => {
+            let spec = before.and_then(|before| definition(draft, app, before).ok());
+            let how = how(spec.as_ref(), false);
+            cancel::cancel(draft, part.deployment, how)
+        }
         (None, Some(before)) => {
             let spec = definition(draft, app, before)?;
             change(draft, app, spec, force)
         }
-        (None, None) => remove::remove(draft, &app.path, force),
+        (None, None) => remove::remove(draft, &app.path, how(None, force)),
     }
 }
 
 fn change(draft: &mut Draft<'_>, app: &App, spec: Spec, force: bool) -> Result<Answer, Refusal> {
+    let how = how(Some(&spec), force);
     let put = Put { spec, expect: Expect::Version(app.version) };
-    put::put(draft, &Caller::default(), vec![put], Announce::No, force)
+    put::put(draft, &Caller::default(), vec![put], Announce::No, how)
+}
+
+/// How a deploy asks. Its own limits count: those that an app has for a single deployment would take back behind its back
+/// what is one step of several.
+pub fn how(spec: Option<&Spec>, force: bool) -> How {
+    let unlimited = FailurePolicy {
+        deadline_seconds: Some(u32::MAX),
+        max_failures: Some(u32::MAX),
+        on_failure: Some(OnFailure::None),
+    };
+    let limited = spec.is_some_and(|spec| spec.failure.has_limits());
+    How { force, policy: if limited { unlimited } else { FailurePolicy::default() } }
 }
 
 fn definition(draft: &Draft<'_>, app: &App, version: Version) -> Result<Spec, Refusal> {
@@ -116,6 +134,7 @@ fn told(refusal: &Refusal) -> String {
         Refusal::TooMany { limit } => format!("{limit} deployments run, as many as may"),
         Refusal::Unavailable { detail } => detail.clone(),
         Refusal::NoDeployment { .. }
+        | Refusal::NotPaused { .. }
         | Refusal::NoAgent { .. }
         | Refusal::AgentInUse { .. }
         | Refusal::NotQueued { .. }

@@ -2,8 +2,9 @@
 
 use crate::logic::deploy::look::{Seen, Sight, Standing};
 use crate::model::deploy::{
-    Analysis, Cause, Deploy, Ending, Finding, OnFailure, Phase, SETTLE, State, Strategy, Undo, cut,
+    Analysis, Cause, Deploy, Ending, Finding, Phase, SETTLE, State, Strategy, Undo, cut,
 };
+use crate::model::deployment::OnFailure;
 use crate::model::path::AppPath;
 use crate::model::time::Timestamp;
 

@@ -91,7 +91,7 @@ impl Index {
                 self.roll.remove(agent);
             }
             Row::Deploy(deploy) => self.deploys.remove(deploy),
-            Row::Meta(_) | Row::AppVersion(_) | Row::Deployment(_) => {}
+            Row::Meta(_) | Row::AppVersion(_) | Row::Deployment(_) | Row::Outcome(_) => {}
         }
     }
 
@@ -114,7 +114,7 @@ impl Index {
                 self.roll.add(agent);
             }
             Row::Deploy(deploy) => self.deploys.add(deploy),
-            Row::Meta(_) | Row::AppVersion(_) | Row::Deployment(_) => {}
+            Row::Meta(_) | Row::AppVersion(_) | Row::Deployment(_) | Row::Outcome(_) => {}
         }
     }
 

@@ -8,6 +8,7 @@ mod gates;
 mod gpus;
 mod health;
 mod launches;
+mod limits;
 mod losses;
 pub mod rig;
 mod upgrades;

@@ -15,6 +15,7 @@ use crate::model::deployment::Deployment;
 use crate::model::event::Event;
 use crate::model::instance::Instance;
 use crate::model::meta::Meta;
+use crate::model::outcome::Outcome;
 use crate::model::row::{Key, Row};
 
 /// Why a row cannot be read.
@@ -44,6 +45,7 @@ pub fn encode(row: &Row) -> Vec<u8> {
         }
         Row::App(row) => postcard::to_stdvec(&**row),
         Row::Deployment(row) => postcard::to_stdvec(&**row),
+        Row::Outcome(row) => postcard::to_stdvec(&**row),
         Row::Instance(row) => postcard::to_stdvec(&**row),
         Row::Deploy(row) => postcard::to_stdvec(&**row),
     };
@@ -63,6 +65,7 @@ pub fn decode(key: &Key, bytes: &[u8]) -> Result<Row, Unreadable> {
         }
         Key::App(_) => Row::App(Arc::new(machine::<App>(bytes)?)),
         Key::Deployment(_) => Row::Deployment(Arc::new(machine::<Deployment>(bytes)?)),
+        Key::Outcome(_) => Row::Outcome(Arc::new(machine::<Outcome>(bytes)?)),
         Key::Instance(_) => Row::Instance(Arc::new(machine::<Instance>(bytes)?)),
         Key::Deploy(_) => Row::Deploy(Arc::new(machine::<Deploy>(bytes)?)),
     };
@@ -90,6 +93,7 @@ pub fn belongs(key: &Key, row: &Row) -> bool {
         (Key::AppVersion(_, version), Row::AppVersion(row)) => *version == row.version,
         (Key::App(key), Row::App(row)) => *key == row.key,
         (Key::Deployment(id), Row::Deployment(row)) => *id == row.id,
+        (Key::Outcome(key), Row::Outcome(row)) => *key == row.key(),
         (Key::Instance(key), Row::Instance(row)) => *key == row.key,
         (Key::Deploy(id), Row::Deploy(row)) => *id == row.id,
         (
@@ -98,6 +102,7 @@ pub fn belongs(key: &Key, row: &Row) -> bool {
             | Key::AppVersion(..)
             | Key::App(_)
             | Key::Deployment(_)
+            | Key::Outcome(_)
             | Key::Instance(_)
             | Key::Deploy(_),
             _,

@@ -3,7 +3,8 @@
 use super::rig::{blue_green, canary, percent, plan, refusal, second, serving};
 use crate::logic::tests::rig::{app, deployment, path, with_cmd};
 use crate::model::colour::GROUP;
-use crate::model::deploy::{Cause, Ending, OnFailure, Plan, State, Strategy};
+use crate::model::deploy::{Cause, Ending, Plan, State, Strategy};
+use crate::model::deployment::OnFailure;
 use crate::model::fact::{Change, Refusal, Steer};
 use crate::model::spec::Spec;
 use crate::model::time::Span;

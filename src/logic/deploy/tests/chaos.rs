@@ -4,7 +4,8 @@ use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 
 use super::rig::{judged, measured, percent, second, serving};
 use crate::logic::tests::rig::{Rig, path};
-use crate::model::deploy::{Ending, Finding, OnFailure, Phase, Plan, State};
+use crate::model::deploy::{Ending, Finding, Phase, Plan, State};
+use crate::model::deployment::OnFailure;
 use crate::model::fact::{Change, Steer};
 use crate::model::id::DeployId;
 use crate::model::time::Span;

@@ -4,9 +4,8 @@ use proptest::prelude::{Just, ProptestConfig, prop_assert, prop_assert_eq, prop_
 
 use super::rig::{blue_green, canary, is_paused, judged, measured, percent, plan, second, serving};
 use crate::logic::tests::rig::{Rig, app, with_cmd};
-use crate::model::deploy::{
-    Amount, Cause, Ending, Finding, OnFailure, Phase, Plan, State, Strategy,
-};
+use crate::model::deploy::{Amount, Cause, Ending, Finding, Phase, Plan, State, Strategy};
+use crate::model::deployment::OnFailure;
 use crate::model::fact::{Answer, Steer};
 use crate::model::time::Span;
 

@@ -2,9 +2,9 @@
 
 use crate::logic::tests::rig::{Rig, app, path, with_cmd};
 use crate::model::deploy::{
-    Amount, Analysis, Cause, Deploy, Ending, Finding, Measure, OnFailure, Phase, Plan, State,
-    Strategy, Undo,
+    Amount, Analysis, Cause, Deploy, Ending, Finding, Measure, Phase, Plan, State, Strategy, Undo,
 };
+use crate::model::deployment::OnFailure;
 use crate::model::end::End;
 use crate::model::fact::{Answer, Change, Expect, Fact, Proposal, Put, Refusal, Steer};
 use crate::model::have::Phase as TaskPhase;

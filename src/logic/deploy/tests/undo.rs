@@ -6,10 +6,12 @@ use super::rig::{
 };
 use crate::logic::tests::rig::{Rig, app, inventory};
 use crate::model::agent::Inventory;
-use crate::model::deploy::{Cause, Ending, OnFailure, Plan, State, Strategy, Undo};
+use crate::model::deploy::{Cause, Ending, Plan, State, Strategy, Undo};
+use crate::model::deployment::{FailurePolicy, OnFailure};
 use crate::model::end::End;
 use crate::model::fact::{Change, Refusal, Steer};
 use crate::model::have::Phase as TaskPhase;
+use crate::model::spec::Spec;
 use crate::model::time::Span;
 use crate::model::unit::{Cpus, Ratio};
 
@@ -276,4 +278,21 @@ fn a_deployment_taken_back_by_hand_ends_it() {
     assert_eq!(ending, Ending::Failed(Cause::Removed(blue)));
     rig.run();
     assert_eq!(rig.healthy("/web"), 4);
+}
+
+/// The limits that an app has for a single deployment do not take back behind its back what is one step of several.
+#[test]
+fn limits_of_the_app_itself_do_not_interfere() {
+    let limits = FailurePolicy {
+        deadline_seconds: Some(5),
+        max_failures: Some(0),
+        on_failure: Some(OnFailure::Rollback),
+    };
+    let mut rig = serving(4);
+    let id = rig.deploy(Spec { failure: limits, ..second(4) }, blue_green());
+    rig.pass(Span::secs(59));
+    assert!(!rig.row(id).is_over() && !is_rolling_back(&rig.state(id)), "its own deadline counts");
+    rig.pass(Span::secs(2));
+    assert!(matches!(rig.rolled_back(id), Cause::Overdue(_)));
+    is_as_before(&mut rig, 4);
 }
