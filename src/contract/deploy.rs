@@ -62,10 +62,10 @@ pub fn read(
         reader.finish()?;
         return Err(Fault::Empty);
     };
-    let body = fields.need_plain("app", |reader, at| object(reader, at)).unwrap_or(Value::Null);
+    let body = fields.need_plain("app", object);
     let plan = plan(&mut fields);
     fields.done();
-    both(reader, plan, body, "/app", app)
+    both(reader, plan, body.unwrap_or(&Value::Null), "/app", app)
 }
 
 /// Takes the `deploy` object out of the body of an app, and reads both.
@@ -92,19 +92,19 @@ pub fn read_within(
         .filter(|(name, _)| *name != MEMBER)
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    both(reader, read, Value::Object(rest), "", app)
+    both(reader, read, &Value::Object(rest), "", app)
 }
 
 /// Brings the faults of the app and of the rest together.
 fn both(
     reader: Reader<'_>,
     plan: Option<Plan>,
-    body: Value,
+    body: &Value,
     prefix: &str,
     app: impl FnOnce(&Value) -> Result<Read<Spec>, Fault>,
 ) -> Result<(Asked, Read<Spec>), Fault> {
     let rest = reader.finish();
-    let read = if body.is_object() { Some(app(&body)) } else { None };
+    let read = if body.is_object() { Some(app(body)) } else { None };
     let placed = |problems: Vec<Problem>| -> Vec<Problem> {
         let place = |it: Problem| Problem::new(format!("{prefix}{}", it.path), it.error);
         problems.into_iter().map(place).collect()
@@ -305,11 +305,12 @@ fn measure(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Measure> {
     reader.number(at)?.as_f64().map(|number| Measure((number * 1e6).round() as i64))
 }
 
-fn object(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Value> {
-    if !at.value.is_object() {
-        reader.fault(&at.path, "error.expected.jsobject");
+fn object<'v>(reader: &mut Reader<'_>, at: &At<'v>) -> Option<&'v Value> {
+    if at.value.is_object() {
+        return Some(at.value);
     }
-    Some(at.value.clone())
+    reader.fault(&at.path, "error.expected.jsobject");
+    None
 }
 
 /// What Prometheus says, as numbers in millionths: the values of an instant query's answer.

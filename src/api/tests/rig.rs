@@ -291,9 +291,8 @@ impl State {
                 };
             }
             Change::Deploy(proposal) => {
-                let id = DeployId(Uuid::from_u128(u128::try_from(self.clock).expect("positive")));
-                put_deploy(&mut self.world, id, &proposal, version);
-                return Ok(Answer::Deploying { deploy: id });
+                let deploy = put_deploy(&mut self.world, self.clock, &proposal);
+                return Ok(Answer::Deploying { deploy });
             }
             Change::Steer { deploy, .. } => return Ok(Answer::Deploying { deploy }),
             Change::Resume { .. }
@@ -463,7 +462,9 @@ fn write(world: &mut World, key: Key, row: Row) {
 }
 
 /// A deploy that has just begun, on apps that are not there.
-fn put_deploy(world: &mut World, id: DeployId, proposal: &Proposal, version: Version) {
+fn put_deploy(world: &mut World, clock: i64, proposal: &Proposal) -> DeployId {
+    let id = DeployId(Uuid::from_u128(u128::try_from(clock).expect("positive")));
+    let version = Version(Timestamp::from_millis(clock));
     let path = AppPath::parse(&format!("{}-blue", proposal.put.spec.path)).expect("a path");
     let hand = Hand { app: AppKey(900), path, version, deployment: None };
     let at = version.0;
@@ -484,4 +485,5 @@ fn put_deploy(world: &mut World, id: DeployId, proposal: &Proposal, version: Ver
         at,
     };
     write(world, Key::Deploy(id), Row::Deploy(Arc::new(row)));
+    id
 }

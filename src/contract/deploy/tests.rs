@@ -32,7 +32,7 @@ fn body(more: Value) -> Value {
     body
 }
 
-fn places(fault: Fault) -> Vec<String> {
+fn told(fault: Fault) -> Vec<String> {
     match fault {
         Fault::Type(problems) | Fault::Invalid(problems) => {
             problems.into_iter().map(|Problem { path, .. }| path).collect()
@@ -94,7 +94,7 @@ fn every_fault_of_type_is_told_with_its_place() {
         "onFailure": "pray",
     }))
     .expect_err("nothing fits");
-    let mut places = places(fault);
+    let mut places = told(fault);
     places.sort();
     let mut expected = vec![
         "/strategy",
@@ -113,10 +113,7 @@ fn every_fault_of_type_is_told_with_its_place() {
     ];
     expected.sort_unstable();
     assert_eq!(places, expected);
-    assert_eq!(
-        super::tests::places(asked(&json!({})).expect_err("nothing")),
-        ["/app", "/strategy"]
-    );
+    assert_eq!(told(asked(&json!({})).expect_err("nothing")), ["/app", "/strategy"]);
     assert!(matches!(asked(&json!([])), Err(Fault::Type(_))));
 }
 
@@ -128,7 +125,7 @@ fn every_broken_rule_is_told_with_its_place() {
         "analysis": {"prometheus": "ftp://p", "query": "up"},
     })))
     .expect_err("rules are broken");
-    let places = places(fault);
+    let places = told(fault);
     for place in ["/steps(1)", "/steps(2)", "/analysis", "/analysis/prometheus"] {
         assert!(places.iter().any(|it| it == place), "{place} in {places:?}");
     }
@@ -139,26 +136,23 @@ fn every_broken_rule_is_told_with_its_place() {
         asked(&body(json!({"app": app})))
     };
     let port = format!("/app/labels/{ALT_PORT}");
-    assert_eq!(
-        super::tests::places(labels(json!({GROUP: "web"})).expect_err("no port")),
-        [port.clone()]
-    );
+    assert_eq!(told(labels(json!({GROUP: "web"})).expect_err("no port")), [&*port]);
     let bad = labels(json!({GROUP: "web", ALT_PORT: "70000"})).expect_err("no port");
-    assert_eq!(super::tests::places(bad), [port]);
+    assert_eq!(told(bad), [&*port]);
     let (fine, _) = labels(json!({GROUP: "web", ALT_PORT: "10001"})).expect("fine");
     assert_eq!(fine.warnings, []);
     let rolling = body(json!({"strategy": "rolling", "steps": ["100%"]}));
-    assert_eq!(super::tests::places(asked(&rolling).expect_err("one step")), ["/steps"]);
+    assert_eq!(told(asked(&rolling).expect_err("one step")), ["/steps"]);
     let bounds = json!({"prometheus": "http://p", "query": "up", "min": 2, "max": 1});
     let bounds = body(json!({"analysis": bounds}));
-    assert_eq!(super::tests::places(asked(&bounds).expect_err("the wrong way")), ["/analysis/min"]);
+    assert_eq!(told(asked(&bounds).expect_err("the wrong way")), ["/analysis/min"]);
 }
 
 #[test]
 fn an_id_too_long_for_a_colour_is_refused() {
     let id = format!("/{}", "a".repeat(252));
     let long = body(json!({"app": {"id": id, "cmd": "sleep 1"}}));
-    assert_eq!(places(asked(&long).expect_err("too long")), ["/app/id"]);
+    assert_eq!(told(asked(&long).expect_err("too long")), ["/app/id"]);
     let rolling = json!({"app": {"id": id, "cmd": "sleep 1"}, "strategy": "rolling"});
     assert!(asked(&rolling).is_ok());
 }
@@ -172,16 +166,16 @@ fn a_deploy_within_an_app_is_the_same() {
     assert!(asked.warnings[0].0.contains("did you mean \"steps\"?"), "{:?}", asked.warnings);
     let wrong = json!({"id": "/web", "cmd": "sleep 1", "mem": [], "deploy": {"strategy": 1}});
     let fault = read_within(&wrong, &options(), app).expect_err("wrong");
-    assert_eq!(places(fault), ["/deploy/strategy", "/mem"]);
+    assert_eq!(told(fault), ["/deploy/strategy", "/mem"]);
     let none = json!({"id": "/web", "cmd": "sleep 1", "deploy": 5});
-    assert_eq!(places(read_within(&none, &options(), app).expect_err("no object")), ["/deploy"]);
+    assert_eq!(told(read_within(&none, &options(), app).expect_err("no object")), ["/deploy"]);
 }
 
 /// Where it cannot be carried out it is never ignored.
 #[test]
 fn a_deploy_among_many_apps_is_refused() {
     let value = json!({"id": "/web", "cmd": "sleep 1", "deploy": {"strategy": "canary"}});
-    assert_eq!(places(app(&value).expect_err("one at a time")), ["/deploy"]);
+    assert_eq!(told(app(&value).expect_err("one at a time")), ["/deploy"]);
 }
 
 #[test]

@@ -82,7 +82,7 @@ proptest! {
         let on_failure = [OnFailure::Rollback, OnFailure::Pause, OnFailure::None][on_failure];
         let steps = vec![percent(30), percent(100)];
         let mut rig = serving(target);
-        let plan = Plan { on_failure, max_failures, steps, ..judged() };
+        let plan = Plan { steps, max_failures, on_failure, ..judged() };
         let id = rig.deploy(second(target), plan);
         for (what, millis) in turns {
             if rig.row(id).is_over() {

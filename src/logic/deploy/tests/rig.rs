@@ -9,6 +9,7 @@ use crate::model::end::End;
 use crate::model::fact::{Answer, Change, Expect, Fact, Proposal, Put, Refusal, Steer};
 use crate::model::have::Phase as TaskPhase;
 use crate::model::id::DeployId;
+use crate::model::instance::Instance;
 use crate::model::spec::Spec;
 use crate::model::time::Span;
 use crate::model::unit::Ratio;
@@ -170,7 +171,7 @@ impl Rig {
 
     /// One instance of an app ends by itself.
     pub fn crash(&mut self, id: &str) {
-        let live = self.instances(id).into_iter().find(|one| one.is_healthy());
+        let live = self.instances(id).into_iter().find(Instance::is_healthy);
         let one = live.expect("one that serves");
         self.have(&one, TaskPhase::Exited { at: self.now, end: End::Code(1) });
     }
