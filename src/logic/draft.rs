@@ -76,6 +76,7 @@ pub struct Draft<'a> {
     now: Timestamp,
     no: CommitNo,
     limits: Limits,
+    attended: &'a mut bool,
     world: &'a mut World,
     index: &'a mut Index,
     dirty: &'a mut Dirty,
@@ -112,6 +113,7 @@ impl<'a> Draft<'a> {
         now: Timestamp,
         no: CommitNo,
         limits: Limits,
+        attended: &'a mut bool,
         world: &'a mut World,
         index: &'a mut Index,
         dirty: &'a mut Dirty,
@@ -121,6 +123,7 @@ impl<'a> Draft<'a> {
             now,
             no,
             limits,
+            attended,
             world,
             index,
             dirty,
@@ -140,6 +143,16 @@ impl<'a> Draft<'a> {
     /// What the installation limits.
     pub fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// Whether anybody balances requests over tasks.
+    pub fn is_attended(&self) -> bool {
+        *self.attended
+    }
+
+    /// Notes whether anybody balances requests over tasks.
+    pub fn attend(&mut self, by_anybody: bool) {
+        *self.attended = by_anybody;
     }
 
     /// The world as changed so far.
