@@ -2,7 +2,7 @@
 //!
 //! What is decided from rows and time alone is [`decide`]'s. A deployment that passed its limits asks for more: it may be
 //! taken back, and a deploy makes changes all the time; these are changes like any client's, so that both go through
-//! [`change`] here, above all.
+//! [`change`](crate::logic::change) here, above all.
 
 use crate::logic::change::fail;
 use crate::logic::decide::{self, deployment};
