@@ -16,6 +16,7 @@ mod body;
 mod call;
 mod change;
 mod deployments;
+mod deploys;
 mod events;
 mod explain;
 mod exposition;

@@ -21,10 +21,12 @@ macro_rules! schemas {
 
 mod agents;
 mod deployments;
+mod deploys;
 mod failures;
 
 pub use agents::{Agent, Agents, Amounts, Brake, DrainProgress, DrainRequest};
 pub use deployments::{Deployment, DeploymentCause, DeploymentOutcome, FailurePolicy};
+pub use deploys::{Deploy, DeployAnalysis, DeployRequest, Deploys};
 pub use failures::{Failures, OneFailure};
 
 /// What an end of tasks comes to.

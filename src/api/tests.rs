@@ -2,6 +2,7 @@
 
 mod agents;
 mod apps;
+mod deploys;
 mod document;
 mod events;
 mod failures;

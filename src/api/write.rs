@@ -4,6 +4,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::api::call::{Api, Call};
 use crate::api::change::{self, Deployed};
+use crate::api::deploys;
 use crate::api::path::AppId;
 use crate::api::read::{self, Json};
 use crate::api::reply::{self, Outcome};
@@ -51,6 +52,9 @@ enum Mode {
 )]
 pub async fn create(api: &Api, call: &Call) -> Outcome {
     let body = Json::of(api, call)?;
+    if body.asks_for_deploy() {
+        return deploys::of_new(api, call, &body).await;
+    }
     let read = body.app()?;
     let put = Put { spec: read.value, expect: Expect::Absent };
     let change = Change::Put { apps: vec![put.clone()], announce: Announce::Submitted };
@@ -169,6 +173,10 @@ pub async fn remove(api: &Api, call: &Call, id: &AppId) -> Outcome {
 async fn store(api: &Api, call: &Call, id: &AppId, mode: Mode) -> Outcome {
     let path = read::path(id)?;
     let body = Json::of(api, call)?;
+    if body.asks_for_deploy() {
+        let (partial, creates) = (mode != Mode::Replace, mode != Mode::Patch);
+        return deploys::of_app(api, call, &path, &body, partial, creates).await;
+    }
     let make = |view: &View| {
         let (put, warnings) = definition(call, view, &path, &body, mode)?;
         Ok((Change::Put { apps: vec![put], announce: Announce::Stored }, warnings))

@@ -23,6 +23,7 @@ mod agents;
 mod autopsy;
 mod changes;
 mod constraints;
+mod deploys;
 mod docker;
 mod doctor;
 mod drained;

@@ -8,6 +8,7 @@ pub mod autopsy;
 mod checks;
 mod container;
 pub mod counts;
+pub mod deploy;
 pub mod deployment;
 pub mod event;
 pub mod extras;
