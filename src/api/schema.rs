@@ -20,8 +20,20 @@ macro_rules! schemas {
 }
 
 mod agents;
+mod plan;
 
 pub use agents::{Agent, Agents, Amounts, Brake, DrainProgress, DrainRequest};
+pub use plan::{AppRehearsal, Difference, InstancesRehearsal, Placement, PlanWarning, Rehearsal};
+
+/// What a write of apps comes to.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub enum Changed {
+    /// The deployment that carries it out.
+    Made(DeploymentResult),
+    /// With `dryRun=true`: what would come of it.
+    Rehearsed(Box<Rehearsal>),
+}
 
 /// What an end of tasks comes to.
 #[derive(ToSchema)]

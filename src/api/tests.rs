@@ -5,6 +5,7 @@ mod apps;
 mod document;
 mod events;
 mod front;
+mod plans;
 mod reads;
 mod rig;
 mod tasks;

@@ -11,6 +11,7 @@ pub mod draft;
 pub mod health;
 pub mod index;
 pub mod place;
+pub mod rehearse;
 pub mod status;
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod checks;
 mod container;
 pub mod counts;
 pub mod deployment;
+pub mod diff;
 pub mod event;
 pub mod extras;
 pub mod failure;

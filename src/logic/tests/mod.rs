@@ -9,5 +9,6 @@ mod gpus;
 mod health;
 mod launches;
 mod losses;
+mod rehearsals;
 pub mod rig;
 mod upgrades;
