@@ -25,6 +25,7 @@ use crate::model::view::View;
     tag = "apps",
     params(
         ("force" = Option<bool>, Query, description = "override running deployments"),
+        crate::api::schema::FailurePolicy,
         ("partialUpdate" = Option<bool>, Query, description = "true (default): items change members; false: items are whole apps"),
         ("dryRun" = Option<bool>, Query, description = "change nothing and answer with what the change would come to"),
         ("strict" = Option<bool>, Query, description = "refuse what is otherwise taken with a Warning"),
@@ -52,6 +53,7 @@ pub async fn put(api: &Api, call: &Call) -> Outcome {
     params(
         ("force" = Option<bool>, Query, description = "override running deployments"),
         ("dryRun" = Option<bool>, Query, description = "change nothing and answer with what the change would come to"),
+        crate::api::schema::FailurePolicy,
         ("strict" = Option<bool>, Query, description = "refuse what is otherwise taken with a Warning"),
     ),
     request_body = Vec<crate::api::schema::App>,
@@ -74,13 +76,13 @@ async fn store(api: &Api, call: &Call, partial: bool, creates: bool) -> Outcome 
         let apps = definitions(call, view, &body, &items.value, creates)?;
         Ok((Change::Put { apps, announce: Announce::No }, ()))
     };
-    let force = call.query.flag("force", false);
+    let how = call.how(false)?;
     if plan::is_asked(call) {
         let warnings = [body.warnings.clone(), items.warnings].concat();
         let make = |view: &View| make(view).map(|(change, ())| (change, Vec::new()));
-        return plan::answer(api, call, force, &warnings, make).await;
+        return plan::answer(api, call, how, &warnings, make).await;
     }
-    let (deployed, ()) = change::deploy(api, call, force, make).await?;
+    let (deployed, ()) = change::deploy(api, call, how, make).await?;
     let mut response = Reply::deployed(200, deployed.deployment, deployed.version).into_response();
     reply::warn(&mut response, &[body.warnings, items.warnings].concat());
     Ok(response)

@@ -13,11 +13,12 @@ use crate::api::metrics::Metrics;
 use crate::api::scope::Scope;
 use crate::api::seams::{ApiConfig, Backends, LogSource};
 use crate::api::serve::Ending;
+use crate::contract::error::Reply;
 use crate::contract::fault::Options;
 use crate::contract::query::Query;
 use crate::control::fleet::signs::Signs;
 use crate::control::server::{Server, Trouble};
-use crate::model::fact::Caller;
+use crate::model::fact::{Caller, How};
 use crate::model::time::Timestamp;
 use crate::model::view::View;
 
@@ -166,6 +167,15 @@ impl Call {
             address: self.peer.map(|peer| peer.ip().to_string()).unwrap_or_default(),
             uri: self.uri.path().to_owned(),
         }
+    }
+
+    /// In what way a change is asked for; `force` is what counts where the query says nothing of it.
+    ///
+    /// # Errors
+    /// When a limit of the deployment is none.
+    pub fn how(&self, force: bool) -> Result<How, Reply> {
+        let policy = self.query.policy().map_err(|error| Reply::message(400, &error))?;
+        Ok(How { force: self.query.flag("force", force), policy })
     }
 
     /// The body's bytes.

@@ -19,7 +19,7 @@ use crate::logic::rehearse::doubt::Doubt;
 use crate::logic::rehearse::{Course, Rehearsal, rehearse};
 use crate::model::app::AppVersion;
 use crate::model::event::PlanAction;
-use crate::model::fact::Change;
+use crate::model::fact::{Change, How};
 use crate::model::view::View;
 
 /// Whether a write is only to be rehearsed.
@@ -34,7 +34,7 @@ pub fn is_asked(call: &Call) -> bool {
 pub async fn answer(
     api: &Api,
     call: &Call,
-    force: bool,
+    how: How,
     warnings: &[Warning],
     make: impl FnOnce(&View) -> Result<(Change, Vec<Warning>), Reply>,
 ) -> Outcome {
@@ -46,7 +46,7 @@ pub async fn answer(
     let (limits, now, who) = (api.config().limits, api.now(), call.caller());
     // Playing computes and never waits, and may take longer than other requests should wait for.
     let played = tokio::task::spawn_blocking(move || {
-        rehearse(&view, limits, &who, change, force, now).map(|rehearsal| text_of(&rehearsal))
+        rehearse(&view, limits, &who, change, how, now).map(|rehearsal| text_of(&rehearsal))
     });
     let text = played
         .await

@@ -20,9 +20,11 @@ macro_rules! schemas {
 }
 
 mod agents;
+mod deployments;
 mod plan;
 
 pub use agents::{Agent, Agents, Amounts, Brake, DrainProgress, DrainRequest};
+pub use deployments::{Deployment, DeploymentCause, DeploymentOutcome, FailurePolicy};
 pub use plan::{AppRehearsal, Difference, InstancesRehearsal, Placement, PlanWarning, Rehearsal};
 
 /// What a write of apps comes to.
@@ -275,25 +277,6 @@ schemas! {
     TaskIds {
         /// Task ids, or ids of instances.
         ids: Vec<String>,
-    }
-    /// A running deployment.
-    Deployment {
-        /// Its id.
-        id: String,
-        /// The version it leads to.
-        version: String,
-        /// The apps it changes.
-        affected_apps: Vec<String>,
-        /// The pods it changes.
-        affected_pods: Vec<String>,
-        /// `{actions: [{action, app}]}` each.
-        steps: Vec<Value>,
-        /// What is done now.
-        current_actions: Vec<Value>,
-        /// From 1; 0 before the first has begun.
-        current_step: u32,
-        /// How many steps.
-        total_steps: u32,
     }
     /// What waits to be launched.
     Queue {

@@ -38,6 +38,7 @@ enum Mode {
     params(
         ("force" = Option<bool>, Query, description = "override running deployments"),
         ("dryRun" = Option<bool>, Query, description = "change nothing and answer with what the change would come to"),
+        crate::api::schema::FailurePolicy,
         ("strict" = Option<bool>, Query, description = "refuse what is otherwise taken with a Warning"),
     ),
     request_body = crate::api::schema::App,
@@ -56,12 +57,12 @@ pub async fn create(api: &Api, call: &Call) -> Outcome {
     let read = body.app()?;
     let put = Put { spec: read.value, expect: Expect::Absent };
     let change = Change::Put { apps: vec![put.clone()], announce: Announce::Submitted };
-    let force = call.query.flag("force", false);
+    let how = call.how(false)?;
     if plan::is_asked(call) {
         let warnings = [body.warnings, read.warnings].concat();
-        return plan::answer(api, call, force, &warnings, |_| Ok((change, Vec::new()))).await;
+        return plan::answer(api, call, how, &warnings, |_| Ok((change, Vec::new()))).await;
     }
-    let (deployed, ()) = change::deploy(api, call, force, |_| Ok((change.clone(), ()))).await?;
+    let (deployed, ()) = change::deploy(api, call, how, |_| Ok((change.clone(), ()))).await?;
     let definition = definition_submitted(&put.spec, deployed.version);
     let text = app_info(&definition, &Extras::created(deployed.deployment));
     let mut response = Reply::json(201, text).of_deployment(deployed.deployment).into_response();
@@ -79,6 +80,7 @@ pub async fn create(api: &Api, call: &Call) -> Outcome {
     params(
         ("id" = String, Path, description = "app id, slashes included"),
         ("force" = Option<bool>, Query, description = "override running deployments"),
+        crate::api::schema::FailurePolicy,
         ("partialUpdate" = Option<bool>, Query, description = "true (default): members that are given replace stored ones; false: the whole app is replaced"),
         ("dryRun" = Option<bool>, Query, description = "change nothing and answer with what the change would come to"),
         ("strict" = Option<bool>, Query, description = "refuse what is otherwise taken with a Warning"),
@@ -108,6 +110,7 @@ pub async fn put(api: &Api, call: &Call, id: &AppId) -> Outcome {
         ("id" = String, Path, description = "app id, slashes included"),
         ("force" = Option<bool>, Query, description = "override running deployments"),
         ("dryRun" = Option<bool>, Query, description = "change nothing and answer with what the change would come to"),
+        crate::api::schema::FailurePolicy,
         ("strict" = Option<bool>, Query, description = "refuse what is otherwise taken with a Warning"),
     ),
     request_body(content = crate::api::schema::App, description = "members to change, or `{\"version\": …}` to go back"),
@@ -132,6 +135,7 @@ pub async fn patch(api: &Api, call: &Call, id: &AppId) -> Outcome {
         ("id" = String, Path, description = "app id, slashes included"),
         ("force" = Option<bool>, Query, description = "override running deployments"),
         ("dryRun" = Option<bool>, Query, description = "change nothing and answer with what the change would come to"),
+        crate::api::schema::FailurePolicy,
     ),
     responses(
         (status = 200, description = "restarting", body = crate::api::schema::Changed),
@@ -141,13 +145,13 @@ pub async fn patch(api: &Api, call: &Call, id: &AppId) -> Outcome {
 )]
 pub async fn restart(api: &Api, call: &Call, id: &AppId) -> Outcome {
     let path = existing(api, call, id)?;
-    let force = call.query.flag("force", false);
+    let how = call.how(false)?;
     if plan::is_asked(call) {
-        return plan::answer(api, call, force, &[], |_| Ok((Change::Restart { path }, Vec::new())))
+        return plan::answer(api, call, how, &[], |_| Ok((Change::Restart { path }, Vec::new())))
             .await;
     }
     let restart = |_: &View| Ok((Change::Restart { path: path.clone() }, ()));
-    let (deployed, ()) = change::deploy(api, call, force, restart).await?;
+    let (deployed, ()) = change::deploy(api, call, how, restart).await?;
     Ok(result(200, &deployed))
 }
 
@@ -161,6 +165,7 @@ pub async fn restart(api: &Api, call: &Call, id: &AppId) -> Outcome {
         ("id" = String, Path, description = "app id, slashes included"),
         ("force" = Option<bool>, Query, description = "true (default) overrides running deployments"),
         ("dryRun" = Option<bool>, Query, description = "change nothing and answer with what the change would come to"),
+        crate::api::schema::FailurePolicy,
     ),
     responses(
         (status = 200, description = "being removed", body = crate::api::schema::Changed),
@@ -170,13 +175,13 @@ pub async fn restart(api: &Api, call: &Call, id: &AppId) -> Outcome {
 )]
 pub async fn remove(api: &Api, call: &Call, id: &AppId) -> Outcome {
     let path = existing(api, call, id)?;
-    let force = call.query.flag("force", true);
+    let how = call.how(true)?;
     if plan::is_asked(call) {
-        return plan::answer(api, call, force, &[], |_| Ok((Change::Remove { path }, Vec::new())))
+        return plan::answer(api, call, how, &[], |_| Ok((Change::Remove { path }, Vec::new())))
             .await;
     }
     let remove = |_: &View| Ok((Change::Remove { path: path.clone() }, ()));
-    let (deployed, ()) = change::deploy(api, call, force, remove).await?;
+    let (deployed, ()) = change::deploy(api, call, how, remove).await?;
     Ok(result(200, &deployed))
 }
 
@@ -187,11 +192,11 @@ async fn store(api: &Api, call: &Call, id: &AppId, mode: Mode) -> Outcome {
         let (put, warnings) = definition(call, view, &path, &body, mode)?;
         Ok((Change::Put { apps: vec![put], announce: Announce::Stored }, warnings))
     };
-    let force = call.query.flag("force", false);
+    let how = call.how(false)?;
     if plan::is_asked(call) {
-        return plan::answer(api, call, force, &body.warnings, make).await;
+        return plan::answer(api, call, how, &body.warnings, make).await;
     }
-    let (deployed, warnings) = change::deploy(api, call, force, make).await?;
+    let (deployed, warnings) = change::deploy(api, call, how, make).await?;
     let created = deployed.created.contains(&path);
     let mut response = result(if created { 201 } else { 200 }, &deployed);
     if created {

@@ -12,7 +12,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::control::events::Events;
-use crate::model::fact::{Answer, Caller, Change, Fact, Refusal, Ticket};
+use crate::model::fact::{Answer, Caller, Change, Fact, How, Refusal, Ticket};
 use crate::model::view::View;
 use crate::store::log::Holder;
 
@@ -74,14 +74,14 @@ impl Server {
     }
 
     /// Asks for a change and waits until its answer is durable. The view that is read afterwards holds its effect.
-    pub async fn ask(&self, who: Caller, change: Change, force: bool) -> Answer {
+    pub async fn ask(&self, who: Caller, change: Change, how: How) -> Answer {
         if let Some(trouble) = &*self.shared.trouble.load() {
             return unavailable(&trouble.nothing_changed());
         }
         let number = self.shared.next_ticket.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
         self.waiting().insert(number, sender);
-        let fact = Fact::Asked { ticket: Ticket::Client(number), who, change, force };
+        let fact = Fact::Asked { ticket: Ticket::Client(number), who, change, how };
         if self.shared.inbox.try_send(fact).is_err() {
             self.waiting().remove(&number);
             return unavailable("the server is overloaded or not leading; nothing was changed");

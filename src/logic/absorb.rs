@@ -29,8 +29,8 @@ const FOREIGN_PORT_HOLD: Span = Span::secs(20);
 /// Brings one fact into the rows.
 pub fn absorb(draft: &mut Draft<'_>, fact: Fact) {
     match fact {
-        Fact::Asked { ticket, who, change, force } => {
-            let answer = change::apply(draft, &who, change, force);
+        Fact::Asked { ticket, who, change, how } => {
+            let answer = change::apply(draft, &who, change, how);
             draft.answer(ticket, answer);
         }
         Fact::Attached { ticket, agent, run, inventory } => {

@@ -6,9 +6,9 @@
 use std::collections::VecDeque;
 
 use crate::logic::absorb::{absorb, resume};
-use crate::logic::decide;
 use crate::logic::draft::{Dirty, Draft, Limits, Subject};
 use crate::logic::index::Index;
+use crate::logic::round;
 use crate::model::commit::Commit;
 use crate::model::fact::{Answer, Fact, Ticket};
 use crate::model::id::{AppKey, CommitNo, Epoch};
@@ -134,7 +134,7 @@ impl Brain {
         for fact in take_facts(facts) {
             absorb(&mut draft, fact);
         }
-        decide::all(&mut draft, WRITE_BUDGET);
+        round::all(&mut draft, WRITE_BUDGET);
         let drafted = draft.finish();
         self.now = now;
         if full && was_quiet && !drafted.writes.is_empty() {
@@ -254,7 +254,7 @@ impl Brain {
                     self.dirty.fresh.insert(key);
                     Subject::Agent(key)
                 }
-                Key::Deployment(id) => Subject::Deployment(id),
+                Key::Deployment(id) | Key::Outcome((_, id)) => Subject::Deployment(id),
                 Key::Meta => Subject::Brake,
             };
             self.dirty.subjects.insert(subject);

@@ -16,6 +16,7 @@ use crate::model::fact::{Answer, Ticket};
 use crate::model::id::{AgentKey, AppKey, CommitNo, DeploymentId, InstanceKey, time_uuid};
 use crate::model::instance::Instance;
 use crate::model::meta::Meta;
+use crate::model::outcome::Outcome;
 use crate::model::row::{Key, Row, Write};
 use crate::model::table::Table;
 use crate::model::time::Timestamp;
@@ -279,6 +280,11 @@ impl<'a> Draft<'a> {
         self.put(Key::Deployment(deployment.id), Some(Row::Deployment(Arc::new(deployment))));
     }
 
+    /// Keeps what became of a deployment.
+    pub fn put_outcome(&mut self, outcome: Outcome) {
+        self.put(Key::Outcome(outcome.key()), Some(Row::Outcome(Arc::new(outcome))));
+    }
+
     /// Takes a row out.
     pub fn remove(&mut self, key: Key) {
         self.put(key, None);
@@ -306,7 +312,7 @@ impl<'a> Draft<'a> {
         match (old, new) {
             (None, None) => {}
             (old, new) => match old.or(new).expect("one of them is there") {
-                Row::Meta(_) | Row::AppVersion(_) => {}
+                Row::Meta(_) | Row::AppVersion(_) | Row::Outcome(_) => {}
                 Row::Agent(agent) => {
                     self.mark(Subject::Agent(agent.key));
                     self.mark(Subject::Brake);
@@ -345,14 +351,14 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// A step that begins concerns every app of the deployment.
+    /// A step that begins concerns every app of the deployment, and so does a pause.
     fn mark_step(&mut self, id: DeploymentId, old: Option<&Row>, new: Option<&Row>) {
         self.mark(Subject::Deployment(id));
-        let step = |row: Option<&Row>| match row {
-            Some(Row::Deployment(deployment)) => Some(deployment.step),
+        let place = |row: Option<&Row>| match row {
+            Some(Row::Deployment(deployment)) => Some((deployment.step, deployment.is_paused())),
             Some(_) | None => None,
         };
-        if step(old) != step(new) {
+        if place(old) != place(new) {
             let apps: Vec<AppKey> = self.index.plans.apps(id).collect();
             self.dirty.subjects.extend(apps.into_iter().map(Subject::App));
         }

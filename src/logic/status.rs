@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use crate::logic::decide::backoff;
+use crate::logic::decide::{backoff, limits};
 use crate::logic::draft::Draft;
 use crate::logic::health;
 use crate::model::app::Failure;
@@ -284,6 +284,7 @@ fn keep_failure(draft: &mut Draft<'_>, instance: &Instance, change: &Change) {
         version: instance.version,
     });
     draft.put_app(app);
+    limits::count_failure(draft, instance);
 }
 
 fn cut(message: &str) -> String {

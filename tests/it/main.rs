@@ -22,6 +22,7 @@ mod registry;
 mod agents;
 mod changes;
 mod constraints;
+
 mod docker;
 mod doctor;
 mod engine;
@@ -44,7 +45,9 @@ mod lists;
 mod locks;
 mod logs;
 mod many;
+mod outcomes;
 mod outlive;
+mod pipelines;
 mod ports;
 mod queue;
 mod sandbox;

@@ -485,10 +485,10 @@ fn with_meta(mut world: World, cluster: ClusterId) -> World {
 
 fn brief(fact: &Fact) -> String {
     match fact {
-        Fact::Asked { ticket, change, force, .. } => {
+        Fact::Asked { ticket, change, how, .. } => {
             format!(
                 "{ticket:?} asks{} {}",
-                if *force { " by force" } else { "" },
+                if how.force { " by force" } else { "" },
                 crate::client::brief(change)
             )
         }
@@ -531,6 +531,7 @@ fn brief_commit(commit: &Commit) -> String {
                 row.part.as_ref().map_or(String::new(), |part| format!(" {:?}", part.action))
             ),
             Some(Row::Deployment(row)) => format!("[deployment {}/{}]", row.step, row.steps),
+            Some(Row::Outcome(row)) => format!("[outcome {}]", row.ending.as_str()),
             Some(Row::Agent(row)) => format!("[agent {} {:?} {:?}]", row.key, row.state, row.drain),
             Some(Row::Meta(row)) if row.brake.held.is_some() => "[brake]".to_owned(),
             Some(Row::AppVersion(_) | Row::Meta(_)) => continue,

@@ -85,7 +85,12 @@ fn each_due(world: &World, row: &Row, mut due: impl FnMut(Timestamp)) {
                 due(ends);
             }
         }
-        Row::AppVersion(_) | Row::Deployment(_) => {}
+        Row::Deployment(deployment) => {
+            if let Some(at) = deployment.due() {
+                due(at);
+            }
+        }
+        Row::AppVersion(_) | Row::Outcome(_) => {}
     }
 }
 

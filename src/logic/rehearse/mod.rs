@@ -18,8 +18,9 @@ use crate::logic::place::account::Explanation;
 use crate::logic::place::explain::explain_with;
 use crate::logic::rehearse::doubt::Doubt;
 use crate::model::app::AppVersion;
+use crate::model::deployment::Deployment;
 use crate::model::event::{Event, PlanAction};
-use crate::model::fact::{Answer, Caller, Change, Fact, Refusal, Ticket};
+use crate::model::fact::{Answer, Caller, Change, Fact, How, Refusal, Ticket};
 use crate::model::id::{AgentKey, AppKey, DeploymentId, InstanceKey, Version};
 use crate::model::instance::Instance;
 use crate::model::path::AppPath;
@@ -100,13 +101,13 @@ pub fn rehearse(
     limits: Limits,
     who: &Caller,
     change: Change,
-    force: bool,
+    how: How,
     now: Timestamp,
 ) -> Result<Rehearsal, Refusal> {
     let named = paths(&change);
     let mut play = Play::begin(view, limits, now);
     let ticket = Ticket::Client(0);
-    play.facts.push_back(Fact::Asked { ticket, who: who.clone(), change, force });
+    play.facts.push_back(Fact::Asked { ticket, who: who.clone(), change, how });
     play.step();
     let (id, version) = match play.answer.take() {
         Some(Answer::Deployed { deployment, version, created: _ }) => (deployment, version),
@@ -115,7 +116,7 @@ pub fn rehearse(
         Some(_) | None => return Err(Refusal::Stale),
     };
     play.watch(&named, id);
-    let complete = play.run();
+    let complete = play.run(id);
     let steps = play.steps(id);
     let cancels = play.cancels(id);
     let world = play.brain.world().clone();
@@ -134,6 +135,7 @@ fn paths(change: &Change) -> Vec<AppPath> {
         }
         Change::Kill { .. }
         | Change::Cancel { .. }
+        | Change::Resume { .. }
         | Change::Drain { .. }
         | Change::Undrain { .. }
         | Change::Forget { .. }
@@ -170,7 +172,7 @@ impl Play {
     }
 
     /// Until nothing is left to do; whether that came.
-    fn run(&mut self) -> bool {
+    fn run(&mut self, id: DeploymentId) -> bool {
         let mut idle = 0;
         for _ in 0..MAX_ROUNDS {
             while self.step() {}
@@ -184,7 +186,7 @@ impl Play {
                 return true;
             }
             match self.brain.next_wake() {
-                Some(wake) if idle < MAX_IDLE => {
+                Some(wake) if idle < MAX_IDLE && !self.is_late(id, wake) => {
                     self.now = self.now.max(wake) + Span::millis(1);
                     idle += 1;
                 }
@@ -224,6 +226,12 @@ impl Play {
             let moves = world.instances_of(*key).any(|one| one.is_scheduled() || one.is_leaving());
             !moves && world.apps.get(key).is_none_or(|app| app.part.is_none())
         })
+    }
+
+    /// Whether the deployment would count as late by then: what follows that is no part of what was asked.
+    fn is_late(&self, id: DeploymentId, at: Timestamp) -> bool {
+        let due = self.brain.world().deployments.get(&id).and_then(Deployment::due);
+        due.is_some_and(|due| at >= due)
     }
 
     fn steps(&self, id: DeploymentId) -> Vec<Vec<(PlanAction, AppPath)>> {

@@ -8,6 +8,7 @@ mod gates;
 mod gpus;
 mod health;
 mod launches;
+mod limits;
 mod losses;
 mod rehearsals;
 pub mod rig;

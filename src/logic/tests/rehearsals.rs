@@ -7,7 +7,7 @@ use crate::logic::rehearse::doubt::Doubt;
 use crate::logic::rehearse::{Course, Rehearsal, rehearse};
 use crate::logic::tests::rig::{Rig, app, deployment, path, with_cmd};
 use crate::model::event::PlanAction;
-use crate::model::fact::{Announce, Caller, Change, Expect, Put, Refusal};
+use crate::model::fact::{Announce, Caller, Change, Expect, How, Put, Refusal};
 use crate::model::instance::Instance;
 use crate::model::spec::{Spec, UpgradeStrategy};
 use crate::model::unit::{Mem, Ratio};
@@ -21,7 +21,8 @@ fn put(rig: &Rig, spec: Spec) -> Change {
 fn play(rig: &Rig, change: Change, force: bool) -> Result<Rehearsal, Refusal> {
     let before = format!("{:?}", rig.brain.view().world.rows().collect::<Vec<_>>());
     let view = rig.brain.view();
-    let played = rehearse(&view, Limits::default(), &Caller::default(), change, force, rig.now);
+    let how = How { force, ..How::default() };
+    let played = rehearse(&view, Limits::default(), &Caller::default(), change, how, rig.now);
     let after = format!("{:?}", rig.brain.view().world.rows().collect::<Vec<_>>());
     assert_eq!(before, after, "nothing is changed by asking");
     played
