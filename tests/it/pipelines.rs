@@ -29,6 +29,13 @@ fn broken(id: &str, more: Value) -> Value {
     app
 }
 
+/// The same app, which cannot be started.
+fn never(id: &str, more: Value) -> Value {
+    let mut app = sleeper(id, more);
+    app["user"] = json!("no-such-account");
+    app
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deploy_creates_updates_and_says_so_with_0() {
     let stayer = Stayer::bare().await;
@@ -104,7 +111,7 @@ async fn a_rollback_that_fails_too_is_4() {
     assert_eq!(deploy(&stayer, &good, &[]).code, 0);
     std::fs::remove_file(&gate).expect("the gate is shut");
     let limits = ["--deadline", "2s", "--on-failure", "rollback"];
-    let failed = deploy(&stayer, &broken("/web", json!({"upgradeStrategy": strategy})), &limits);
+    let failed = deploy(&stayer, &never("/web", json!({"upgradeStrategy": strategy})), &limits);
     assert_eq!(failed.code, 4, "{failed:?}");
     assert_eq!(report(&failed)["outcome"], "rollbackFailed");
     std::fs::write(&gate, "").expect("the gate is open");
@@ -116,21 +123,22 @@ async fn a_rollback_that_fails_too_is_4() {
 async fn what_needs_a_human_is_5() {
     let stayer = Stayer::bare().await;
     assert_eq!(deploy(&stayer, &sleeper("/web", json!({})), &[]).code, 0);
-    let never = broken("/web", json!({}));
-    let paused = deploy(&stayer, &never, &["--deadline", "1s", "--on-failure", "pause"]);
+    let next = never("/web", json!({}));
+    let paused = deploy(&stayer, &next, &["--deadline", "1s", "--on-failure", "pause"]);
     assert_eq!((paused.code, &report(&paused)["outcome"]), (5, &json!("paused")), "{paused:?}");
     assert!(paused.err.contains("stayer deployment resume"), "{paused:?}");
-    let failed = deploy(&stayer, &never, &["--force", "--deadline", "1s"]);
-    // The definition is the one that is paused: only what it lacks is left to do.
-    assert_eq!(failed.code, 5, "{failed:?}");
-    let unfinished =
-        deploy(&stayer, &broken("/web", json!({"cpus": 0.02})), &["--timeout", "1s", "--force"]);
+    let next = never("/web", json!({"cpus": 0.05}));
+    let failed = deploy(&stayer, &next, &["--force", "--deadline", "1s"]);
+    assert_eq!((failed.code, &report(&failed)["outcome"]), (5, &json!("failed")), "{failed:?}");
+    assert!(failed.err.contains("no-such-account"), "{failed:?}");
+    let next = never("/web", json!({"cpus": 0.02}));
+    let unfinished = deploy(&stayer, &next, &["--timeout", "1s"]);
     assert_eq!((unfinished.code, &report(&unfinished)["outcome"]), (5, &json!("unfinished")));
-    let held = deploy(&stayer, &broken("/web", json!({"cpus": 0.03})), &[]);
+    let held = deploy(&stayer, &never("/web", json!({"cpus": 0.03})), &[]);
     assert_eq!(held.code, 2, "a lock refuses: {held:?}");
     assert!(held.err.contains("held by deployment"), "{held:?}");
     // Somebody goes over it while it is followed.
-    let body = file(&stayer, &broken("/web", json!({"cpus": 0.04})));
+    let body = file(&stayer, &never("/web", json!({"cpus": 0.04})));
     let (url, line) = (stayer.url.clone(), body.clone());
     let followed = tokio::task::spawn_blocking(move || {
         run(command()
@@ -148,6 +156,16 @@ async fn what_needs_a_human_is_5() {
         "{followed:?}"
     );
     stayer.at_rest().await;
+    stayer.finish().await;
+}
+
+/// U4: without limits and checks a deployment is done once something ran; that it ends right after that is no success.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_right_after_its_start_is_no_success() {
+    let stayer = Stayer::bare().await;
+    let ended = deploy(&stayer, &broken("/web", json!({})), &[]);
+    assert_eq!((ended.code, &report(&ended)["outcome"]), (5, &json!("notRunning")), "{ended:?}");
+    assert!(ended.err.contains("status 3"), "{ended:?}");
     stayer.finish().await;
 }
 
@@ -182,7 +200,7 @@ async fn a_server_that_is_killed_meanwhile_is_ridden_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_stops_waiting_is_told_how_to_go_on() {
     let stayer = Stayer::bare().await;
-    let body = file(&stayer, &broken("/web", json!({})));
+    let body = file(&stayer, &never("/web", json!({})));
     let child = command()
         .args(["deploy", &body])
         .env("STAYER_SERVER", &stayer.url)

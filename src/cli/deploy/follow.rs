@@ -1,6 +1,8 @@
 //! Follows a deployment to its end: over a server that starts again or another that leads, and into the deployment that
 //! takes it back.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::agent::clock::Clock;
@@ -11,6 +13,9 @@ use crate::cli::failure::Failure;
 use crate::cli::talk::{Talk, app_path, text};
 use crate::cli::wait::{Accepted, FIRST_PAUSE, LONGEST_PAUSE, SHOWN_APPS, waits_for};
 use crate::model::time::Timestamp;
+
+/// How long what has no health checks is looked at after the end of its deployment.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// A deployment being followed.
 pub struct Watch<'a> {
@@ -140,14 +145,36 @@ impl<'a> Watch<'a> {
     /// # Errors
     /// When the longest wait ended while no server answered.
     pub async fn end(self, talk: &mut Talk<'_>, ending: Ending) -> Result<Followed, Failure> {
-        if let (Ending::Unfinished, Some(away)) = (ending, self.away) {
+        if let (Ending::Unfinished, Some(away)) = (ending, &self.away) {
             let text =
                 format!("{away}; the deployment may go on, and what became of it is not known");
             return Err(Failure::Unreachable(text));
         }
         let most = if ending == Ending::Interrupted { 0 } else { usize::MAX };
-        let apps = apps(talk, self.accepted, most).await.unwrap_or_default();
+        let seen = apps(talk, self.accepted, most).await.unwrap_or_default();
+        let (ending, apps) = match ending {
+            Ending::Done => self.settled(talk, seen).await,
+            other => (other, seen),
+        };
+        let last = self.last.clone().unwrap_or_default();
+        let seen = Seen { apps: apps.iter().take(SHOWN_APPS).cloned().collect(), ..last };
+        for line in seen.news(self.last.as_ref().or(Some(&Seen::default()))) {
+            self.say(talk, &line);
+        }
         Ok(Followed { ending, cause: self.cause, rollback: self.taken_back_by, apps })
+    }
+
+    /// A deployment is done once its instances serve, which without health checks is once they run: one that ends right
+    /// after its start has served by that. So those are looked at again, and what fails meanwhile is no success.
+    async fn settled(&self, talk: &mut Talk<'_>, done: Vec<AppSeen>) -> (Ending, Vec<AppSeen>) {
+        let now = if done.iter().any(|app| !app.has_checks && app.wanted > 0) {
+            tokio::time::sleep(SETTLE).await;
+            apps(talk, self.accepted, usize::MAX).await.unwrap_or_else(|_| done.clone())
+        } else {
+            done.clone()
+        };
+        let ending = if is_well(&done, &now) { Ending::Done } else { Ending::NotRunning };
+        (ending, now)
     }
 
     fn show(&mut self, talk: &mut Talk<'_>, seen: Seen) {
@@ -176,6 +203,15 @@ impl Followed {
     pub fn only(ending: Ending) -> Followed {
         Followed { ending, cause: None, rollback: None, apps: Vec::new() }
     }
+}
+
+/// Whether everything runs, and nothing has failed between two looks.
+fn is_well(before: &[AppSeen], now: &[AppSeen]) -> bool {
+    let failed = |app: &AppSeen| {
+        let known = before.iter().find(|one| one.id == app.id);
+        known.is_some_and(|one| one.standing.failure() != app.standing.failure())
+    };
+    now.iter().all(|app| app.standing.is_running() && !failed(app))
 }
 
 async fn look(talk: &mut Talk<'_>, id: &str) -> Result<Look, Failure> {

@@ -33,6 +33,8 @@ pub struct AppSeen {
     pub wanted: u64,
     /// How many of the configuration that is asked for serve.
     pub ready: u64,
+    /// Whether health checks say which serve.
+    pub has_checks: bool,
     /// All that is said of it in the end.
     pub standing: Standing,
 }
@@ -102,13 +104,14 @@ impl AppSeen {
         AppSeen {
             id: text(app, "id"),
             wanted: number(app, "instances"),
+            has_checks,
             ready: counts.map_or(0, |counts| number(counts, ready)),
             standing: Standing::of(app, since),
         }
     }
 
     fn news(&self, before: Option<&AppSeen>) -> Vec<String> {
-        let AppSeen { id, wanted, ready, standing } = self;
+        let AppSeen { id, wanted, ready, has_checks: _, standing } = self;
         let mut news = Vec::new();
         if before.is_none_or(|before| (before.ready, before.wanted) != (*ready, *wanted)) {
             news.push(format!("{id}: {ready} of {wanted} ready"));
