@@ -34,6 +34,8 @@ pub struct Write {
     pub apps: Vec<String>,
     /// Whether running deployments may be cancelled for it.
     pub force: bool,
+    /// The file itself.
+    pub text: String,
 }
 
 // === impl FileArgs ===
@@ -68,13 +70,13 @@ fn write_of(text: String, force: bool) -> Write {
     let id = serde_json::from_str::<Value>(&text)
         .ok()
         .and_then(|app| app.get("id")?.as_str().map(body::absolute));
+    let body = text.clone();
     let (ask, apps) = if body::is_list(&text) {
-        let apps = body::ids(&text);
-        (Ask::new(Method::PUT, "/v2/apps").body(text), apps)
+        (Ask::new(Method::PUT, "/v2/apps").body(body), body::ids(&text))
     } else if let Some(id) = id {
-        (Ask::new(Method::PUT, &app_path(&id)).body(text), vec![id])
+        (Ask::new(Method::PUT, &app_path(&id)).body(body), vec![id])
     } else {
-        (Ask::new(Method::POST, "/v2/apps").body(text), Vec::new())
+        (Ask::new(Method::POST, "/v2/apps").body(body), Vec::new())
     };
-    Write { ask, apps, force }
+    Write { ask, apps, force, text }
 }

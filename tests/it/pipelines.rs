@@ -148,7 +148,10 @@ async fn what_needs_a_human_is_5() {
     stayer
         .until("it is followed", |stayer| async { stayer.app("/web").await["cpus"] == json!(0.04) })
         .await;
-    stayer.put("/v2/apps/web?force=true", &sleeper("/web", json!({}))).await.expect(200);
+    stayer
+        .put("/v2/apps/web?force=true&partialUpdate=false", &sleeper("/web", json!({})))
+        .await
+        .expect(200);
     let followed = followed.await.expect("it ends");
     assert_eq!(
         (followed.code, &report(&followed)["outcome"]),

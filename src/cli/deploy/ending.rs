@@ -108,6 +108,28 @@ impl Ending {
         self.failure(String::new()).map_or(0, |failure| failure.exit().code())
     }
 
+    /// What can be done now about deploy `id`, over the API.
+    pub fn advice_on_deploy(self, id: &str) -> Vec<String> {
+        match self {
+            Ending::Paused => ["resume", "promote", "rollback"]
+                .map(|verb| format!("to {verb} it: POST /v2/deploys/{id}/{verb}"))
+                .into(),
+            Ending::Unfinished | Ending::Interrupted => vec![
+                format!("to follow it: GET /v2/deploys/{id}"),
+                format!("to take it back: POST /v2/deploys/{id}/rollback"),
+            ],
+            Ending::Failed | Ending::Superseded | Ending::RollbackFailed => {
+                vec![format!("to see where it stands: GET /v2/deploys/{id}")]
+            }
+            Ending::Done
+            | Ending::Accepted
+            | Ending::Rejected
+            | Ending::RolledBack
+            | Ending::Cancelled
+            | Ending::NotRunning => Vec::new(),
+        }
+    }
+
     /// What can be done now about deployment `id`.
     pub fn advice(self, id: &str) -> Vec<String> {
         let show = "stayer deployment list".to_owned();

@@ -9,6 +9,7 @@ use crate::agent::clock::Clock;
 use crate::cli::client::Ask;
 use crate::cli::deploy::ending::{Ending, Next, after, standing};
 use crate::cli::deploy::seen::{AppSeen, Seen};
+use crate::cli::deploy::strategy;
 use crate::cli::failure::Failure;
 use crate::cli::talk::{Talk, app_path, text};
 use crate::cli::wait::{Accepted, FIRST_PAUSE, LONGEST_PAUSE, SHOWN_APPS, waits_for};
@@ -17,9 +18,23 @@ use crate::model::time::Timestamp;
 /// How long what has no health checks is looked at after the end of its deployment.
 const SETTLE: Duration = Duration::from_secs(1);
 
+/// What is followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Course {
+    /// A deployment.
+    Deployment(String),
+    /// A deploy by a strategy.
+    Deploy(String),
+    /// Nothing that has a name: what runs tells all.
+    None,
+}
+
 /// A deployment being followed.
 pub struct Watch<'a> {
     accepted: &'a Accepted,
+    course: Course,
+    /// The line that was said last of a deploy.
+    said: String,
     clock: Clock,
     begun: Timestamp,
     /// The deployment that takes it back.
@@ -34,6 +49,8 @@ pub struct Watch<'a> {
 /// What came of following.
 #[derive(Clone, Debug)]
 pub struct Followed {
+    /// What was followed.
+    pub course: Course,
     /// What became of it.
     pub ending: Ending,
     /// Why, where it did not go well.
@@ -82,15 +99,53 @@ pub async fn follow(talk: &mut Talk<'_>, watch: &mut Watch<'_>) -> Result<Ending
 
 impl<'a> Watch<'a> {
     /// From the moment it was accepted.
-    pub fn new(accepted: &'a Accepted, clock: Clock) -> Watch<'a> {
-        let begun = clock.now();
-        Watch { accepted, clock, begun, taken_back_by: None, cause: None, last: None, away: None }
+    pub fn new(accepted: &'a Accepted, course: Course, clock: Clock) -> Watch<'a> {
+        let (begun, said) = (clock.now(), String::new());
+        Watch {
+            accepted,
+            course,
+            said,
+            clock,
+            begun,
+            taken_back_by: None,
+            cause: None,
+            last: None,
+            away: None,
+        }
     }
 
     /// One look; the end, if it shows that.
     async fn turn(&mut self, talk: &mut Talk<'_>) -> Result<Option<Ending>, Failure> {
-        let Some(own) = &self.accepted.deployment else { return self.by_what_runs(talk).await };
-        let id = self.taken_back_by.as_ref().unwrap_or(own).clone();
+        match self.course.clone() {
+            Course::Deployment(own) => self.turn_of_deployment(talk, &own).await,
+            Course::Deploy(id) => self.turn_of_deploy(talk, &id).await,
+            Course::None => self.by_what_runs(talk).await,
+        }
+    }
+
+    async fn turn_of_deploy(
+        &mut self,
+        talk: &mut Talk<'_>,
+        id: &str,
+    ) -> Result<Option<Ending>, Failure> {
+        let deploy = talk.client.send(&Ask::get(&format!("/v2/deploys/{id}"))).await?.json()?;
+        let cause = strategy::cause(&deploy);
+        let why = cause.iter().map(|cause| format!(" ({cause})")).collect::<String>();
+        let line = format!("{}{why}", strategy::line(&deploy));
+        if line != self.said {
+            self.say(talk, &line);
+            self.said = line;
+        }
+        self.cause = cause;
+        Ok(strategy::ending(&deploy))
+    }
+
+    async fn turn_of_deployment(
+        &mut self,
+        talk: &mut Talk<'_>,
+        own: &str,
+    ) -> Result<Option<Ending>, Failure> {
+        let id = self.taken_back_by.as_deref().unwrap_or(own).to_owned();
         let over = match look(talk, &id).await? {
             Look::Running(deployment) => {
                 let seen = Seen::of(&deployment, apps(talk, self.accepted, SHOWN_APPS).await?);
@@ -150,10 +205,17 @@ impl<'a> Watch<'a> {
                 format!("{away}; the deployment may go on, and what became of it is not known");
             return Err(Failure::Unreachable(text));
         }
-        let most = if ending == Ending::Interrupted { 0 } else { usize::MAX };
+        // The apps of a deploy have names of their own, which its lines have told.
+        let is_told = ending == Ending::Interrupted || matches!(self.course, Course::Deploy(_));
+        let most = if is_told { 0 } else { usize::MAX };
         let seen = apps(talk, self.accepted, most).await.unwrap_or_default();
         let (ending, apps) = match ending {
-            Ending::Done => self.settled(talk, seen).await,
+            Ending::Done if !is_told => {
+                self.settled(talk, seen, [ending, Ending::NotRunning]).await
+            }
+            Ending::RolledBack if !is_told => {
+                self.settled(talk, seen, [ending, Ending::RollbackFailed]).await
+            }
             other => (other, seen),
         };
         let last = self.last.clone().unwrap_or_default();
@@ -161,20 +223,30 @@ impl<'a> Watch<'a> {
         for line in seen.news(self.last.as_ref().or(Some(&Seen::default()))) {
             self.say(talk, &line);
         }
-        Ok(Followed { ending, cause: self.cause, rollback: self.taken_back_by, apps })
+        Ok(Followed {
+            course: self.course,
+            ending,
+            cause: self.cause,
+            rollback: self.taken_back_by,
+            apps,
+        })
     }
 
     /// A deployment is done once its instances serve, which without health checks is once they run: one that ends right
     /// after its start has served by that. So those are looked at again, and what fails meanwhile is no success.
-    async fn settled(&self, talk: &mut Talk<'_>, done: Vec<AppSeen>) -> (Ending, Vec<AppSeen>) {
+    async fn settled(
+        &self,
+        talk: &mut Talk<'_>,
+        done: Vec<AppSeen>,
+        [well, unwell]: [Ending; 2],
+    ) -> (Ending, Vec<AppSeen>) {
         let now = if done.iter().any(|app| !app.has_checks && app.wanted > 0) {
             tokio::time::sleep(SETTLE).await;
             apps(talk, self.accepted, usize::MAX).await.unwrap_or_else(|_| done.clone())
         } else {
             done.clone()
         };
-        let ending = if is_well(&done, &now) { Ending::Done } else { Ending::NotRunning };
-        (ending, now)
+        (if is_well(&done, &now) { well } else { unwell }, now)
     }
 
     fn show(&mut self, talk: &mut Talk<'_>, seen: Seen) {
@@ -196,12 +268,21 @@ impl<'a> Watch<'a> {
     }
 }
 
+// === impl Course ===
+
+impl Course {
+    /// Of a change that is this deployment, if it is one.
+    pub fn of_deployment(id: Option<String>) -> Course {
+        id.map_or(Course::None, Course::Deployment)
+    }
+}
+
 // === impl Followed ===
 
 impl Followed {
     /// Nothing but the end.
-    pub fn only(ending: Ending) -> Followed {
-        Followed { ending, cause: None, rollback: None, apps: Vec::new() }
+    pub fn only(ending: Ending, course: Course) -> Followed {
+        Followed { course, ending, cause: None, rollback: None, apps: Vec::new() }
     }
 }
 

@@ -4,6 +4,7 @@
 //! - [`follow`]: looks until it is over, whatever becomes of the server meanwhile.
 //! - [`seen`]: what one look shows, and what is news about it.
 //! - [`ending`]: what became of it, as data: from that follow the exit code and all words.
+//! - [`strategy`]: blue/green and canary, which the server drives.
 //! - [`report`]: the end as JSON and as a JUnit file.
 
 use std::time::Duration;
@@ -16,18 +17,20 @@ use crate::cli::client::{Ask, Remote};
 use crate::cli::console::Console;
 use crate::cli::definition::FileArgs;
 use crate::cli::deploy::ending::Ending;
-use crate::cli::deploy::follow::{Followed, follow};
+use crate::cli::deploy::follow::{Course, Followed, follow};
 use crate::cli::deploy::report::Report;
+use crate::cli::deploy::strategy::StrategyArgs;
 use crate::cli::duration;
 use crate::cli::failure::Failure;
 use crate::cli::signals;
-use crate::cli::talk::Talk;
+use crate::cli::talk::{Talk, text};
 use crate::cli::wait::Accepted;
 
 pub mod ending;
 pub mod follow;
 pub mod report;
 pub mod seen;
+pub mod strategy;
 
 /// What `stayer deploy` is told.
 #[derive(Debug, Args)]
@@ -36,6 +39,8 @@ pub struct DeployArgs {
     file: FileArgs,
     #[command(flatten)]
     limits: Limits,
+    #[command(flatten)]
+    strategy: StrategyArgs,
     #[command(flatten)]
     going: Going,
     /// Which server.
@@ -104,7 +109,12 @@ pub struct Going {
 pub async fn run(args: DeployArgs, console: &mut Console) -> Result<(), Failure> {
     let mut talk = Talk::begin(&args.remote, console)?;
     let write = args.file.write(talk.console)?;
-    let request = args.limits.on(write.request());
+    let request = match args.strategy.strategy {
+        Some(strategy) => {
+            args.strategy.request(strategy, &write.text, &args.limits, write.force)?
+        }
+        None => args.limits.on(write.request()),
+    };
     carry_out(&mut talk, &request, write.apps, &args.going).await
 }
 
@@ -122,8 +132,14 @@ pub async fn carry_out(
     let begun = clock.now();
     let mut report = match talk.send(request).await {
         Ok(answer) => {
-            let accepted = change::accepted(&answer, &answer.json()?, apps, Aim::Run);
-            let followed = wait(talk, &accepted, going, clock).await?;
+            let body = answer.json()?;
+            let accepted = change::accepted(&answer, &body, apps, Aim::Run);
+            let course = if body.get("strategy").is_some() {
+                Course::Deploy(text(&body, "id"))
+            } else {
+                Course::of_deployment(accepted.deployment.clone())
+            };
+            let followed = wait(talk, &accepted, course, going, clock).await?;
             Report::of(&accepted, followed)
         }
         Err(Failure::Refused { status, text }) => Report::rejected(apps, status, text),
@@ -137,14 +153,15 @@ pub async fn carry_out(
 async fn wait(
     talk: &mut Talk<'_>,
     accepted: &Accepted,
+    course: Course,
     going: &Going,
     clock: Clock,
 ) -> Result<Followed, Failure> {
     if going.no_wait {
-        return Ok(Followed::only(Ending::Accepted));
+        return Ok(Followed::only(Ending::Accepted, course));
     }
     let longest = Duration::from_secs(going.timeout);
-    let mut watch = follow::Watch::new(accepted, clock);
+    let mut watch = follow::Watch::new(accepted, course, clock);
     tokio::select! {
         over = tokio::time::timeout(longest, follow(talk, &mut watch)) => match over {
             Ok(ending) => watch.end(talk, ending?).await,

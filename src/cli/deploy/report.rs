@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::cli::deploy::ending::Ending;
-use crate::cli::deploy::follow::Followed;
+use crate::cli::deploy::follow::{Course, Followed};
 use crate::cli::deploy::seen::AppSeen;
 use crate::cli::failure::Failure;
 use crate::cli::wait::Accepted;
@@ -15,8 +15,8 @@ use crate::cli::wait::Accepted;
 pub struct Report {
     /// What became of it.
     pub ending: Ending,
-    /// Its id, if it came to be.
-    pub deployment: Option<String>,
+    /// What was followed.
+    pub course: Course,
     /// The version that it gave to what it changed.
     pub version: String,
     /// The deployment that takes it back.
@@ -38,10 +38,10 @@ pub struct Report {
 impl Report {
     /// Of a change that was accepted.
     pub fn of(accepted: &Accepted, followed: Followed) -> Report {
-        let Followed { ending, cause, rollback, apps } = followed;
+        let Followed { course, ending, cause, rollback, apps } = followed;
         Report {
             ending,
-            deployment: accepted.deployment.clone(),
+            course,
             version: accepted.since.clone(),
             rollback,
             cause,
@@ -57,7 +57,7 @@ impl Report {
         let cause = if text.is_empty() { format!("status {status}") } else { text };
         Report {
             ending: Ending::Rejected,
-            deployment: None,
+            course: Course::None,
             version: String::new(),
             rollback: None,
             cause: Some(cause),
@@ -75,12 +75,11 @@ impl Report {
 
     /// In words: what became of it, why, where its apps stand, what can be done.
     pub fn text(&self) -> String {
-        let id = self.deployment.as_deref().unwrap_or_default();
         let seconds = match self.ending {
             Ending::Done => format!(" after {:.1} s", self.seconds),
             _ => String::new(),
         };
-        let named = if id.is_empty() { String::new() } else { format!(" (deployment {id})") };
+        let named = self.name().map(|name| format!(" ({name})")).unwrap_or_default();
         let mut lines = vec![format!("{}{seconds}{named}", self.ending.words())];
         lines.extend(self.cause.iter().map(|cause| format!("  cause: {cause}")));
         if let Some(rollback) = &self.rollback {
@@ -90,9 +89,22 @@ impl Report {
             app.standing.text().lines().map(|line| format!("  {line}")).collect::<Vec<_>>()
         });
         lines.extend(standings);
-        let now = self.rollback.as_deref().unwrap_or(id);
-        lines.extend(self.ending.advice(now).into_iter().map(|line| format!("  {line}")));
+        let advice = match &self.course {
+            Course::Deployment(id) => self.ending.advice(self.rollback.as_ref().unwrap_or(id)),
+            Course::Deploy(id) => self.ending.advice_on_deploy(id),
+            Course::None => Vec::new(),
+        };
+        lines.extend(advice.into_iter().map(|line| format!("  {line}")));
         lines.join("\n")
+    }
+
+    /// What was followed, in words.
+    fn name(&self) -> Option<String> {
+        match &self.course {
+            Course::Deployment(id) => Some(format!("deployment {id}")),
+            Course::Deploy(id) => Some(format!("deploy {id}")),
+            Course::None => None,
+        }
     }
 
     /// As one object.
@@ -106,7 +118,8 @@ impl Report {
             "apps": apps,
         });
         let more = [
-            ("deployment", self.deployment.clone()),
+            ("deployment", self.id(|course| matches!(course, Course::Deployment(_)))),
+            ("deploy", self.id(|course| matches!(course, Course::Deploy(_)))),
             ("version", Some(self.version.clone()).filter(|version| !version.is_empty())),
             ("rollback", self.rollback.clone()),
             ("cause", self.cause.clone()),
@@ -117,6 +130,13 @@ impl Report {
             }
         }
         object
+    }
+
+    fn id(&self, is: impl Fn(&Course) -> bool) -> Option<String> {
+        match &self.course {
+            Course::Deployment(id) | Course::Deploy(id) if is(&self.course) => Some(id.clone()),
+            Course::Deployment(_) | Course::Deploy(_) | Course::None => None,
+        }
     }
 
     /// As a JUnit file: the deployment is a case, and each app is one.
@@ -131,10 +151,7 @@ impl Report {
             "  <testsuite name=\"stayer deploy\" tests=\"{tests}\" failures=\"{failed}\" errors=\"0\" \
              timestamp=\"{at}\" time=\"{time}\">"
         );
-        let name = self
-            .deployment
-            .as_ref()
-            .map_or("deployment".to_owned(), |id| format!("deployment {id}"));
+        let name = self.name().unwrap_or_else(|| "deployment".to_owned());
         let wrong = (self.ending.code() != 0).then(|| self.text());
         case(&mut out, &name, &time, self.ending, wrong.as_deref());
         for id in &self.apps {
@@ -205,7 +222,7 @@ mod tests {
         let app = json!({"id": "/a", "instances": 2, "tasksRunning": running});
         Report {
             ending,
-            deployment: Some("d1".to_owned()),
+            course: Course::Deployment("d1".to_owned()),
             version: "v1".to_owned(),
             rollback: (ending == Ending::RolledBack).then(|| "d2".to_owned()),
             cause: Some("<exit 3> & more".to_owned()).filter(|_| ending != Ending::Done),

@@ -268,3 +268,53 @@ async fn without_an_earlier_version_there_is_nothing_to_go_back_to() {
     assert_eq!(stand.run(&["rollback", "/none"]).await.exit, Exit::Refused);
     assert_eq!(stand.run(&["rollback", "/a", "--to", "v0"]).await.exit, Exit::Refused);
 }
+
+#[tokio::test]
+async fn a_strategy_is_asked_of_the_server_and_followed() {
+    let stand = Stand::start().await;
+    let deploy = |state: &str, more: &str| {
+        format!(
+            r#"{{"id":"p1","app":"/a","strategy":"canary","state":"{state}","step":1,"steps":[{{"at":"5%"}},{{"at":"100%"}}],
+                "new":{{"app":"/a-green","instances":1,"healthy":1}}{more}}}"#
+        )
+    };
+    stand.on("POST /v2/deploys", 201, &deploy("growing", ""));
+    stand.on("GET /v2/deploys/p1", 200, &deploy("holding", ""));
+    let cause = r#","cause":{"kind":"analysis","text":"the query gave 0.04"}"#;
+    stand.on("GET /v2/deploys/p1", 200, &deploy("rolledBack", cause));
+    let line = [
+        "deploy",
+        "-",
+        "--strategy",
+        "canary",
+        "--steps",
+        "5%,100%",
+        "--hold",
+        "1m",
+        "--analysis",
+        "prometheus=http://p query=errors max=0.01",
+        "--on-failure",
+        "rollback",
+    ];
+    let outcome = stand.run_with(&line, FILE).await;
+    assert_eq!((outcome.exit, outcome.exit.code()), (Exit::RolledBack, 3), "{outcome:?}");
+    for said in [
+        "holding, step 1 of 2: /a-green 1 of 1 healthy",
+        "cause: the query gave 0.04",
+        "(deploy p1)",
+    ] {
+        assert!(outcome.error.contains(said), "{said}: {}", outcome.error);
+    }
+    let body = r#"{"analysis":{"max":0.01,"prometheus":"http://p","query":"errors"},"app":{"cmd":"x","id":"a"},"hold":60,"onFailure":"rollback","steps":["5%","100%"],"strategy":"canary"}"#;
+    assert_eq!(stand.asked()[0], format!("POST /v2/deploys?force=false {body}"));
+    let paused = Stand::start().await;
+    paused.on("POST /v2/deploys", 201, &deploy("growing", ""));
+    paused.on("GET /v2/deploys/p1", 200, &deploy("paused", ""));
+    let outcome = paused.run_with(&["deploy", "-", "--strategy", "blue-green"], FILE).await;
+    assert_eq!(outcome.exit.code(), 5, "{outcome:?}");
+    assert!(outcome.error.contains("POST /v2/deploys/p1/promote"), "{}", outcome.error);
+    let list = paused.run_with(&["deploy", "-", "--strategy", "canary"], "[]").await;
+    assert_eq!(list.exit, Exit::Usage);
+    let alone = paused.run_with(&["deploy", "-", "--hold", "1m"], FILE).await;
+    assert_eq!(alone.exit, Exit::Usage, "a hold needs a strategy");
+}
