@@ -112,6 +112,7 @@ mod tests {
     use super::*;
     use crate::agent::clock::Clock;
     use crate::agent::fake::{FakeHost, FakeRuntime};
+    use crate::agent::machine::free_port;
     use crate::agent::mind::testing::{id, key, spec_key};
     use crate::agent::mind::testing::{place, spec};
     use crate::model::id::AppKey;
@@ -131,8 +132,8 @@ mod tests {
 
     #[test]
     fn a_held_port_names_its_holder() {
-        let listener = TcpListener::bind("0.0.0.0:0").expect("a port");
-        let port = listener.local_addr().expect("bound").port();
+        let port = free_port();
+        let listener = TcpListener::bind(("0.0.0.0", port)).expect("a port");
         for protocol in [Protocol::Tcp, Protocol::Both] {
             match found(protocol, port) {
                 Some(Reason::PortForeign { port: named, holder }) => {
@@ -148,8 +149,9 @@ mod tests {
 
     #[test]
     fn one_number_is_two_ports() {
-        let socket = UdpSocket::bind("0.0.0.0:0").expect("a port");
-        let port = socket.local_addr().expect("bound").port();
+        // One whose namesake nobody has.
+        let port = free_port();
+        let _socket = UdpSocket::bind(("0.0.0.0", port)).expect("a port");
         let held = |protocol| found(protocol, port).is_some();
         assert_eq!([Protocol::Tcp, Protocol::Udp].map(held), [false, true]);
     }

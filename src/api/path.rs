@@ -126,6 +126,11 @@ impl AppId {
         AppPath::parse(&self.text)
     }
 
+    /// The group of this id; the root where it is none.
+    pub fn group(&self) -> AppPath {
+        self.path().unwrap_or_else(|_| AppPath::root())
+    }
+
     /// The id that `tail` was cut from.
     #[must_use]
     pub fn with(&self, tail: &str) -> AppId {

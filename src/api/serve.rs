@@ -40,13 +40,13 @@ pub trait Answers:
 
 /// How long things may take.
 #[derive(Clone, Copy)]
-struct Patience {
+pub(in crate::api) struct Patience {
     /// A request's headers, the time before them on a kept connection included.
-    headers: Duration,
+    pub headers: Duration,
     /// Running requests after the server was asked to end.
-    drain: Duration,
+    pub drain: Duration,
     /// A client that takes nothing of what is sent to it.
-    write: Duration,
+    pub write: Duration,
 }
 
 /// What every request of a connection comes with.
@@ -88,7 +88,8 @@ impl<S> Answers for S where
 // === impl Patience ===
 
 impl Patience {
-    const USUAL: Patience = Patience {
+    /// Those of a server.
+    pub const USUAL: Patience = Patience {
         headers: Duration::from_secs(10),
         drain: Duration::from_secs(5),
         write: Duration::from_secs(30),
@@ -159,7 +160,8 @@ pub async fn serve<S: Answers>(
     serve_with(listener, service, shutdown, Patience::USUAL).await;
 }
 
-async fn serve_with<S: Answers>(
+/// The same, with other limits of time.
+pub(in crate::api) async fn serve_with<S: Answers>(
     listener: TcpListener,
     service: S,
     shutdown: impl Future<Output = ()>,

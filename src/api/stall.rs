@@ -97,16 +97,16 @@ mod tests {
     #[tokio::test]
     async fn who_takes_nothing_is_cut_off_and_who_takes_slowly_is_not() {
         let (near, mut far) = tokio::io::duplex(4);
-        let mut near = Unstalled::new(near, Duration::from_secs(1));
+        let mut near = Unstalled::new(near, Duration::from_secs(3));
         let reading = tokio::spawn(async move {
             // Longer than its patience in all, and each pause far shorter.
-            for _ in 0..20 {
-                tokio::time::sleep(Duration::from_millis(60)).await;
+            for _ in 0..35 {
+                tokio::time::sleep(Duration::from_millis(100)).await;
                 far.read_exact(&mut [0; 4]).await.expect("it is sent");
             }
             far
         });
-        near.write_all(&[7; 80]).await.expect("slowly, but taken");
+        near.write_all(&[7; 140]).await.expect("slowly, but taken");
         let _silent = reading.await.expect("no panic");
         let error = near.write_all(&[7; 80]).await.expect_err("nobody takes it");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);

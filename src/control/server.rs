@@ -11,6 +11,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::control::audience::Audience;
 use crate::control::events::Events;
 use crate::model::fact::{Answer, Caller, Change, Fact, How, Refusal, Ticket};
 use crate::model::view::View;
@@ -40,6 +41,7 @@ pub struct Server {
 struct Shared {
     view: ArcSwap<View>,
     events: Events,
+    audience: Audience,
     inbox: mpsc::Sender<Fact>,
     next_ticket: AtomicU64,
     waiting: Mutex<BTreeMap<u64, oneshot::Sender<Answer>>>,
@@ -55,6 +57,7 @@ impl Server {
         let shared = Shared {
             view: ArcSwap::default(),
             events,
+            audience: Audience::new(),
             inbox,
             next_ticket: AtomicU64::new(1),
             waiting: Mutex::new(BTreeMap::new()),
@@ -71,6 +74,11 @@ impl Server {
     /// What happened, for whoever follows.
     pub fn events(&self) -> &Events {
         &self.shared.events
+    }
+
+    /// Those who balance requests over tasks.
+    pub fn audience(&self) -> &Audience {
+        &self.shared.audience
     }
 
     /// Asks for a change and waits until its answer is durable. The view that is read afterwards holds its effect.

@@ -56,6 +56,8 @@ pub struct Brain {
     missed_wakes: u64,
     /// Whether this leadership has taken up the waits of the one before.
     resumed: bool,
+    /// Whether anybody balances requests over tasks, as far as this leadership was told.
+    attended: bool,
 }
 
 struct Pending {
@@ -94,6 +96,7 @@ impl Brain {
             next_full_mark: at + FULL_MARK,
             missed_wakes: 0,
             resumed: false,
+            attended: false,
         };
         brain.mark_all();
         brain
@@ -123,6 +126,7 @@ impl Brain {
             now,
             no,
             self.limits,
+            &mut self.attended,
             &mut self.world,
             &mut self.index,
             &mut self.dirty,

@@ -71,6 +71,7 @@ pub struct Draft<'a> {
     now: Timestamp,
     no: CommitNo,
     limits: Limits,
+    attended: &'a mut bool,
     world: &'a mut World,
     index: &'a mut Index,
     dirty: &'a mut Dirty,
@@ -107,6 +108,7 @@ impl<'a> Draft<'a> {
         now: Timestamp,
         no: CommitNo,
         limits: Limits,
+        attended: &'a mut bool,
         world: &'a mut World,
         index: &'a mut Index,
         dirty: &'a mut Dirty,
@@ -116,6 +118,7 @@ impl<'a> Draft<'a> {
             now,
             no,
             limits,
+            attended,
             world,
             index,
             dirty,
@@ -135,6 +138,16 @@ impl<'a> Draft<'a> {
     /// What the installation limits.
     pub fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// Whether anybody balances requests over tasks.
+    pub fn is_attended(&self) -> bool {
+        *self.attended
+    }
+
+    /// Notes whether anybody balances requests over tasks.
+    pub fn attend(&mut self, by_anybody: bool) {
+        *self.attended = by_anybody;
     }
 
     /// The world as changed so far.

@@ -8,7 +8,7 @@ use crate::model::agent::Inventory;
 use crate::model::deployment::FailurePolicy;
 use crate::model::have::Have;
 use crate::model::id::{
-    AgentId, AgentKey, DeploymentId, InstanceId, InstanceKey, RunId, Seq, Version,
+    AgentId, AgentKey, DeploymentId, Incarnation, InstanceId, InstanceKey, RunId, Seq, Version,
 };
 use crate::model::path::AppPath;
 use crate::model::spec::Spec;
@@ -58,6 +58,16 @@ pub enum Fact {
         agent: AgentKey,
         /// Every instance of which it has anything.
         instances: Vec<(InstanceKey, InstanceId)>,
+    },
+    /// Somebody balances requests over tasks, or nobody does any more.
+    Attended {
+        /// Whether anybody does.
+        by_anybody: bool,
+    },
+    /// Those who balance know that these are out of every answer.
+    Released {
+        /// Which instances, in which lives.
+        lives: Vec<(InstanceKey, Incarnation)>,
     },
     /// An agent is not heard any more.
     Lost {

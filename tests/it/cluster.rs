@@ -297,6 +297,12 @@ impl Agent {
         self.until(text, |said| said.contains(text)).await;
     }
 
+    /// Waits until it has noticed that its server is gone.
+    pub async fn misses_its_server(&self) {
+        let words = ["closed the connection", "broke: ", "no server answers"];
+        self.until(words[0], |said| words.iter().any(|word| said.contains(word))).await;
+    }
+
     async fn said_more(&self, before: usize) {
         self.until(TAKEN, |said| said.matches(TAKEN).count() > before).await;
     }

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::docker_rig::{Docked, ask, free_port, patient};
+use crate::docker_rig::{Docked, ask, comes_true, patient};
+use crate::rig::{Nowhere, free_port};
 
 /// An app that runs until it is told to end, but for what `extra` says.
 fn app(id: &str, extra: Value) -> Value {
@@ -94,7 +95,9 @@ async fn args_go_to_the_image_s_own_entrypoint() {
     let args = stayer.engine.inspect(&container)["Args"].as_array().expect("a list").clone();
     // Podman shows the entrypoint before them.
     assert!(args.ends_with(&[json!("sleep"), json!("600")]), "{args:?}");
-    stayer.engine.docker(&["exec", &container, "test", "-e", "/entrypoint-ran"]);
+    // It runs from its start on, and comes to that a moment later.
+    let look = ["exec", &container, "test", "-e", "/entrypoint-ran"];
+    assert!(comes_true(|| stayer.engine.attempt(&look).status.success()), "it leaves its mark");
 
     let entrypoint = json!([{"key": "entrypoint", "value": "/bin/sleep"}]);
     let mut other =
@@ -231,7 +234,8 @@ async fn what_is_privileged_waits_where_that_is_denied() {
 async fn what_ended_a_task_is_told() {
     // CT-13, contract 5.13.
     let stayer = Docked::with(&[]).await;
-    let image = format!("127.0.0.1:{}/missing:1", free_port());
+    let nowhere = Nowhere::new();
+    let image = format!("{nowhere}/missing:1");
     for (id, extra, words) in [
         (
             "/oom",

@@ -5,7 +5,6 @@
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -182,14 +181,14 @@ impl Docked {
         if let Ok(name) = std::env::var("STAYER_TEST_PROFILE") {
             return Docked::behind(Profile::named(&name), &Engine::machine(), args).await;
         }
-        let stayer = Stayer::with(&[&["--resources", &room()], args].concat()).await;
+        let stayer = Stayer::with(&[&["--resources", ROOM], args].concat()).await;
         Docked::new(Engine::machine(), stayer)
     }
 
     /// A server that sees an engine in another shape.
     pub async fn behind(profile: Profile, engine: &Engine, args: &[&str]) -> Docked {
         let proxy = Proxy::new(profile, &engine.socket());
-        let own = ["--resources", &room(), "--engine", &proxy.host()];
+        let own = ["--resources", ROOM, "--engine", &proxy.host()];
         let stayer = Stayer::with(&[&own[..], args].concat()).await;
         let mut docked = Docked::new(engine.clone(), stayer);
         docked.proxy = Some(proxy);
@@ -199,7 +198,7 @@ impl Docked {
     /// A server on an engine of the test's own.
     pub async fn on(engine: Engine, args: &[&str]) -> Docked {
         let host = engine.host().expect("one of the test's own").to_owned();
-        let room = ["--resources", &room(), "--engine", &host];
+        let room = ["--resources", ROOM, "--engine", &host];
         let stayer = Stayer::with(&[&room[..], args].concat()).await;
         Docked::new(engine, stayer)
     }
@@ -384,25 +383,8 @@ pub fn sh(script: &str) -> String {
     ended.text
 }
 
-/// Room for whatever the tests run, however small this machine is, with dynamic ports of the server's own: tests run side
-/// by side, and all their servers share one host.
-pub fn room() -> String {
-    const FIRST: u16 = 30_000;
-    const SIZE: u16 = 20;
-    const SERVERS: u16 = 100;
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Two test processes begin far from each other.
-    let turn = std::process::id() % 97 + u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
-    let turn = u16::try_from(turn % u32::from(SERVERS)).expect("a remainder");
-    let first = FIRST + turn * SIZE;
-    format!("cpus:16;mem:8192;gpus:2;ports:[{first}-{}]", first + SIZE - 1)
-}
-
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("0.0.0.0:0").expect("a port");
-    listener.local_addr().expect("an address").port()
-}
+/// Room for whatever the tests run, however small this machine is. Ports are the rig's to give.
+pub const ROOM: &str = "cpus:16;mem:8192;gpus:2";
 
 /// Says a line to a port of this host until one comes back.
 pub async fn ask(port: u16, line: &str) -> String {

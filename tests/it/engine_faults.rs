@@ -51,7 +51,7 @@ async fn a_launch_whose_calls_are_lost_happens_once() {
             runs_once(&stayer, "/once", &what).await;
             stayer.remove("/once").await;
             for dead in stayer.containers() {
-                stayer.engine.docker(&["rm", &dead]);
+                stayer.engine.docker(&["rm", "--force", &dead]);
             }
         }
     }

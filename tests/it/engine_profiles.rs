@@ -3,8 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::docker_rig::{Docked, Engine, ask, free_port, patient};
+use crate::docker_rig::{Docked, Engine, ask, comes_true, patient};
 use crate::engine_proxy::Profile;
+use crate::rig::Nowhere;
 
 /// The newest shapes that this agent reads.
 const OURS: u16 = 53;
@@ -93,7 +94,8 @@ async fn an_image_that_is_pulled_is_known_by_its_name_and_not_by_its_id() {
     stayer.launch(&app).await;
     stayer.running("/pulled", 1).await;
     assert!(registry.pulls() > 0);
-    let gone = format!("127.0.0.1:{}/gone:1", free_port());
+    let nowhere = Nowhere::new();
+    let gone = format!("{nowhere}/gone:1");
     let mut app = patient("/gone", 1);
     app["container"]["docker"]["image"] = json!(gone);
     app["backoffSeconds"] = json!(60);
@@ -131,9 +133,7 @@ async fn a_rootless_engine_says_what_it_lacks_and_runs_what_it_can() {
 async fn an_engine_that_speaks_nothing_we_know_is_named_with_both_versions_and_what_helps() {
     let stayer = Docked::behind(Profile::named("docker-beyond"), &Engine::machine(), &[]).await;
     stayer.launch(&patient("/waits", 1)).await;
-    let told = stayer.cli(&["explain", "/waits"]).out;
-    assert!(stayer.reason("/waits", "engine").await.is_some(), "{told}");
-    let said = format!("{}\n{}", stayer.banner, stayer.said());
+    stayer.waits_for("/waits", "engine").await;
     for words in [
         "ask the engine for its version",
         "engine 40.0.0",
@@ -141,7 +141,8 @@ async fn an_engine_that_speaks_nothing_we_know_is_named_with_both_versions_and_w
         "1.53 and earlier",
         "DOCKER_MIN_API_VERSION",
     ] {
-        assert!(said.contains(words), "{words} is not in {said}");
+        let said = || format!("{}\n{}", stayer.banner, stayer.said());
+        assert!(comes_true(|| said().contains(words)), "{words} is not in {}", said());
     }
     assert_eq!(stayer.containers(), Vec::<String>::new());
 }

@@ -6,9 +6,15 @@ use crate::cluster::Cluster;
 use crate::events::Stream;
 use crate::rig::{Stayer, command, ids, run, sleeper};
 
-/// What is known of an agent.
+/// What is known of an agent, once it is known: a session is opened before the agent has said what it is.
 async fn agent(stayer: &Stayer, name: &str) -> Value {
-    stayer.get(&format!("/v2/agents/{name}")).await.expect(200).json()
+    let known = stayer
+        .wait(&format!("{name} is known"), async |stayer| {
+            let reply = stayer.get(&format!("/v2/agents/{name}")).await;
+            (reply.status != 404).then_some(reply)
+        })
+        .await;
+    known.expect(200).json()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,7 +118,8 @@ async fn too_many_lost_at_once_hold_replacement_until_somebody_says_otherwise() 
     for name in ["a1", "a2", "a3", "a4"] {
         cluster.agent(name).start().await;
     }
-    let patient = json!({"inactiveAfterSeconds": 2, "expungeAfterSeconds": 600});
+    // All three are missed before any of their tasks is to be replaced.
+    let patient = json!({"inactiveAfterSeconds": 5, "expungeAfterSeconds": 600});
     let app = json!({"instances": 4, "unreachableStrategy": patient});
     cluster.launch(&sleeper("/web", app)).await;
     cluster.running("/web", 4).await;

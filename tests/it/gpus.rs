@@ -256,7 +256,7 @@ async fn a_driver_that_comes_late_hangs_or_loses_a_device_is_followed() {
     driver.install();
     let began = Watch::start();
     stayer.running("/early", 1).await;
-    assert!(began.elapsed() < slow(Duration::from_secs(10)), "seen after {:?}", began.elapsed());
+    assert!(began.elapsed() < slow(Duration::from_secs(30)), "seen after {:?}", began.elapsed());
 
     // A device is lost: the task that holds it is left alone, and nobody else gets it.
     stayer.launch(&gpus("/holds", 1, json!({"env": {"NV_GPU": "1"}}))).await;

@@ -1,6 +1,7 @@
 //! Health checks, readiness and commands, with an app whose answers are set from outside: a file is there, or it is not.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -175,11 +176,14 @@ async fn a_killed_server_goes_on_counting() {
     answers.unset(&task, "health");
     let failures = |result: &Value| result["consecutiveFailures"].as_u64().unwrap_or_default();
     let before = result(&stayer, "/web", "two failures", |it| failures(it) >= 2).await;
+    let since = Instant::now();
     stayer.kill();
     stayer.restart().await;
     let after = result(&stayer, "/web", "more", |it| failures(it) > failures(&before)).await;
     assert_eq!(after["firstSuccess"], before["firstSuccess"], "no new grace");
-    assert!(failures(&after) <= failures(&before) + 3, "{before} and {after}");
+    // One a second at most, with the one that was on its way.
+    let most = failures(&before) + since.elapsed().as_secs() + 2;
+    assert!(failures(&after) <= most, "{before} and {after}");
     assert_eq!(ids(&stayer.tasks("/web", "TASK_RUNNING").await), ids(&[task]));
     stayer.finish().await;
 }
@@ -241,8 +245,15 @@ async fn readiness_gates_an_upgrade() {
         .await;
     let result = &results[0];
     assert_eq!((&result["name"], &result["ready"]), (&json!("up"), &json!(false)));
-    let shown = stayer.get("/v2/apps/web?embed=app.readiness").await.json();
-    assert_eq!(shown["app"]["readinessCheckResults"], results);
+    stayer
+        .until("the app shows the same", |stayer| {
+            let results = results.clone();
+            async move {
+                let shown = stayer.get("/v2/apps/web?embed=app.readiness").await.json();
+                shown["app"]["readinessCheckResults"] == results
+            }
+        })
+        .await;
     counted(&stayer, "/web", 2, 0).await;
     let running = stayer.tasks("/web", "TASK_RUNNING").await;
     assert_eq!(running.len(), 2, "healthy and not ready: the old one stays");

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::docker_rig::{Engine, comes_true, ended, free_port, sh};
+use crate::docker_rig::{Engine, comes_true, ended, sh};
+use crate::rig::free_port;
 
 /// An image of the test's own, with all that was started from it.
 struct Built {

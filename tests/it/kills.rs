@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use crate::rig::{Stayer, ids, sleeper};
 
-/// Ends only when it is killed: what is asked to end is seen for a while.
+/// Ends only when it is killed, once it says that it is up: what is asked to end is seen for a while.
 fn stubborn(id: &str, fields: Value) -> Value {
-    let cmd = "trap '' TERM; while true; do sleep 0.1; done";
+    let cmd = "trap '' TERM; echo up; while true; do sleep 0.1; done";
     let mut app = sleeper(id, json!({"cmd": cmd, "taskKillGracePeriodSeconds": 2}));
     let Value::Object(fields) = fields else { panic!("fields are an object") };
     app.as_object_mut().expect("an object").extend(fields);
@@ -27,7 +27,9 @@ async fn a_killed_task_is_killing_before_the_reply_and_is_replaced() {
     // Clients 2.3.7: otherwise blue/green loses requests.
     let stayer = Stayer::bare().await;
     stayer.launch(&stubborn("/app", json!({"instances": 2}))).await;
-    let before = ids(&stayer.running("/app", 2).await);
+    let before = stayer.running("/app", 2).await;
+    stayer.says(&before, "up").await;
+    let before = ids(&before);
     let victim = &before[0];
     let answer = stayer.delete(&format!("/v2/apps/app/tasks/{victim}")).await.expect(200).json();
     assert_eq!(answer["task"]["id"], json!(victim));

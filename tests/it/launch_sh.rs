@@ -6,13 +6,14 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::rig::{Stayer, run};
+use crate::docker_rig::comes_true;
+use crate::rig::{Stayer, Turn, run};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_published_script_posts_an_app() {
-    let free = TcpListener::bind("127.0.0.1:8080");
-    assert!(free.is_ok(), "this test needs 127.0.0.1:8080: {free:?}");
-    drop(free);
+    let _turn = Turn::at("port-8080");
+    let free = || TcpListener::bind("127.0.0.1:8080").is_ok();
+    assert!(comes_true(free), "this test needs 127.0.0.1:8080");
     let stayer = Stayer::bare_with(&["--listen", "127.0.0.1:8080"]).await;
     assert_eq!(stayer.url, "http://127.0.0.1:8080");
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/apps");

@@ -78,7 +78,7 @@ async fn an_end_that_no_server_saw_is_told_afterwards_and_made_good_at_once() {
         })
         .await;
     // The goal is half a second.
-    assert!(again.elapsed() < slow(Duration::from_secs(5)), "{:?}", again.elapsed());
+    assert!(again.elapsed() < slow(Duration::from_secs(30)), "{:?}", again.elapsed());
     assert!(!proc::of_task(&now).is_empty());
     let app = stayer.get("/v2/apps/app?embed=app.lastTaskFailure").await.json();
     let failure = &app["app"]["lastTaskFailure"];

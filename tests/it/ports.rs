@@ -26,10 +26,17 @@ async fn against(stayer: &Stayer, id: &str, kind: &str) -> String {
         .await
 }
 
-async fn in_queue(stayer: &Stayer, id: &str) -> Value {
-    let queue = stayer.get("/v2/queue?embed=lastUnusedOffers").await.expect(200).json();
-    let items = queue["queue"].as_array().cloned().expect("a list");
-    items.into_iter().find(|item| item["app"]["id"] == id).expect("it waits")
+/// What the queue says of an app, once it has this to say: while it is tried it does not wait.
+async fn in_queue(stayer: &Stayer, id: &str, details: &str) -> Value {
+    stayer
+        .wait(&format!("{id} waits, {details}"), async |stayer| {
+            let queue = stayer.get("/v2/queue?embed=lastUnusedOffers").await.expect(200).json();
+            let items = queue["queue"].as_array().cloned().expect("a list");
+            let item = items.into_iter().find(|item| item["app"]["id"] == id)?;
+            let told = item["lastUnusedOffers"][0]["details"][0].as_str()?;
+            told.contains(details).then_some(item)
+        })
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,7 +52,7 @@ async fn a_port_of_another_app_is_waited_for_and_its_holder_named() {
     let explained = stayer.get("/v2/apps/waits/explain").await.json();
     let help = explained["help"][0].as_str().expect("help");
     assert!(help.contains("/holder") && help.contains(&port.to_string()), "{help}");
-    let item = in_queue(&stayer, "/waits").await;
+    let item = in_queue(&stayer, "/waits", &told).await;
     assert_eq!(item["lastUnusedOffers"][0]["reason"], json!(["InsufficientPorts"]));
     assert_eq!(item["lastUnusedOffers"][0]["details"], json!([told]));
     assert_eq!(stayer.all_tasks("/waits").await, Vec::<Value>::new());
@@ -64,14 +71,9 @@ async fn a_port_of_a_stranger_is_found_before_the_start_and_taken_once_it_is_fre
     let me = format!("(pid {})", std::process::id());
     let told = against(&stayer, "/waits", "port-foreign").await;
     assert!(told.contains(&port.to_string()) && told.contains(&me), "{told}");
-    let app = stayer.get("/v2/apps/waits?embed=app.lastTaskFailure").await.json();
-    let failure = app["app"]["lastTaskFailure"]["message"].as_str().expect("a failure");
+    let failure = stayer.wait("it has failed", async |it| it.failure_of("/waits").await).await;
     assert!(failure.contains(&me), "{failure}");
-    let item = in_queue(&stayer, "/waits").await;
-    assert!(
-        item["lastUnusedOffers"][0]["details"][0].as_str().is_some_and(|text| text.contains(&me)),
-        "{item}"
-    );
+    in_queue(&stayer, "/waits", &me).await;
     drop(stranger);
     let task = stayer.running("/waits", 1).await.remove(0);
     assert_eq!(task["ports"], json!([port]));

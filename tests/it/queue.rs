@@ -37,11 +37,13 @@ async fn the_delays_of_a_crash_loop_grow_by_the_factor() {
     let delays: Vec<f64> = births.windows(2).take(4).map(|two| two[1] - two[0]).collect();
     for (delay, least) in delays.iter().zip([1.0, 1.15, 1.322, 1.52]) {
         // Never too early; late by what a busy machine takes.
-        assert!(*delay >= least - 0.02 && *delay < least + 1.0, "{least} of {delays:?}");
+        assert!(*delay >= least - 0.02 && *delay < least + 10.0, "{least} of {delays:?}");
     }
-    let wait = async |stayer| item(stayer, "/crash").await;
-    let shown = stayer.wait("it waits for its sixth life", wait).await;
-    assert_eq!(shown["delay"]["overdue"], false, "{shown}");
+    // When it is over it is overdue for a moment.
+    let wait = async |stayer| {
+        item(stayer, "/crash").await.filter(|item| item["delay"]["overdue"] == false)
+    };
+    let shown = stayer.wait("it waits for its next life", wait).await;
     assert!(shown["delay"]["timeLeftSeconds"].is_u64(), "{shown}");
     stayer.finish().await;
 }
@@ -66,7 +68,7 @@ async fn a_delay_is_visible_explained_and_can_be_reset() {
     let began = Instant::now();
     stayer.delete("/v2/queue/crash/delay").await.expect(204);
     stayer.until("it is launched again", |stayer| async { births(stayer).len() == 2 }).await;
-    assert!(began.elapsed() < slow(Duration::from_secs(10)), "{:?}", began.elapsed());
+    assert!(began.elapsed() < slow(Duration::from_secs(30)), "{:?}", began.elapsed());
     stayer.delete("/v2/queue/none/delay").await.expect(404);
     stayer.finish().await;
 }
@@ -85,7 +87,7 @@ async fn a_new_definition_begins_without_the_delay_and_the_delay_outlives_the_se
         .await;
     stayer.kill();
     stayer.restart().await;
-    let shown = item(&stayer, "/crash").await.expect("it still waits");
+    let shown = stayer.wait("it still waits", async |it| item(it, "/crash").await).await;
     assert!(shown["delay"]["timeLeftSeconds"].as_u64() > Some(0), "{shown}");
     assert_eq!(births(&stayer).len(), 1);
     stayer.put("/v2/apps/crash?force=true", &json!({"cmd": "exec sleep 1000"})).await.expect(200);

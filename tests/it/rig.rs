@@ -3,20 +3,21 @@
 //! Each server has a data directory and a slice of host ports of its own, so that tests run beside each other, in this and
 //! in other processes. Whatever a test does, what it started is gone when its [`Stayer`] is dropped.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{LazyLock, mpsc};
+use std::sync::{LazyLock, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 
 use crate::proc::{self, Process};
 
@@ -49,6 +50,12 @@ pub struct Slice {
     pub first: u16,
     _claim: TcpListener,
 }
+
+/// An address where nobody listens, and nobody can as long as this is held.
+pub struct Nowhere(TcpSocket);
+
+/// What there is one of on a machine, for one test at a time, in this and in other processes.
+pub struct Turn(File);
 
 /// An answer of the API.
 #[derive(Debug)]
@@ -111,8 +118,46 @@ impl Slice {
     }
 
     /// As an agent is told of them.
-    fn resources(&self) -> String {
-        format!("ports:[{}-{}]", self.first, self.first + Slice::SIZE - 1)
+    fn range(&self) -> String {
+        format!("{}-{}", self.first, self.first + Slice::SIZE - 1)
+    }
+}
+
+// === impl Nowhere ===
+
+impl Nowhere {
+    /// One on loopback.
+    pub fn new() -> Nowhere {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+        Nowhere(socket)
+    }
+}
+
+impl fmt::Display for Nowhere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.local_addr().expect("it is bound"))
+    }
+}
+
+// === impl Turn ===
+
+impl Turn {
+    /// Waits for it.
+    pub fn at(what: &str) -> Turn {
+        let path = std::env::temp_dir().join(format!("stayer-test-{what}"));
+        // Who made it may be another account.
+        let file = File::options().create(true).append(true).open(&path);
+        let file = file.or_else(|_| File::open(&path)).expect("a file");
+        file.lock().expect("a lock");
+        Turn(file)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // It would end with the file all the same.
+        let _unlocked = self.0.unlock();
     }
 }
 
@@ -356,6 +401,19 @@ impl Stayer {
         *all.iter().find(|one| one.line().starts_with(word)).expect("it was waited for")
     }
 
+    /// Waits until each of some tasks has written such a text: a task runs from its start on, and its shell comes to set
+    /// its traps a moment later.
+    pub async fn says(&self, tasks: &[Value], text: &str) {
+        for task in tasks {
+            let path = format!("/v2/tasks/{}/logs", task["id"].as_str().expect("an id"));
+            self.until(&format!("{path} has {text}"), |stayer| {
+                let path = path.clone();
+                async move { stayer.get(&path).await.text.contains(text) }
+            })
+            .await;
+        }
+    }
+
     /// The path of the data directory.
     pub fn dir(&self) -> &Path {
         self.data.path()
@@ -429,6 +487,25 @@ impl Drop for Stayer {
 pub fn slow(limit: Duration) -> Duration {
     let factor = std::env::var("STAYER_TEST_SLOWNESS").map(|text| text.parse());
     limit * factor.map_or(1, |factor| factor.expect("STAYER_TEST_SLOWNESS is a number"))
+}
+
+/// A port of the tests' own: none of them has it, in this process or another, and the kernel gives it to nobody.
+pub fn free_port() -> u16 {
+    static OWN: Mutex<(Vec<Slice>, u16)> = Mutex::new((Vec::new(), Slice::SIZE));
+    let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let (slices, given) = &mut *own;
+    loop {
+        if *given == Slice::SIZE {
+            slices.push(Slice::claim());
+            *given = 0;
+        }
+        let port = slices.last().expect("claimed above").port(*given);
+        *given += 1;
+        // A stranger may have it.
+        if TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Tells whoever reads of a test that failed.
@@ -512,9 +589,10 @@ fn spawn(
     if !given("--listen") {
         command.args(["--listen", "127.0.0.1:0"]);
     }
+    let own_ports = args.iter().any(|arg| arg.contains("ports:["));
     match verb {
-        "dev" if !given("--resources") => {
-            command.arg("--resources").arg(ports.resources());
+        "dev" if !own_ports => {
+            command.arg("--ports").arg(ports.range());
         }
         "server" if !given("--agents-listen") => {
             command.arg("--agents-listen").arg(agents(ports));

@@ -60,7 +60,7 @@ async fn none_and_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_fit_waits_and_comes_once_there_is_room() {
-    let stayer = Stayer::bare_with(&["--resources", "cpus:1;mem:100;ports:[20003-20004]"]).await;
+    let stayer = Stayer::bare_with(&["--resources", "cpus:1;mem:100"]).await;
     stayer.launch(&sleeper("/big", json!({"mem": 60}))).await;
     stayer.running("/big", 1).await;
     stayer.launch(&sleeper("/next", json!({"mem": 60}))).await;

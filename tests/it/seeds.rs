@@ -5,8 +5,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::docker_rig::{Docked, Engine, ask, covers, ended};
+use crate::docker_rig::{Docked, Engine, ask, comes_true, covers, ended};
 use crate::registry::Registry;
+use crate::rig::Turn;
 
 /// What `curl` got.
 struct Posted {
@@ -74,8 +75,14 @@ fn check(path: &Path, posted: &Posted, expected: &Value) {
     }
 }
 
+/// One test at a time tries to have memcached's port.
+fn memcached() -> Turn {
+    Turn::at("port-11211")
+}
+
 #[tokio::test]
 async fn each_published_app_is_answered_as_expected() {
+    let _turn = memcached();
     let stayer = Docked::with(&[]).await;
     for (path, expected) in folder("ok") {
         check(&path, &curl(&stayer, &path), &expected);
@@ -119,6 +126,7 @@ async fn the_simple_app_runs_twice_with_the_memory_that_it_meant() {
 
 #[tokio::test]
 async fn memcached_runs_once_it_may_start() {
+    let _turn = memcached();
     let stayer = Docked::with(&[]).await;
     post(&stayer, "memcached");
     if !can_be_privileged(&stayer.engine) {
@@ -138,8 +146,8 @@ async fn memcached_runs_once_it_may_start() {
     stayer.engine.docker(&["exec", &container, "test", "!", "-e", "/entrypoint-ran"]);
     let host = stayer.engine.inspect(&container)["HostConfig"].clone();
     assert_eq!((&host["Memory"], &host["CpuShares"]), (&json!(2000 << 20), &json!(1024)));
-    let logs = stayer.engine.docker(&["logs", &container]);
-    assert!(logs.contains("memcached -m 1024 -vv"), "{logs}");
+    let logs = || stayer.engine.docker(&["logs", &container]);
+    assert!(comes_true(|| logs().contains("memcached -m 1024 -vv")), "{}", logs());
 }
 
 /// Whether this machine lets an engine give a container all rights.

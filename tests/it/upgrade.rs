@@ -51,10 +51,11 @@ async fn without_over_capacity_there_are_never_more_than_asked_for() {
     let stayer = Stayer::bare().await;
     let strategy = json!({"minimumHealthCapacity": 0, "maximumOverCapacity": 0});
     // A slow end, so that too many would be seen.
-    let cmd = "trap 'sleep 0.5; exit 0' TERM; while true; do sleep 0.05; done";
+    let cmd = "trap 'sleep 0.5; exit 0' TERM; echo up; while true; do sleep 0.05; done";
     let app = json!({"instances": 3, "cmd": cmd, "upgradeStrategy": strategy});
     stayer.launch(&sleeper("/app", app)).await;
-    stayer.running("/app", 3).await;
+    let tasks = stayer.running("/app", 3).await;
+    stayer.says(&tasks, "up").await;
     let (fewest, most) = watched(&stayer, "/app", 3, &json!({"env": {"N": "2"}})).await;
     assert!(most <= 3, "{most} were there");
     assert!(fewest < 3, "{fewest} ran, so nothing was replaced");

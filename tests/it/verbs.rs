@@ -110,6 +110,7 @@ async fn deployments_and_what_does_not_come_to_be() {
             all[0]["id"].as_str().map(str::to_owned)
         })
         .await;
+    stayer.wait("its task has failed", async |it| it.failure_of("/never").await).await;
     stayer.delete(&format!("/v2/deployments/{id}?force=true")).await.expect(202);
     let added = adding.await.expect("it ends");
     assert_eq!(added.code, 5, "{added:?}");

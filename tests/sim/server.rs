@@ -501,6 +501,8 @@ fn brief(fact: &Fact) -> String {
         Fact::Synced { agent, instances } => {
             format!("agent {agent} synced with {} instances", instances.len())
         }
+        Fact::Attended { by_anybody } => format!("attended: {by_anybody}"),
+        Fact::Released { lives } => format!("released {lives:?}"),
         Fact::Lost { agent, why } => format!("agent {agent} lost: {why:?}"),
     }
 }

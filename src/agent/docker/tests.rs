@@ -18,7 +18,7 @@ use super::rig::{
 use super::spec::container_name;
 use crate::agent::docker::auth::Keyring;
 use crate::agent::gpu::Shelf;
-use crate::agent::machine::PATIENCE;
+use crate::agent::machine::{PATIENCE, free_port};
 use crate::agent::runtime::{
     Found, FoundState, Launch, LogStream, Runtime, RuntimeError, SandboxId,
 };
@@ -79,11 +79,6 @@ fn bridged(rig: &Rig, image: &str, container_port: u16, host_port: u16) -> Launc
 }
 
 /// A port that was free a moment ago.
-async fn free_port() -> u16 {
-    let listener = TcpListener::bind("0.0.0.0:0").await.expect("a port");
-    listener.local_addr().expect("an address").port()
-}
-
 #[tokio::test]
 async fn a_whole_life_from_prepared_to_gone() {
     let rig = Rig::new().await;
@@ -310,7 +305,7 @@ async fn a_terminal_s_output_is_the_standard_one() {
 async fn a_bridged_container_has_an_address_and_its_published_port_answers() {
     // NW-5, CT-11.
     let rig = Rig::new().await;
-    let port = free_port().await;
+    let port = free_port();
     let launch = bridged(&rig, "redis", 6379, port);
     let running = rig.run(&launch).await;
     assert_eq!(running.ips.len(), 1, "{running:?}");

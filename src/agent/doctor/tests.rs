@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::*;
 use crate::agent::docker::connect::ConnectError;
+use crate::agent::machine::{Nowhere, free_port};
 
 /// A host that is played: all is well until something is planted.
 struct Host {
@@ -103,7 +104,7 @@ fn a_disk_that_is_full_read_only_or_out_of_files() {
 #[test]
 fn ports_that_somebody_holds_or_the_kernel_gives_away() {
     let host = Host::new();
-    let holder = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let holder = TcpListener::bind(("127.0.0.1", free_port())).expect("a port");
     let address = holder.local_addr().expect("bound");
     let held = ills(&net::listen(&[address]));
     let own = format!("(pid {})", std::process::id());
@@ -155,7 +156,7 @@ async fn an_engine_that_is_not_there_not_local_or_not_ours() {
 async fn names_and_servers_that_nobody_can_reach() {
     assert_eq!(net::hostname("localhost.localdomain").await.level, Level::Fault);
     assert_eq!(net::hostname("no-such-host.invalid").await.level, Level::Warning);
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
-    let gone = ills(&net::servers(&[Address::Tcp(free.to_string())]).await);
+    let nowhere = Nowhere::new();
+    let gone = ills(&net::servers(&[Address::Tcp(nowhere.to_string())]).await);
     assert!(gone.contains("fault: no server answers at") && gone.contains("firewalls"), "{gone}");
 }

@@ -10,6 +10,7 @@ use futures::{Stream, StreamExt};
 use tokio::sync::watch;
 
 use super::*;
+use crate::agent::machine::PATIENCE;
 
 const SMALL: LogLimits = LogLimits { bytes: 4, files: 3, every: Duration::from_millis(5) };
 
@@ -30,7 +31,7 @@ async fn all(dir: &Path, tail: Option<Tail>) -> String {
 async fn until(stream: &mut (impl Stream<Item = io::Result<bytes::Bytes>> + Unpin), wanted: &str) {
     let mut seen = String::new();
     while seen != wanted {
-        let next = tokio::time::timeout(Duration::from_secs(10), stream.next()).await;
+        let next = tokio::time::timeout(*PATIENCE, stream.next()).await;
         let chunk =
             next.unwrap_or_else(|_| panic!("only {seen:?} came")).expect("more").expect("read");
         seen.push_str(std::str::from_utf8(&chunk).expect("text"));

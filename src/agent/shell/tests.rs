@@ -1,9 +1,8 @@
-//! The whole shell over the fake host, in paused time.
-
-use std::time::Duration;
+//! The whole shell over the fake host.
 
 use super::*;
 use crate::agent::fake::{Behaviour, CrashPoint, FakeHost, FakeRuntime, Fault};
+use crate::agent::machine::PATIENCE;
 use crate::agent::mind::testing::{id, key, run, spec, spec_key, stop};
 use crate::model::end::End;
 use crate::model::have::Phase;
@@ -56,7 +55,7 @@ impl Agent {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("in time")
+        tokio::time::timeout(*PATIENCE, wait).await.expect("in time")
     }
 }
 

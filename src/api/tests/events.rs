@@ -16,6 +16,7 @@ use tower::ServiceExt;
 
 use super::rig::Rig;
 use crate::api::seams::ApiConfig;
+use crate::api::serve::{Patience, serve_with};
 use crate::control::events::{Events, Published};
 use crate::model::event::{Event, EventId, Plan};
 use crate::model::id::{CommitNo, DeploymentId, Version};
@@ -24,8 +25,8 @@ use crate::model::time::Timestamp;
 use crate::model::world::World;
 
 const ACCEPT: (&str, &str) = ("accept", "text/event-stream");
-/// The longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Only a test that fails waits for so long.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn publish(events: &Events, no: u64, all: Vec<Event>) {
     let at = Timestamp::from_millis(super::rig::START);
@@ -258,7 +259,9 @@ async fn serve(rig: &Rig) -> (SocketAddr, impl FnOnce() -> tokio::task::JoinHand
     let shutdown = async {
         let _dropped = stopped.await;
     };
-    let serving = tokio::spawn(crate::api::serve::serve(listener, rig.front.clone(), shutdown));
+    // An end that waits for the bound of its drain is missed.
+    let patience = Patience { drain: PATIENCE * 2, ..Patience::USUAL };
+    let serving = tokio::spawn(serve_with(listener, rig.front.clone(), shutdown, patience));
     let end = move || {
         stop.send(()).expect("it serves");
         serving
@@ -289,7 +292,7 @@ async fn when_the_server_ends_its_streams_end_at_once() {
         .await
         .expect("in time")
         .expect("the end");
-    tokio::time::timeout(Duration::from_secs(3), ended)
+    tokio::time::timeout(PATIENCE, ended)
         .await
         .expect("not by the bound of the drain")
         .expect("no panic");

@@ -3,6 +3,7 @@
 use clap::{Arg, Command};
 
 use super::stand::{Stand, run};
+use crate::agent::machine::Nowhere;
 use crate::cli;
 use crate::cli::failure::Exit;
 
@@ -78,10 +79,8 @@ async fn a_wrong_argument_is_a_usage_error() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_named() {
-    // A port that was free a moment ago and that nobody listens on.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = free.local_addr().expect("an address").to_string();
-    drop(free);
+    let nowhere = Nowhere::new();
+    let address = nowhere.to_string();
     let outcome = run(&["ps", "--server", &address], "").await;
     assert_eq!(outcome.exit, Exit::Unreachable);
     assert!(outcome.error.contains(&address) && outcome.error.contains("refused"), "{outcome:?}");

@@ -278,8 +278,12 @@ impl Rig {
 
     pub(crate) fn stop(&mut self, no: u32, why: StopWhy) {
         self.change(no, |instance| {
-            instance.goal =
-                Goal::Stop { then: crate::model::instance::Then::Leave, why, since: at(3_000) };
+            instance.goal = Goal::Stop {
+                then: crate::model::instance::Then::Leave,
+                why,
+                since: at(3_000),
+                drains_until: None,
+            };
         });
     }
 

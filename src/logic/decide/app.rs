@@ -253,6 +253,14 @@ fn follow_time(draft: &mut Draft<'_>, key: AppKey) {
     for instance in due {
         follow_absence(draft, instance);
         follow_launch(draft, instance);
+        follow_drain(draft, instance);
+    }
+}
+
+fn follow_drain(draft: &mut Draft<'_>, key: InstanceKey) {
+    let until = draft.instance(key).and_then(Instance::drains_until);
+    if until.is_some_and(|until| draft.now() >= until) {
+        status::end_drain(draft, key);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The core as a whole: facts in, rows out, with agents that do as they are told.
 
 mod deployments;
+mod drained;
 mod drains;
 mod events;
 mod explains;

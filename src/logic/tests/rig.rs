@@ -217,9 +217,11 @@ impl Rig {
         assert!(self.facts.is_empty(), "every fact is taken");
         // Idempotence: at rest, looking at everything changes nothing (I7).
         self.brain.mark_all();
+        let more = self.brain.step(self.now, &mut self.facts);
         assert!(
-            self.brain.step(self.now, &mut self.facts).is_none(),
-            "a full mark at rest changes nothing"
+            more.is_none(),
+            "a full mark at rest changes nothing: {:?}",
+            more.map(|it| it.writes)
         );
     }
 
@@ -310,6 +312,8 @@ impl Rig {
                     (self.running(), Some(proven(&instance, self.now)))
                 }
                 Goal::Run => continue,
+                // What drains serves on.
+                Goal::Stop { drains_until: Some(_), .. } => continue,
                 Goal::Stop { .. } => (Phase::Exited { at: self.now, end: End::Signal(15) }, None),
             };
             acted += 1;

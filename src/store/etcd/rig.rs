@@ -5,6 +5,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -13,9 +14,9 @@ use tempfile::TempDir;
 /// Starts etcd in the background, says its number, and kills it when whoever started this is gone.
 const HOLD: &str = r#"etcd "$@" >>"$0" 2>&1 & echo $!; cat >/dev/null; kill -KILL $!"#;
 
-/// How often it is asked whether it answers, and for how long.
+/// How often it is asked whether it answers, and for how long: only a test that fails waits for so long.
 const LOOK: Duration = Duration::from_millis(20);
-const LOOKS: usize = 1_500;
+const LOOKS: usize = 6_000;
 
 /// Makes an authority, and with it a certificate for the member and one for a client.
 const CERTIFY: &str = r#"set -e; cd "$0"
@@ -37,6 +38,8 @@ pub struct EtcdServer {
     peer: SocketAddr,
     args: Vec<String>,
     running: Option<(Child, String)>,
+    /// What keeps its ports its own while it is away.
+    _claims: Vec<TcpListener>,
 }
 
 // === impl EtcdServer ===
@@ -44,15 +47,16 @@ pub struct EtcdServer {
 impl EtcdServer {
     /// One with more arguments, that answers.
     pub fn start(args: &[&str]) -> EtcdServer {
-        let client = free_address();
+        let ((client, first), (peer, second)) = (claim(), claim());
         let mut server = EtcdServer {
             secure: false,
             dir: tempfile::tempdir().expect("a directory"),
             client,
             health: client,
-            peer: free_address(),
+            peer,
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
             running: None,
+            _claims: vec![first, second],
         };
         server.begin();
         server
@@ -61,14 +65,16 @@ impl EtcdServer {
     /// One that speaks TLS alone, and only to clients that its authority vouches for; its files are `ca.pem`, `client.pem`
     /// and `client.key` below [`EtcdServer::path`].
     pub fn secure() -> EtcdServer {
+        let ((client, first), (health, second), (peer, third)) = (claim(), claim(), claim());
         let mut server = EtcdServer {
             secure: true,
             dir: tempfile::tempdir().expect("a directory"),
-            client: free_address(),
-            health: free_address(),
-            peer: free_address(),
+            client,
+            health,
+            peer,
             args: Vec::new(),
             running: None,
+            _claims: vec![first, second, third],
         };
         let made = Command::new("sh").args(["-c", CERTIFY]).arg(server.dir.path()).status();
         assert!(made.expect("a shell").success(), "openssl makes certificates");
@@ -176,7 +182,25 @@ impl Drop for EtcdServer {
     }
 }
 
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("it listens")
+/// An address that no other rig uses as long as the claim is held: the same port of another address of this host. It lies
+/// below the ports that the kernel gives out.
+fn claim() -> (SocketAddr, TcpListener) {
+    const FROM: u16 = 12_000;
+    const COUNT: u16 = 5_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Two test processes begin far from each other.
+    let start =
+        u16::try_from(std::process::id() * 100 % u32::from(COUNT)).expect("below the count");
+    for _ in 0..COUNT {
+        let turn = NEXT.fetch_add(1, Ordering::Relaxed) % COUNT;
+        let address = SocketAddr::from(([127, 0, 0, 1], FROM + (start + turn) % COUNT));
+        let claim = TcpListener::bind(("127.0.0.2", address.port()));
+        // A stranger may have it.
+        if let Ok(claim) = claim
+            && TcpListener::bind(address).is_ok()
+        {
+            return (address, claim);
+        }
+    }
+    panic!("every port is taken");
 }

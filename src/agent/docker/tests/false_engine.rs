@@ -102,7 +102,8 @@ async fn a_pull_that_falls_silent_is_given_up() {
             if line.contains("/images/create") { Answer::Hang } else { not_found() }
         })
     });
-    let runtime = engine.runtime(owner(), impatient()).await;
+    let deadlines = Deadlines { silence: impatient().silence, ..Deadlines::default() };
+    let runtime = engine.runtime(owner(), deadlines).await;
     let outcome = runtime.prepare(&launch(owner(), spec("redis"), Vec::new()), &progress()).await;
     let Err(RuntimeError::Unknown(text)) = outcome else { panic!("{outcome:?}") };
     assert!(text.contains("pull the image: no answer within 0.2 s"), "{text}");
@@ -210,7 +211,7 @@ async fn why_there_is_no_engine_is_said_with_the_remedy() {
     );
 
     let old = FalseEngine::new(|line| version(line, "1.24", || say("{}")));
-    let error = old.connect(impatient()).await.expect_err("too old");
+    let error = old.connect(Deadlines::default()).await.expect_err("too old");
     assert!(error.to_string().contains("this agent needs 1.40"), "{error}");
 
     let dead = tempfile::tempdir().expect("a directory");

@@ -15,6 +15,7 @@ use bollard::query_parameters::{RemoveImageOptionsBuilder, TagImageOptionsBuilde
 
 use crate::agent::docker::auth::Keyring;
 use crate::agent::docker::rig::{Rig, docker, only, progress, runtime, spec};
+use crate::agent::machine::Nowhere;
 use crate::agent::runtime::{Runtime, RuntimeError};
 use crate::model::end::End;
 use crate::model::reason::Reason;
@@ -60,10 +61,8 @@ async fn refusal(rig: &Rig, image: &str, force: bool) -> String {
 #[tokio::test]
 async fn a_registry_that_is_not_there_is_told_quickly_and_clearly() {
     let rig = Rig::new().await;
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    drop(listener);
-    let detail = refusal(&rig, &format!("{address}/app:1"), false).await;
+    let nowhere = Nowhere::new();
+    let detail = refusal(&rig, &format!("{nowhere}/app:1"), false).await;
     assert!(detail.contains("connection refused"), "{detail}");
     rig.clear().await;
 }
