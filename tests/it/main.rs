@@ -25,6 +25,7 @@ mod constraints;
 
 mod docker;
 mod doctor;
+mod drained;
 mod engine;
 mod engine_faults;
 mod engine_profiles;
@@ -42,6 +43,7 @@ mod image;
 mod kills;
 mod launch_sh;
 mod lists;
+mod load;
 mod locks;
 mod logs;
 mod many;

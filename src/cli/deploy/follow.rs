@@ -130,7 +130,7 @@ impl<'a> Watch<'a> {
     ) -> Result<Option<Ending>, Failure> {
         let deploy = talk.client.send(&Ask::get(&format!("/v2/deploys/{id}"))).await?.json()?;
         let cause = strategy::cause(&deploy);
-        let why = cause.iter().map(|cause| format!(" ({cause})")).collect::<String>();
+        let why = cause.as_ref().map(|cause| format!(" ({cause})")).unwrap_or_default();
         let line = format!("{}{why}", strategy::line(&deploy));
         if line != self.said {
             self.say(talk, &line);

@@ -39,7 +39,7 @@ fn fact(agent: &Agent, haves: Vec<Have>) -> Fact {
 fn have(instance: &Instance, now: Timestamp) -> Option<Have> {
     let tasks: Vec<TaskHave> =
         instance.tasks.iter().filter_map(|task| task_have(instance.goal, task, now)).collect();
-    (!tasks.is_empty()).then(|| Have {
+    (!tasks.is_empty()).then_some(Have {
         instance: instance.id,
         key: instance.key,
         incarnation: instance.incarnation,
