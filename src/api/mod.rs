@@ -30,6 +30,7 @@ mod metrics;
 mod observe;
 pub mod openapi;
 mod path;
+mod plan;
 mod queue;
 mod read;
 mod reply;

@@ -7,6 +7,7 @@ mod document;
 mod events;
 mod failures;
 mod front;
+mod plans;
 mod reads;
 mod rig;
 mod tasks;

@@ -14,6 +14,7 @@ pub mod draft;
 pub mod health;
 pub mod index;
 pub mod place;
+pub mod rehearse;
 pub mod round;
 pub mod status;
 

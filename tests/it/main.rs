@@ -50,6 +50,7 @@ mod logs;
 mod many;
 mod outcomes;
 mod outlive;
+mod pipelines;
 mod ports;
 mod queue;
 mod sandbox;

@@ -61,7 +61,7 @@ fn help_lists_the_exit_codes_everywhere() {
     for mut verb in all() {
         let help = verb.render_help().to_string();
         for line in
-            ["Exit codes:", "0  done", "3  the server cannot be reached", "6  the deployment"]
+            ["Exit codes:", "0  done", "2  rejected", "3  the deployment failed", "5  a human"]
         {
             assert!(help.contains(line), "{} lacks {line}:\n{help}", verb.get_name());
         }

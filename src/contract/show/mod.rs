@@ -10,6 +10,7 @@ mod container;
 pub mod counts;
 pub mod deploy;
 pub mod deployment;
+pub mod diff;
 pub mod event;
 pub mod extras;
 pub mod failure;
