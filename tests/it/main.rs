@@ -18,8 +18,10 @@ mod etcd_rig;
 mod nvml;
 mod proc;
 mod registry;
+mod web;
 
 mod agents;
+mod cancel;
 mod changes;
 mod constraints;
 mod docker;
@@ -47,6 +49,7 @@ mod many;
 mod outlive;
 mod ports;
 mod queue;
+mod rollout;
 mod sandbox;
 mod scale;
 mod seeds;
