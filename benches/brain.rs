@@ -9,7 +9,7 @@ use stayer::logic::brain::Brain;
 use stayer::logic::draft::Limits;
 use stayer::model::agent::GpuScheduling;
 use stayer::model::brake::Brake;
-use stayer::model::fact::{Announce, Caller, Change, Expect, Fact, Put, Ticket};
+use stayer::model::fact::{Announce, Caller, Change, Expect, Fact, How, Put, Ticket};
 use stayer::model::id::{AgentId, AgentKey, AppKey, ClusterId, CommitNo, Epoch, RunId, Seq};
 use stayer::model::meta::Meta;
 use stayer::model::time::{Span, Timestamp};
@@ -72,7 +72,7 @@ fn post(number: u32) -> Fact {
     let change =
         Change::Put { apps: vec![Put { spec, expect: Expect::None }], announce: Announce::No };
     let ticket = Ticket::Client(u64::from(number));
-    Fact::Asked { ticket, who: Caller::default(), change, force: false }
+    Fact::Asked { ticket, who: Caller::default(), change, how: How::default() }
 }
 
 /// Takes steps until nothing is left to do now.

@@ -15,7 +15,7 @@ use crate::contract::error::Reply;
 use crate::contract::show::text;
 use crate::control::fleet::signs::Sign;
 use crate::model::agent::Agent;
-use crate::model::fact::Change;
+use crate::model::fact::{Change, How};
 use crate::model::id::{AgentId, AgentKey};
 use crate::model::time::Span;
 use crate::model::view::View;
@@ -146,7 +146,7 @@ pub fn brake(api: &Api) -> Response {
     responses((status = 200, description = "replacement goes on", body = crate::api::schema::Brake)),
 )]
 pub async fn release(api: &Api, call: &Call) -> Outcome {
-    done(change::ask(api, call, false, |_| Ok((Change::ReleaseBrake, ()))).await?)?;
+    done(change::ask(api, call, How::default(), |_| Ok((Change::ReleaseBrake, ()))).await?)?;
     Ok(brake(api))
 }
 
@@ -161,7 +161,7 @@ async fn change(
         let key = find(&view.world, name)?.key;
         Ok((make(key), key))
     };
-    done(change::ask(api, call, false, change).await?)
+    done(change::ask(api, call, How::default(), change).await?)
 }
 
 fn done<T>((done, noted): (Done, T)) -> Result<T, Reply> {

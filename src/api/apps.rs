@@ -12,6 +12,7 @@ use crate::contract::selector::AppFilter;
 use crate::contract::show::app;
 use crate::contract::show::extras::Extras;
 use crate::model::app::App;
+use crate::model::path::AppPath;
 use crate::model::view::View;
 
 /// Answers with all apps that the query leaves.
@@ -36,6 +37,9 @@ pub fn list(api: &Api, call: &Call) -> Outcome {
         AppFilter::parse(&call.query).map_err(|error| Reply::message(422, &error.to_string()))?;
     let embed = call.query.embed().for_list();
     let view = api.view();
+    if embed.tasks {
+        call.shows_tasks(api, AppPath::root(), &view);
+    }
     let make = || {
         let apps: Vec<&App> = call
             .scope
@@ -92,6 +96,7 @@ pub fn get(api: &Api, call: &Call, id: &AppId) -> Outcome {
 pub fn below(api: &Api, call: &Call, group: &AppId) -> Outcome {
     let view = api.view();
     let apps = call.scope.below(&view, group)?;
+    call.shows_tasks(api, group.group(), &view);
     Ok(reply::json_text(text_of(api, &view, "*", &apps, call.query.embed().for_one())))
 }
 

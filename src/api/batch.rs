@@ -24,6 +24,7 @@ use crate::model::view::View;
     tag = "apps",
     params(
         ("force" = Option<bool>, Query, description = "override running deployments"),
+        crate::api::schema::FailurePolicy,
         ("partialUpdate" = Option<bool>, Query, description = "true (default): items change members; false: items are whole apps"),
         ("strict" = Option<bool>, Query, description = "refuse what is otherwise taken with a Warning"),
     ),
@@ -49,6 +50,7 @@ pub async fn put(api: &Api, call: &Call) -> Outcome {
     tag = "apps",
     params(
         ("force" = Option<bool>, Query, description = "override running deployments"),
+        crate::api::schema::FailurePolicy,
         ("strict" = Option<bool>, Query, description = "refuse what is otherwise taken with a Warning"),
     ),
     request_body = Vec<crate::api::schema::App>,
@@ -71,8 +73,8 @@ async fn store(api: &Api, call: &Call, partial: bool, creates: bool) -> Outcome 
         let apps = definitions(call, view, &body, &items.value, creates)?;
         Ok((Change::Put { apps, announce: Announce::No }, ()))
     };
-    let force = call.query.flag("force", false);
-    let (deployed, ()) = change::deploy(api, call, force, make).await?;
+    let how = call.how(false)?;
+    let (deployed, ()) = change::deploy(api, call, how, make).await?;
     let mut response = Reply::deployed(200, deployed.deployment, deployed.version).into_response();
     reply::warn(&mut response, &[body.warnings, items.warnings].concat());
     Ok(response)

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::http::header::HOST;
+use axum::http::header::{HOST, USER_AGENT};
 use axum::http::{HeaderMap, HeaderValue, Uri, Version};
 use bytes::Bytes;
 
@@ -13,13 +13,19 @@ use crate::api::metrics::Metrics;
 use crate::api::scope::Scope;
 use crate::api::seams::{ApiConfig, Backends, LogSource};
 use crate::api::serve::Ending;
+use crate::contract::error::Reply;
 use crate::contract::fault::Options;
 use crate::contract::query::Query;
+use crate::control::audience::room::Reader;
 use crate::control::fleet::signs::Signs;
 use crate::control::server::{Server, Trouble};
-use crate::model::fact::Caller;
+use crate::model::fact::{Caller, How};
+use crate::model::path::AppPath;
 use crate::model::time::Timestamp;
 use crate::model::view::View;
+
+/// By so much of what a client calls itself it is told from others of its address.
+const MAX_NAME: usize = 64;
 
 /// A server as the API holds it. Cheap to copy.
 #[derive(Clone)]
@@ -166,6 +172,23 @@ impl Call {
             address: self.peer.map(|peer| peer.ip().to_string()).unwrap_or_default(),
             uri: self.uri.path().to_owned(),
         }
+    }
+
+    /// In what way a change is asked for; `force` is what counts where the query says nothing of it.
+    ///
+    /// # Errors
+    /// When a limit of the deployment is none.
+    pub fn how(&self, force: bool) -> Result<How, Reply> {
+        let policy = self.query.policy().map_err(|error| Reply::message(400, &error))?;
+        Ok(How { force: self.query.flag("force", force), policy })
+    }
+
+    /// Notes that the caller is shown the tasks of an app, a group or all, as of `view`.
+    pub fn shows_tasks(&self, api: &Api, of: AppPath, view: &View) {
+        let name = self.headers.get(USER_AGENT).and_then(|name| name.to_str().ok());
+        let agent = name.unwrap_or_default().chars().take(MAX_NAME).collect();
+        let reader = Reader { address: self.caller().address, agent, of };
+        api.server().audience().read(reader, view.no);
     }
 
     /// The body's bytes.

@@ -5,7 +5,7 @@
 
 use crate::api::call::{Api, Call};
 use crate::contract::error::Reply;
-use crate::model::fact::{Answer, Change, Refusal};
+use crate::model::fact::{Answer, Change, How, Refusal};
 use crate::model::id::{DeploymentId, InstanceKey, Version};
 use crate::model::path::AppPath;
 use crate::model::view::View;
@@ -47,12 +47,12 @@ pub enum Done {
 pub async fn ask<T>(
     api: &Api,
     call: &Call,
-    force: bool,
+    how: How,
     mut make: impl FnMut(&View) -> Result<(Change, T), Reply>,
 ) -> Result<(Done, T), Reply> {
     for _ in 0..MAX_TRIES {
         let (change, noted) = make(&api.view())?;
-        match api.server().ask(call.caller(), change, force).await {
+        match api.server().ask(call.caller(), change, how).await {
             Answer::Refused(Refusal::Stale) => {}
             Answer::Refused(refusal) => return Err(Reply::refused(&refusal)),
             Answer::Deployed { deployment, version, created } => {
@@ -75,10 +75,10 @@ pub async fn ask<T>(
 pub async fn deploy<T>(
     api: &Api,
     call: &Call,
-    force: bool,
+    how: How,
     make: impl FnMut(&View) -> Result<(Change, T), Reply>,
 ) -> Result<(Deployed, T), Reply> {
-    match ask(api, call, force, make).await? {
+    match ask(api, call, how, make).await? {
         (Done::Deployed(deployed), noted) => Ok((deployed, noted)),
         (done @ (Done::Killed(_) | Done::Cancelled | Done::DelayReset | Done::Plainly), _) => {
             Err(unexpected(&done))

@@ -19,6 +19,7 @@ use crate::api::reply::{self, Outcome, Streaming};
 use crate::api::serve::Ending;
 use crate::contract::error::Reply;
 use crate::contract::show::event::{self, Notice, Plans};
+use crate::control::audience::Seat;
 use crate::control::events::{Filter, Pull, Reader, Start};
 use crate::control::server::Trouble;
 use crate::model::path::AppPath;
@@ -34,6 +35,8 @@ struct Follow {
     ending: Option<Ending>,
     heartbeat: Interval,
     stage: Stage,
+    /// Its place among those who are told before an instance is asked to end, if it is told of that.
+    seat: Option<Seat>,
 }
 
 /// How far a stream is.
@@ -82,12 +85,13 @@ pub fn follow(api: &Api, call: &Call) -> Outcome {
     }
     let filter = call.scope.events(filter(call)?);
     // From here on nothing is missed, although the body begins later, and for HEAD never.
+    let seat = filter.tells_ends().map(|of| api.server().audience().follow(of));
     let reader = api.server().events().read(&start(call), filter);
     let mut heartbeat = interval(api.config().heartbeat);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     heartbeat.reset();
     let (api, remote, ending) = (api.clone(), call.caller().address, call.ending.clone());
-    let follow = Follow { api, reader, remote, ending, heartbeat, stage: Stage::New };
+    let follow = Follow { api, reader, remote, ending, heartbeat, stage: Stage::New, seat };
     let pieces = futures::stream::unfold(follow, |mut follow| async move {
         match follow.next().await {
             Next::Bytes(bytes) => Some((Ok::<_, Infallible>(bytes), follow)),
@@ -148,7 +152,11 @@ impl Follow {
             Stage::Over => return Next::End,
         }
         loop {
-            match self.reader.pull() {
+            let pulled = self.reader.pull();
+            if let (Some(seat), Pull::Some(_) | Pull::More) = (&self.seat, &pulled) {
+                seat.told(self.reader.last().commit);
+            }
+            match pulled {
                 Pull::Some(bytes) => {
                     self.heartbeat.reset();
                     return Next::Bytes(bytes);

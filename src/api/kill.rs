@@ -10,7 +10,7 @@ use crate::api::reply::{self, Outcome};
 use crate::contract::error::{Missing, Reply};
 use crate::contract::show::task;
 use crate::model::app::App;
-use crate::model::fact::{Change, KillHow};
+use crate::model::fact::{Change, How, KillHow};
 use crate::model::id::{InstanceKey, TaskRef, TaskRefError};
 use crate::model::instance::Instance;
 use crate::model::view::View;
@@ -18,8 +18,8 @@ use crate::model::view::View;
 /// What the query says of a kill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Manner {
-    how: KillHow,
-    force: bool,
+    follows: KillHow,
+    how: How,
 }
 
 /// Ends the tasks of one app.
@@ -138,19 +138,19 @@ pub async fn many(api: &Api, call: &Call) -> Outcome {
 
 impl Manner {
     const fn scales(self) -> bool {
-        matches!(self.how, KillHow::Scale)
+        matches!(self.follows, KillHow::Scale)
     }
 }
 
 fn manner(call: &Call) -> Result<Manner, Reply> {
     let flag = |name| call.query.flag(name, false);
-    let how = match (flag("scale"), flag("wipe")) {
+    let follows = match (flag("scale"), flag("wipe")) {
         (true, true) => return Err(Reply::scale_and_wipe()),
         (true, false) => KillHow::Scale,
         (false, true) => KillHow::Wipe,
         (false, false) => KillHow::Restart,
     };
-    Ok(Manner { how, force: flag("force") })
+    Ok(Manner { follows, how: call.how(false)? })
 }
 
 /// The app whose tasks are meant. A scale words it otherwise when there is none, or nothing of it (contract 2.4).
@@ -183,10 +183,10 @@ async fn end(
 ) -> Outcome {
     let make = |view: &View| {
         let instances = select(view)?;
-        let kill = Change::Kill { instances: instances.clone(), how: manner.how };
+        let kill = Change::Kill { instances: instances.clone(), how: manner.follows };
         Ok((kill, instances))
     };
-    match change::ask(api, call, manner.force, make).await? {
+    match change::ask(api, call, manner.how, make).await? {
         (Done::Deployed(deployed), _) => {
             Ok(Reply::deployed(200, deployed.deployment, deployed.version).into_response())
         }

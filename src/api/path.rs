@@ -43,8 +43,12 @@ pub enum Route {
     Events,
     /// `/v2/deployments`.
     Deployments,
+    /// `/v2/deployments/history`.
+    DeploymentHistory,
     /// `/v2/deployments/{id}`.
     Deployment(String),
+    /// `/v2/deployments/{id}/resume`.
+    DeploymentResume(String),
     /// `/v2/queue`.
     Queue,
     /// `/v2/queue/{id}/delay`.
@@ -122,6 +126,11 @@ impl AppId {
         AppPath::parse(&self.text)
     }
 
+    /// The group of this id; the root where it is none.
+    pub fn group(&self) -> AppPath {
+        self.path().unwrap_or_else(|_| AppPath::root())
+    }
+
     /// The id that `tail` was cut from.
     #[must_use]
     pub fn with(&self, tail: &str) -> AppId {
@@ -148,6 +157,8 @@ impl Route {
             ["v2", "tasks", task, "logs"] => Some(Route::TaskLogs((*task).to_owned())),
             ["v2", "events"] => Some(Route::Events),
             ["v2", "deployments"] => Some(Route::Deployments),
+            ["v2", "deployments", "history"] => Some(Route::DeploymentHistory),
+            ["v2", "deployments", id, "resume"] => Some(Route::DeploymentResume((*id).to_owned())),
             ["v2", "deployments", id] => Some(Route::Deployment((*id).to_owned())),
             ["v2", "queue"] => Some(Route::Queue),
             ["v2", "queue", id @ .., "delay"] if !id.is_empty() => {
@@ -194,7 +205,7 @@ impl Route {
             Route::AppTasks(_) | Route::Agent(_) | Route::Brake => &[Verb::Get, Verb::Delete],
             Route::AppTask(..) | Route::Deployment(_) | Route::QueueDelay(_) => &[Verb::Delete],
             Route::Restart(_) | Route::AgentDrain(_) => &[Verb::Post, Verb::Delete],
-            Route::TasksDelete => &[Verb::Post],
+            Route::TasksDelete | Route::DeploymentResume(_) => &[Verb::Post],
             Route::AppsBelow(_)
             | Route::TasksBelow(_)
             | Route::Versions(_)
@@ -203,6 +214,7 @@ impl Route {
             | Route::TaskLogs(_)
             | Route::Events
             | Route::Deployments
+            | Route::DeploymentHistory
             | Route::Queue
             | Route::Agents
             | Route::Info
@@ -232,7 +244,9 @@ impl Route {
             Route::TaskLogs(_) => "/v2/tasks/{task}/logs",
             Route::Events => "/v2/events",
             Route::Deployments => "/v2/deployments",
+            Route::DeploymentHistory => "/v2/deployments/history",
             Route::Deployment(_) => "/v2/deployments/{id}",
+            Route::DeploymentResume(_) => "/v2/deployments/{id}/resume",
             Route::Queue => "/v2/queue",
             Route::QueueDelay(_) => "/v2/queue/{id}/delay",
             Route::Agents => "/v2/agents",

@@ -12,7 +12,7 @@ use crate::logic::index::Index;
 use crate::logic::place::account::AgentAnswer;
 use crate::logic::place::explain::explain_with;
 use crate::model::app::App;
-use crate::model::fact::Change;
+use crate::model::fact::{Change, How};
 use crate::model::time::Timestamp;
 use crate::model::view::View;
 
@@ -86,7 +86,7 @@ pub async fn reset_delay(api: &Api, call: &Call, id: &AppId) -> Outcome {
         call.scope.app(view, &path).ok_or_else(missing)?;
         Ok((Change::ResetDelay { path: path.clone() }, ()))
     };
-    match change::ask(api, call, false, reset).await? {
+    match change::ask(api, call, How::default(), reset).await? {
         (Done::DelayReset, ()) => Ok(reply::empty(StatusCode::NO_CONTENT)),
         (done @ (Done::Deployed(_) | Done::Killed(_) | Done::Cancelled | Done::Plainly), ()) => {
             Err(change::unexpected(&done))

@@ -97,6 +97,8 @@ async fn handle(api: &Api, call: &Call, route: Route, verb: Verb) -> Outcome {
         (Route::TaskLogs(task), _) => logs::get(api, call, &task).await,
         (Route::Events, _) => events::follow(api, call),
         (Route::Deployments, _) => Ok(deployments::list(api, call)),
+        (Route::DeploymentHistory, _) => deployments::history(api, call),
+        (Route::DeploymentResume(id), _) => deployments::resume(api, call, &id).await,
         (Route::Deployment(id), _) => deployments::cancel(api, call, &id).await,
         (Route::Queue, _) => Ok(queue::list(api, call)),
         (Route::QueueDelay(id), _) => queue::reset_delay(api, call, &id).await,
@@ -182,7 +184,9 @@ fn offers(route: &Route, verb: Verb) -> &'static [&'static str] {
         | Route::Explain(_)
         | Route::TasksDelete
         | Route::Deployments
+        | Route::DeploymentHistory
         | Route::Deployment(_)
+        | Route::DeploymentResume(_)
         | Route::Queue
         | Route::Agents
         | Route::Agent(_)
@@ -215,7 +219,9 @@ const fn body_limit(route: &Route, verb: Verb) -> Option<usize> {
         | Route::TaskLogs(_)
         | Route::Events
         | Route::Deployments
+        | Route::DeploymentHistory
         | Route::Deployment(_)
+        | Route::DeploymentResume(_)
         | Route::Queue
         | Route::QueueDelay(_)
         | Route::Agents

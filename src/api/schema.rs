@@ -20,8 +20,10 @@ macro_rules! schemas {
 }
 
 mod agents;
+mod deployments;
 
 pub use agents::{Agent, Agents, Amounts, Brake, DrainProgress, DrainRequest};
+pub use deployments::{Deployment, DeploymentCause, DeploymentOutcome, FailurePolicy};
 
 /// What an end of tasks comes to.
 #[derive(ToSchema)]
@@ -263,25 +265,6 @@ schemas! {
     TaskIds {
         /// Task ids, or ids of instances.
         ids: Vec<String>,
-    }
-    /// A running deployment.
-    Deployment {
-        /// Its id.
-        id: String,
-        /// The version it leads to.
-        version: String,
-        /// The apps it changes.
-        affected_apps: Vec<String>,
-        /// The pods it changes.
-        affected_pods: Vec<String>,
-        /// `{actions: [{action, app}]}` each.
-        steps: Vec<Value>,
-        /// What is done now.
-        current_actions: Vec<Value>,
-        /// From 1; 0 before the first has begun.
-        current_step: u32,
-        /// How many steps.
-        total_steps: u32,
     }
     /// What waits to be launched.
     Queue {

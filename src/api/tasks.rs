@@ -9,6 +9,7 @@ use crate::api::path::AppId;
 use crate::api::reply::{self, Outcome};
 use crate::contract::show::{task, task_lines};
 use crate::model::app::App;
+use crate::model::path::AppPath;
 use crate::model::view::View;
 
 /// Answers with the tasks of one app.
@@ -26,6 +27,7 @@ use crate::model::view::View;
 pub fn of_app(api: &Api, call: &Call, id: &AppId) -> Outcome {
     let view = api.view();
     let app = call.scope.find(&view, id)?;
+    call.shows_tasks(api, app.path.clone(), &view);
     if wants_text(call) {
         return Ok(lines(call, &view, &[app]));
     }
@@ -47,6 +49,7 @@ pub fn of_app(api: &Api, call: &Call, id: &AppId) -> Outcome {
 pub fn below(api: &Api, call: &Call, group: &AppId) -> Outcome {
     let view = api.view();
     let apps = call.scope.below(&view, group)?;
+    call.shows_tasks(api, group.group(), &view);
     Ok(reply::json_text(task::of_apps(&view.world, apps)))
 }
 
@@ -64,6 +67,7 @@ pub fn below(api: &Api, call: &Call, group: &AppId) -> Outcome {
 )]
 pub fn list(api: &Api, call: &Call) -> Response {
     let view = api.view();
+    call.shows_tasks(api, AppPath::root(), &view);
     if wants_text(call) {
         let apps: Vec<&App> = call.scope.apps(&view).collect();
         return lines(call, &view, &apps);

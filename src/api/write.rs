@@ -36,6 +36,7 @@ enum Mode {
     tag = "apps",
     params(
         ("force" = Option<bool>, Query, description = "override running deployments"),
+        crate::api::schema::FailurePolicy,
         ("strict" = Option<bool>, Query, description = "refuse what is otherwise taken with a Warning"),
     ),
     request_body = crate::api::schema::App,
@@ -53,8 +54,8 @@ pub async fn create(api: &Api, call: &Call) -> Outcome {
     let read = body.app()?;
     let put = Put { spec: read.value, expect: Expect::Absent };
     let change = Change::Put { apps: vec![put.clone()], announce: Announce::Submitted };
-    let force = call.query.flag("force", false);
-    let (deployed, ()) = change::deploy(api, call, force, |_| Ok((change.clone(), ()))).await?;
+    let how = call.how(false)?;
+    let (deployed, ()) = change::deploy(api, call, how, |_| Ok((change.clone(), ()))).await?;
     let definition = definition_submitted(&put.spec, deployed.version);
     let text = app_info(&definition, &Extras::created(deployed.deployment));
     let mut response = Reply::json(201, text).of_deployment(deployed.deployment).into_response();
@@ -72,6 +73,7 @@ pub async fn create(api: &Api, call: &Call) -> Outcome {
     params(
         ("id" = String, Path, description = "app id, slashes included"),
         ("force" = Option<bool>, Query, description = "override running deployments"),
+        crate::api::schema::FailurePolicy,
         ("partialUpdate" = Option<bool>, Query, description = "true (default): members that are given replace stored ones; false: the whole app is replaced"),
         ("strict" = Option<bool>, Query, description = "refuse what is otherwise taken with a Warning"),
     ),
@@ -99,6 +101,7 @@ pub async fn put(api: &Api, call: &Call, id: &AppId) -> Outcome {
     params(
         ("id" = String, Path, description = "app id, slashes included"),
         ("force" = Option<bool>, Query, description = "override running deployments"),
+        crate::api::schema::FailurePolicy,
         ("strict" = Option<bool>, Query, description = "refuse what is otherwise taken with a Warning"),
     ),
     request_body(content = crate::api::schema::App, description = "members to change, or `{\"version\": …}` to go back"),
@@ -122,6 +125,7 @@ pub async fn patch(api: &Api, call: &Call, id: &AppId) -> Outcome {
     params(
         ("id" = String, Path, description = "app id, slashes included"),
         ("force" = Option<bool>, Query, description = "override running deployments"),
+        crate::api::schema::FailurePolicy,
     ),
     responses(
         (status = 200, description = "restarting", body = crate::api::schema::DeploymentResult),
@@ -131,9 +135,9 @@ pub async fn patch(api: &Api, call: &Call, id: &AppId) -> Outcome {
 )]
 pub async fn restart(api: &Api, call: &Call, id: &AppId) -> Outcome {
     let path = existing(api, call, id)?;
-    let force = call.query.flag("force", false);
+    let how = call.how(false)?;
     let restart = |_: &View| Ok((Change::Restart { path: path.clone() }, ()));
-    let (deployed, ()) = change::deploy(api, call, force, restart).await?;
+    let (deployed, ()) = change::deploy(api, call, how, restart).await?;
     Ok(result(200, &deployed))
 }
 
@@ -146,6 +150,7 @@ pub async fn restart(api: &Api, call: &Call, id: &AppId) -> Outcome {
     params(
         ("id" = String, Path, description = "app id, slashes included"),
         ("force" = Option<bool>, Query, description = "true (default) overrides running deployments"),
+        crate::api::schema::FailurePolicy,
     ),
     responses(
         (status = 200, description = "being removed", body = crate::api::schema::DeploymentResult),
@@ -155,9 +160,9 @@ pub async fn restart(api: &Api, call: &Call, id: &AppId) -> Outcome {
 )]
 pub async fn remove(api: &Api, call: &Call, id: &AppId) -> Outcome {
     let path = existing(api, call, id)?;
-    let force = call.query.flag("force", true);
+    let how = call.how(true)?;
     let remove = |_: &View| Ok((Change::Remove { path: path.clone() }, ()));
-    let (deployed, ()) = change::deploy(api, call, force, remove).await?;
+    let (deployed, ()) = change::deploy(api, call, how, remove).await?;
     Ok(result(200, &deployed))
 }
 
@@ -168,8 +173,8 @@ async fn store(api: &Api, call: &Call, id: &AppId, mode: Mode) -> Outcome {
         let (put, warnings) = definition(call, view, &path, &body, mode)?;
         Ok((Change::Put { apps: vec![put], announce: Announce::Stored }, warnings))
     };
-    let force = call.query.flag("force", false);
-    let (deployed, warnings) = change::deploy(api, call, force, make).await?;
+    let how = call.how(false)?;
+    let (deployed, warnings) = change::deploy(api, call, how, make).await?;
     let created = deployed.created.contains(&path);
     let mut response = result(if created { 201 } else { 200 }, &deployed);
     if created {

@@ -133,6 +133,12 @@ impl Reply {
             Refusal::NoDeployment { deployment } => {
                 Reply::missing(&Missing::Deployment(&deployment.to_string()))
             }
+            Refusal::NotPaused { deployment } => Reply::message(
+                409,
+                &format!(
+                    "DeploymentPlan {deployment} goes on; only one that is paused can be resumed"
+                ),
+            ),
             Refusal::NoAgent { agent } => Reply::no_agent(&agent.to_string()),
             Refusal::AgentInUse { hostname, instances } => Reply::message(
                 409,

@@ -4,7 +4,11 @@
 //! [`selector`](crate::contract::selector)'s.
 
 use crate::model::condition::Condition;
+use crate::model::deployment::{FailurePolicy, OnFailure};
 use crate::model::instance::Instance;
+
+/// The largest count that a definition may have as well.
+const MOST_COUNT: u32 = i32::MAX.unsigned_abs();
 
 /// The parameters of a request in their order, decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,6 +67,35 @@ impl Query {
             None | Some("") => default,
             Some(text) => text.eq_ignore_ascii_case("true"),
         }
+    }
+
+    /// When the deployment of a change counts as failed (ours).
+    ///
+    /// # Errors
+    /// Which parameter is wrong, and what it may be.
+    pub fn policy(&self) -> Result<FailurePolicy, String> {
+        let number = |name: &str, least: u32| match self.first(name).map(str::trim) {
+            None | Some("") => Ok(None),
+            Some(text) => match text.parse::<u32>() {
+                Ok(number) if (least..=MOST_COUNT).contains(&number) => Ok(Some(number)),
+                Ok(_) | Err(_) => {
+                    Err(format!("{name} is no whole number from {least} to {MOST_COUNT}: '{text}'"))
+                }
+            },
+        };
+        let on_failure = match self.first("onFailure").map(str::trim) {
+            None | Some("") => None,
+            Some(text) => {
+                let found = OnFailure::WORDS.iter().find(|(word, _)| *word == text);
+                let wrong = || format!("onFailure is rollback, pause or none, not '{text}'");
+                Some(found.ok_or_else(wrong)?.1)
+            }
+        };
+        Ok(FailurePolicy {
+            deadline_seconds: number("deadlineSeconds", 1)?,
+            max_failures: number("maxFailures", 0)?,
+            on_failure,
+        })
     }
 
     /// What is to be embedded into apps.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::control::audience::room::Draining;
 use crate::control::clock::Clock;
 use crate::control::events::{Events, Published};
 use crate::control::fleet::names::Names;
@@ -24,7 +25,8 @@ use crate::logic::draft::Limits;
 use crate::model::agent::GpuScheduling;
 use crate::model::brake::Brake;
 use crate::model::fact::Fact;
-use crate::model::id::{AgentId, AgentKey, AppKey, ClusterId, Epoch};
+use crate::model::id::{AgentId, AgentKey, AppKey, ClusterId, CommitNo, Epoch};
+use crate::model::instance::Instance;
 use crate::model::meta::Meta;
 use crate::model::view::View;
 use crate::model::world::World;
@@ -125,6 +127,7 @@ pub async fn lead(
         keep_everything: !loaded.quarantined.is_empty(),
         history: History::default(),
     };
+    let audience = watch(&server, facts.clone(), &world, no);
     let fleet = Fleet {
         server: server.clone(),
         facts,
@@ -155,11 +158,25 @@ pub async fn lead(
         gauges: figures,
     };
     spawn_brain(turn)?;
+    tokio::spawn(audience);
     tokio::spawn(fleet.run());
     tokio::spawn(listen::listen(listener.into(), cluster, own.clone()));
     let ended = spawn_writer(end(writer, server.clone()))?;
     let agents = Agents { fleet: own, server: server.clone() };
     Ok(Leader { server, agents, gauges, signs, clock, cluster, epoch: lead.epoch, ended, store })
+}
+
+/// Follows those who balance, from what waited already; what lives may have been watched through an earlier leader.
+fn watch(
+    server: &Server,
+    facts: mpsc::Sender<Fact>,
+    world: &World,
+    no: CommitNo,
+) -> impl Future<Output = ()> + use<> {
+    let rows = || world.instances.iter().map(|(_, instance)| instance);
+    let watched = rows().any(Instance::is_live);
+    let inherited = rows().filter_map(|row| Draining::of(row, world, no)).collect();
+    server.audience().clone().watch(facts, inherited, watched)
 }
 
 /// Figures that begin with what was read; what could not be is said.

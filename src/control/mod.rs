@@ -3,10 +3,12 @@
 //! - [`server`]: what readers and askers hold.
 //! - [`leader`]: from an opened log to a running server.
 //! - [`turn`]: the brain's thread; [`writer`]: the store's writer; [`fleet`]: the agents.
+//! - [`audience`]: those who balance, who are told before an instance is asked to end.
 //! - [`operator`]: the operator's socket in the data directory.
 //! - [`events`]: the newest events, for whoever follows.
 //! - [`clock`]: the only clock; [`gauges`]: figures that no row holds.
 
+pub mod audience;
 pub mod clock;
 pub mod events;
 pub mod fleet;

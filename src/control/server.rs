@@ -11,8 +11,9 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::control::audience::Audience;
 use crate::control::events::Events;
-use crate::model::fact::{Answer, Caller, Change, Fact, Refusal, Ticket};
+use crate::model::fact::{Answer, Caller, Change, Fact, How, Refusal, Ticket};
 use crate::model::view::View;
 use crate::store::log::Holder;
 
@@ -40,6 +41,7 @@ pub struct Server {
 struct Shared {
     view: ArcSwap<View>,
     events: Events,
+    audience: Audience,
     inbox: mpsc::Sender<Fact>,
     next_ticket: AtomicU64,
     waiting: Mutex<BTreeMap<u64, oneshot::Sender<Answer>>>,
@@ -55,6 +57,7 @@ impl Server {
         let shared = Shared {
             view: ArcSwap::default(),
             events,
+            audience: Audience::new(),
             inbox,
             next_ticket: AtomicU64::new(1),
             waiting: Mutex::new(BTreeMap::new()),
@@ -73,15 +76,20 @@ impl Server {
         &self.shared.events
     }
 
+    /// Those who balance requests over tasks.
+    pub fn audience(&self) -> &Audience {
+        &self.shared.audience
+    }
+
     /// Asks for a change and waits until its answer is durable. The view that is read afterwards holds its effect.
-    pub async fn ask(&self, who: Caller, change: Change, force: bool) -> Answer {
+    pub async fn ask(&self, who: Caller, change: Change, how: How) -> Answer {
         if let Some(trouble) = &*self.shared.trouble.load() {
             return unavailable(&trouble.nothing_changed());
         }
         let number = self.shared.next_ticket.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
         self.waiting().insert(number, sender);
-        let fact = Fact::Asked { ticket: Ticket::Client(number), who, change, force };
+        let fact = Fact::Asked { ticket: Ticket::Client(number), who, change, how };
         if self.shared.inbox.try_send(fact).is_err() {
             self.waiting().remove(&number);
             return unavailable("the server is overloaded or not leading; nothing was changed");

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::control::audience::room::Draining;
 use crate::control::clock::Clock;
 use crate::control::events;
 use crate::control::fleet::Published;
@@ -39,6 +40,8 @@ pub struct Told {
     pub answers: Vec<(Ticket, Answer)>,
     /// Instances whose wants may have changed, with the agents that they are or were on.
     pub changed: Vec<(AgentKey, InstanceKey)>,
+    /// Instances that are out of every answer and not yet asked to end.
+    pub draining: Vec<Draining>,
     /// Agents whose rows left.
     pub forgotten: Vec<AgentKey>,
     /// What happened.
@@ -80,8 +83,13 @@ impl Told {
             write.row.is_none().then_some(agent)
         };
         let forgotten = commit.writes.iter().filter_map(forgotten).collect();
+        let draining = |write: &crate::model::row::Write| match &write.row {
+            Some(Row::Instance(row)) => Draining::of(row, &commit.world, commit.no),
+            Some(_) | None => None,
+        };
+        let draining = commit.writes.iter().filter_map(draining).collect();
         let events = events::Published::of(&mut commit);
-        Told { no: commit.no, answers: commit.answers, changed, forgotten, events }
+        Told { no: commit.no, answers: commit.answers, changed, draining, forgotten, events }
     }
 }
 
@@ -160,14 +168,17 @@ impl Turn {
         let view = self.brain.durable(newest);
         let mut answers = Answers::default();
         let (mut changed, mut forgotten, mut events) = (Vec::new(), Vec::new(), Vec::new());
+        let mut draining = Vec::new();
         for told in told {
             sort_answers(told.answers, &mut answers);
             changed.extend(told.changed);
+            draining.extend(told.draining);
             forgotten.extend(told.forgotten);
             events.push(told.events);
         }
         let Answers { clients, agents } = answers;
         self.server.publish(view, clients);
+        self.server.audience().wait(draining);
         self.server.events().publish(events);
         if !agents.is_empty() || !changed.is_empty() || !forgotten.is_empty() {
             let view = self.server.view();

@@ -29,8 +29,8 @@ const FOREIGN_PORT_HOLD: Span = Span::secs(20);
 /// Brings one fact into the rows.
 pub fn absorb(draft: &mut Draft<'_>, fact: Fact) {
     match fact {
-        Fact::Asked { ticket, who, change, force } => {
-            let answer = change::apply(draft, &who, change, force);
+        Fact::Asked { ticket, who, change, how } => {
+            let answer = change::apply(draft, &who, change, how);
             draft.answer(ticket, answer);
         }
         Fact::Attached { ticket, agent, run, inventory } => {
@@ -45,6 +45,14 @@ pub fn absorb(draft: &mut Draft<'_>, fact: Fact) {
         }
         Fact::Synced { agent, .. } => hear(draft, agent),
         Fact::Lost { agent, .. } => lose(draft, agent),
+        Fact::Attended { by_anybody } => draft.attend(by_anybody),
+        Fact::Released { lives } => {
+            for (key, incarnation) in lives {
+                if draft.instance(key).is_some_and(|row| row.incarnation == incarnation) {
+                    status::end_drain(draft, key);
+                }
+            }
+        }
     }
 }
 
@@ -167,6 +175,8 @@ fn lose(draft: &mut Draft<'_>, key: AgentKey) {
     });
     draft.put_agent(lost);
     for instance in there {
+        // Nobody is sent to what is not heard: whoever balances need not be waited for.
+        status::end_drain(draft, instance);
         let Some(instance) = draft.instance(instance).cloned() else { continue };
         let changes = instance
             .tasks

@@ -6,9 +6,9 @@
 use std::collections::VecDeque;
 
 use crate::logic::absorb::{absorb, resume};
-use crate::logic::decide;
 use crate::logic::draft::{Dirty, Draft, Limits, Subject};
 use crate::logic::index::Index;
+use crate::logic::round;
 use crate::model::commit::Commit;
 use crate::model::fact::{Answer, Fact, Ticket};
 use crate::model::id::{AppKey, CommitNo, Epoch};
@@ -56,6 +56,8 @@ pub struct Brain {
     missed_wakes: u64,
     /// Whether this leadership has taken up the waits of the one before.
     resumed: bool,
+    /// Whether anybody balances requests over tasks, as far as this leadership was told.
+    attended: bool,
 }
 
 struct Pending {
@@ -94,6 +96,7 @@ impl Brain {
             next_full_mark: at + FULL_MARK,
             missed_wakes: 0,
             resumed: false,
+            attended: false,
         };
         brain.mark_all();
         brain
@@ -123,6 +126,7 @@ impl Brain {
             now,
             no,
             self.limits,
+            &mut self.attended,
             &mut self.world,
             &mut self.index,
             &mut self.dirty,
@@ -134,7 +138,7 @@ impl Brain {
         for fact in take_facts(facts) {
             absorb(&mut draft, fact);
         }
-        decide::all(&mut draft, WRITE_BUDGET);
+        round::all(&mut draft, WRITE_BUDGET);
         let drafted = draft.finish();
         self.now = now;
         if full && was_quiet && !drafted.writes.is_empty() {
@@ -254,7 +258,7 @@ impl Brain {
                     self.dirty.fresh.insert(key);
                     Subject::Agent(key)
                 }
-                Key::Deployment(id) => Subject::Deployment(id),
+                Key::Deployment(id) | Key::Outcome((_, id)) => Subject::Deployment(id),
                 Key::Meta => Subject::Brake,
             };
             self.dirty.subjects.insert(subject);

@@ -16,6 +16,7 @@ use crate::model::fact::{Answer, Ticket};
 use crate::model::id::{AgentKey, AppKey, CommitNo, DeploymentId, InstanceKey, time_uuid};
 use crate::model::instance::Instance;
 use crate::model::meta::Meta;
+use crate::model::outcome::Outcome;
 use crate::model::row::{Key, Row, Write};
 use crate::model::table::Table;
 use crate::model::time::Timestamp;
@@ -70,6 +71,7 @@ pub struct Draft<'a> {
     now: Timestamp,
     no: CommitNo,
     limits: Limits,
+    attended: &'a mut bool,
     world: &'a mut World,
     index: &'a mut Index,
     dirty: &'a mut Dirty,
@@ -106,6 +108,7 @@ impl<'a> Draft<'a> {
         now: Timestamp,
         no: CommitNo,
         limits: Limits,
+        attended: &'a mut bool,
         world: &'a mut World,
         index: &'a mut Index,
         dirty: &'a mut Dirty,
@@ -115,6 +118,7 @@ impl<'a> Draft<'a> {
             now,
             no,
             limits,
+            attended,
             world,
             index,
             dirty,
@@ -134,6 +138,16 @@ impl<'a> Draft<'a> {
     /// What the installation limits.
     pub fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// Whether anybody balances requests over tasks.
+    pub fn is_attended(&self) -> bool {
+        *self.attended
+    }
+
+    /// Notes whether anybody balances requests over tasks.
+    pub fn attend(&mut self, by_anybody: bool) {
+        *self.attended = by_anybody;
     }
 
     /// The world as changed so far.
@@ -279,6 +293,11 @@ impl<'a> Draft<'a> {
         self.put(Key::Deployment(deployment.id), Some(Row::Deployment(Arc::new(deployment))));
     }
 
+    /// Keeps what became of a deployment.
+    pub fn put_outcome(&mut self, outcome: Outcome) {
+        self.put(Key::Outcome(outcome.key()), Some(Row::Outcome(Arc::new(outcome))));
+    }
+
     /// Takes a row out.
     pub fn remove(&mut self, key: Key) {
         self.put(key, None);
@@ -306,7 +325,7 @@ impl<'a> Draft<'a> {
         match (old, new) {
             (None, None) => {}
             (old, new) => match old.or(new).expect("one of them is there") {
-                Row::Meta(_) | Row::AppVersion(_) => {}
+                Row::Meta(_) | Row::AppVersion(_) | Row::Outcome(_) => {}
                 Row::Agent(agent) => {
                     self.mark(Subject::Agent(agent.key));
                     self.mark(Subject::Brake);
@@ -345,14 +364,14 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// A step that begins concerns every app of the deployment.
+    /// A step that begins concerns every app of the deployment, and so does a pause.
     fn mark_step(&mut self, id: DeploymentId, old: Option<&Row>, new: Option<&Row>) {
         self.mark(Subject::Deployment(id));
-        let step = |row: Option<&Row>| match row {
-            Some(Row::Deployment(deployment)) => Some(deployment.step),
+        let place = |row: Option<&Row>| match row {
+            Some(Row::Deployment(deployment)) => Some((deployment.step, deployment.is_paused())),
             Some(_) | None => None,
         };
-        if step(old) != step(new) {
+        if place(old) != place(new) {
             let apps: Vec<AppKey> = self.index.plans.apps(id).collect();
             self.dirty.subjects.extend(apps.into_iter().map(Subject::App));
         }

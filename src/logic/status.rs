@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use crate::logic::decide::backoff;
+use crate::logic::decide::{backoff, limits};
 use crate::logic::draft::Draft;
 use crate::logic::health;
 use crate::model::app::Failure;
@@ -16,6 +16,7 @@ use crate::model::instance::{Goal, Instance, StopWhy, Task, Then};
 use crate::model::path::AppPath;
 use crate::model::reason::Reason;
 use crate::model::row::Key;
+use crate::model::time::{Span, Timestamp};
 use crate::planted::planted;
 
 /// The longest message that is kept (SM-2).
@@ -123,7 +124,8 @@ pub fn stop(draft: &mut Draft<'_>, key: InstanceKey, why: StopWhy, then: Then) {
     if planted!("row-leaves-before-its-end", false, then == Then::Leave) {
         return draft.remove(Key::Instance(key));
     }
-    instance.goal = Goal::Stop { then, why, since: now };
+    let drains_until = drains_until(draft, &instance, why);
+    instance.goal = Goal::Stop { then, why, since: now, drains_until };
     planted!("port-let-go-while-stopping", (), {
         instance.place.iter_mut().for_each(|place| place.ports.clear());
     });
@@ -149,6 +151,32 @@ pub fn stop(draft: &mut Draft<'_>, key: InstanceKey, why: StopWhy, then: Then) {
     update(draft, instance, changes);
 }
 
+/// Until when an instance that is asked to end goes on serving, for those who balance to learn that it ends: only where
+/// anybody does, it runs and can be reached. One that is asked again waits no longer than it did.
+fn drains_until(draft: &Draft<'_>, instance: &Instance, why: StopWhy) -> Option<Timestamp> {
+    if let Goal::Stop { drains_until, .. } = instance.goal {
+        return drains_until;
+    }
+    let row = draft.world().versions.get(&(instance.key.app, instance.version))?;
+    let runs = instance.tasks.iter().any(|task| task.condition == Condition::Running);
+    let served = runs && why.drains() && !row.spec.service_ports().is_empty();
+    let drain = row.spec.drain();
+    let waits = planted!("drain-skipped", draft.is_attended() && served, false);
+    (waits && drain > Span::ZERO).then(|| draft.now() + drain)
+}
+
+/// Those who balance know, or had their time: the agent is told.
+pub fn end_drain(draft: &mut Draft<'_>, key: InstanceKey) {
+    let Some(instance) = draft.instance(key).filter(|one| one.drains_until().is_some()) else {
+        return;
+    };
+    let mut instance = instance.clone();
+    if let Goal::Stop { drains_until, .. } = &mut instance.goal {
+        *drains_until = None;
+    }
+    draft.put_instance(instance);
+}
+
 /// Gives up an instance whose agent is gone for good: its row leaves, though nobody has confirmed its end.
 pub fn give_up(draft: &mut Draft<'_>, key: InstanceKey) {
     let Some(mut instance) = draft.instance(key).cloned() else { return };
@@ -159,7 +187,8 @@ pub fn give_up(draft: &mut Draft<'_>, key: InstanceKey) {
     };
     let changes: Vec<Change> =
         instance.tasks.iter().filter(|task| !task.condition.is_terminal()).map(gone).collect();
-    instance.goal = Goal::Stop { then: Then::Leave, why: StopWhy::Forgotten, since: now };
+    instance.goal =
+        Goal::Stop { then: Then::Leave, why: StopWhy::Forgotten, since: now, drains_until: None };
     if changes.is_empty() {
         publish_gone(draft, &instance);
         draft.remove(Key::Instance(key));
@@ -284,6 +313,7 @@ fn keep_failure(draft: &mut Draft<'_>, instance: &Instance, change: &Change) {
         version: instance.version,
     });
     draft.put_app(app);
+    limits::count_failure(draft, instance);
 }
 
 fn cut(message: &str) -> String {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::app::Action;
 use crate::model::check::HealthCheck;
 use crate::model::condition::Condition;
+use crate::model::deployment::State;
 use crate::model::id::{
     AgentId, AppKey, CommitNo, DeploymentId, Incarnation, InstanceId, TaskName, Version,
 };
@@ -79,6 +80,8 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// `deployment_state_changed_event`, ours: a deployment waits for somebody, goes on, or is stuck.
+    DeploymentStands(DeploymentStands),
     /// `app_terminated_event`: the last instance of a removed app is gone.
     AppTerminated {
         /// The app.
@@ -242,6 +245,15 @@ pub struct PlanStep {
     pub step: u32,
 }
 
+/// How a running deployment stands from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentStands {
+    /// Its plan.
+    pub plan: Plan,
+    /// How it stands.
+    pub state: State,
+}
+
 /// What a step does, in Marathon's words (contract 9.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PlanAction {
@@ -301,6 +313,7 @@ impl Event {
             }
             Event::StepBegan(PlanStep { plan, .. })
             | Event::StepDone(PlanStep { plan, .. })
+            | Event::DeploymentStands(DeploymentStands { plan, .. })
             | Event::DeploymentDone(plan)
             | Event::DeploymentFailed { plan, .. } => plan.concerns(group),
             Event::AgentLost { .. }
@@ -315,6 +328,7 @@ impl Event {
     pub const fn is_ours(&self) -> bool {
         match self {
             Event::HealthBrake { .. }
+            | Event::DeploymentStands(_)
             | Event::AgentLost { .. }
             | Event::AgentReturned { .. }
             | Event::BrakeHeld { .. }

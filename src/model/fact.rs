@@ -5,9 +5,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::agent::Inventory;
+use crate::model::deployment::FailurePolicy;
 use crate::model::have::Have;
 use crate::model::id::{
-    AgentId, AgentKey, DeploymentId, InstanceId, InstanceKey, RunId, Seq, Version,
+    AgentId, AgentKey, DeploymentId, Incarnation, InstanceId, InstanceKey, RunId, Seq, Version,
 };
 use crate::model::path::AppPath;
 use crate::model::spec::Spec;
@@ -28,8 +29,8 @@ pub enum Fact {
         who: Caller,
         /// For what.
         change: Change,
-        /// Whether running deployments may be cancelled for it.
-        force: bool,
+        /// In what way.
+        how: How,
     },
     /// An agent opened a session and says what it is. Answered with its key.
     Attached {
@@ -57,6 +58,16 @@ pub enum Fact {
         agent: AgentKey,
         /// Every instance of which it has anything.
         instances: Vec<(InstanceKey, InstanceId)>,
+    },
+    /// Somebody balances requests over tasks, or nobody does any more.
+    Attended {
+        /// Whether anybody does.
+        by_anybody: bool,
+    },
+    /// Those who balance know that these are out of every answer.
+    Released {
+        /// Which instances, in which lives.
+        lives: Vec<(InstanceKey, Incarnation)>,
     },
     /// An agent is not heard any more.
     Lost {
@@ -96,6 +107,15 @@ pub struct Caller {
     pub uri: String,
 }
 
+/// In what way a change is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct How {
+    /// Whether running deployments are cancelled where they stand in the way.
+    pub force: bool,
+    /// When its deployment counts as failed; what it leaves open its apps say.
+    pub policy: FailurePolicy,
+}
+
 /// A change that a client asks for. One change is one deployment, if it is one at all.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Change {
@@ -125,6 +145,11 @@ pub enum Change {
     },
     /// Take a deployment back, or with `force` just end it.
     Cancel {
+        /// Which.
+        deployment: DeploymentId,
+    },
+    /// Go on with a deployment that waits for somebody.
+    Resume {
         /// Which.
         deployment: DeploymentId,
     },
@@ -242,6 +267,11 @@ pub enum Refusal {
     },
     /// There is no such deployment.
     NoDeployment {
+        /// Its id.
+        deployment: DeploymentId,
+    },
+    /// The deployment does not wait for anybody.
+    NotPaused {
         /// Its id.
         deployment: DeploymentId,
     },

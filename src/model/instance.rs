@@ -56,6 +56,8 @@ pub enum Goal {
         why: StopWhy,
         /// Since when.
         since: Timestamp,
+        /// It is out of every answer, and its agent is told only then, or once those who balance know.
+        drains_until: Option<Timestamp>,
     },
 }
 
@@ -151,6 +153,23 @@ pub struct Task {
     pub end: Option<Box<End>>,
 }
 
+// === impl StopWhy ===
+
+impl StopWhy {
+    /// Whether what is stopped may serve well until its end, so that those who balance are waited for.
+    pub const fn drains(self) -> bool {
+        match self {
+            StopWhy::Killed
+            | StopWhy::Surplus
+            | StopWhy::Upgrade
+            | StopWhy::Removed
+            | StopWhy::Wiped
+            | StopWhy::Drained => true,
+            StopWhy::Unhealthy | StopWhy::Overdue | StopWhy::Replaced | StopWhy::Forgotten => false,
+        }
+    }
+}
+
 // === impl Instance ===
 
 impl Instance {
@@ -179,6 +198,14 @@ impl Instance {
     /// Whether it is leaving because its agent is being emptied.
     pub fn is_drained(&self) -> bool {
         self.is_leaving() && matches!(self.goal, Goal::Stop { why: StopWhy::Drained, .. })
+    }
+
+    /// Until when it is out of every answer without its agent knowing, unless those who balance know earlier.
+    pub fn drains_until(&self) -> Option<Timestamp> {
+        match self.goal {
+            Goal::Run => None,
+            Goal::Stop { drains_until, .. } => drains_until,
+        }
     }
 
     /// Whether something of it may exist on its agent: it holds its place until its end is confirmed.

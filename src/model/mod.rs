@@ -20,6 +20,7 @@ pub mod id;
 pub mod instance;
 pub mod meta;
 pub mod network;
+pub mod outcome;
 pub mod path;
 pub mod pin;
 pub mod policy;

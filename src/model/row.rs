@@ -10,6 +10,7 @@ use crate::model::deployment::Deployment;
 use crate::model::id::{AgentKey, AppKey, DeploymentId, InstanceKey, Version};
 use crate::model::instance::Instance;
 use crate::model::meta::Meta;
+use crate::model::outcome::{Outcome, OutcomeKey};
 
 /// One row written or removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub enum Key {
     App(AppKey),
     /// A deployment.
     Deployment(DeploymentId),
+    /// What became of a deployment.
+    Outcome(OutcomeKey),
     /// An instance.
     Instance(InstanceKey),
 }
@@ -50,6 +53,8 @@ pub enum Row {
     App(Arc<App>),
     /// A deployment.
     Deployment(Arc<Deployment>),
+    /// What became of a deployment.
+    Outcome(Arc<Outcome>),
     /// An instance.
     Instance(Arc<Instance>),
 }

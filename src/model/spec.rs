@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::check::{AppCheck, HealthCheck, ReadinessCheck};
 use crate::model::constraint::Constraint;
+use crate::model::deployment::FailurePolicy;
 use crate::model::network::{Network, NetworkMode, PortDefinition, PortMapping};
 use crate::model::path::AppPath;
 use crate::model::time::Span;
@@ -68,6 +69,12 @@ pub struct Spec {
     /// Who is placed first when not all fit.
     #[serde(default)]
     pub priority: i16,
+    /// When its deployments count as failed.
+    #[serde(default)]
+    pub failure: FailurePolicy,
+    /// Between leaving every answer and the request to end; absent means [`Spec::DEFAULT_DRAIN`].
+    #[serde(default)]
+    pub drain_seconds: Option<u32>,
 }
 
 /// One container of a spec.
@@ -291,6 +298,14 @@ impl Spec {
     /// Between the request to end and the kill, when the app says nothing (SC-11).
     pub const DEFAULT_GRACE: Span = Span::secs(5);
 
+    /// Between leaving every answer and the request to end, when the app says nothing.
+    pub const DEFAULT_DRAIN: Span = Span::secs(5);
+
+    /// For how long those who balance are waited for, at most, before an instance is asked to end.
+    pub fn drain(&self) -> Span {
+        self.drain_seconds.map_or(Spec::DEFAULT_DRAIN, |seconds| Span::secs(u64::from(seconds)))
+    }
+
     /// Between the request to end and the kill.
     pub fn kill_grace(&self) -> Span {
         self.kill_grace_seconds
@@ -349,7 +364,7 @@ impl Spec {
     }
 
     /// Whether `other` runs the same thing: what differs restarts every instance (DP-5). `instances` and
-    /// `executor_resources` are no configuration.
+    /// `executor_resources` are no configuration, nor is how it is deployed and drained.
     pub fn same_config(&self, other: &Spec) -> bool {
         let Spec {
             path,
@@ -376,6 +391,8 @@ impl Spec {
             executor_resources: _,
             restart,
             priority,
+            failure: _,
+            drain_seconds: _,
         } = self;
         *path == other.path
             && *containers == other.containers

@@ -55,7 +55,7 @@ impl<K: Ord + Clone, V> Table<K, V> {
     }
 
     /// All rows, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
         self.0.iter().map(|(key, row)| (key, row.as_ref()))
     }
 

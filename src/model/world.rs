@@ -13,9 +13,11 @@ use crate::model::id::{
 };
 use crate::model::instance::Instance;
 use crate::model::meta::Meta;
+use crate::model::outcome::{Outcome, OutcomeKey};
 use crate::model::path::AppPath;
 use crate::model::row::{Key, Row, Write};
 use crate::model::table::{Start, Table};
+use crate::model::time::Timestamp;
 
 /// The stored rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub struct World {
     pub apps: Table<AppKey, App>,
     /// Running deployments.
     pub deployments: Table<DeploymentId, Deployment>,
+    /// What became of the last ones that are over, in the order of their ends.
+    pub outcomes: Table<OutcomeKey, Outcome>,
     /// Instances.
     pub instances: Table<InstanceKey, Instance>,
     /// Derived: apps by path, also removed ones.
@@ -39,6 +43,7 @@ pub struct World {
 }
 
 const FIRST_DEPLOYMENT: DeploymentId = DeploymentId(uuid::Uuid::nil());
+const FIRST_OUTCOME: OutcomeKey = (Timestamp::from_millis(i64::MIN), FIRST_DEPLOYMENT);
 
 /// A law of the rows that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,6 +70,9 @@ impl World {
             }
             (Key::Deployment(id), Some(Row::Deployment(row))) => {
                 self.deployments.put(*id, row.clone());
+            }
+            (Key::Outcome(key), Some(Row::Outcome(row))) => {
+                self.outcomes.put(*key, row.clone());
             }
             (Key::Instance(key), Some(Row::Instance(row))) => {
                 self.instances.put(*key, row.clone());
@@ -93,6 +101,9 @@ impl World {
             Key::Deployment(id) => {
                 self.deployments.remove(id);
             }
+            Key::Outcome(key) => {
+                self.outcomes.remove(key);
+            }
             Key::Instance(key) => {
                 self.instances.remove(key);
             }
@@ -109,6 +120,7 @@ impl World {
             }
             Key::App(key) => self.apps.share(key).map(Row::App),
             Key::Deployment(id) => self.deployments.share(id).map(Row::Deployment),
+            Key::Outcome(key) => self.outcomes.share(key).map(Row::Outcome),
             Key::Instance(key) => self.instances.share(key).map(Row::Instance),
         }
     }
@@ -180,6 +192,10 @@ impl World {
             Key::Deployment(id) => Some(id),
             _ => None,
         });
+        let outcomes = start(after, Key::Outcome(FIRST_OUTCOME), |key| match key {
+            Key::Outcome(key) => Some(key),
+            _ => None,
+        });
         let instances = start(after, Key::Instance(InstanceKey::default()), |key| match key {
             Key::Instance(key) => Some(key),
             _ => None,
@@ -199,11 +215,16 @@ impl World {
             .deployments
             .shared_from(deployments)
             .map(|(id, row)| (Key::Deployment(*id), Row::Deployment(row.clone())));
+        let outcomes = self
+            .outcomes
+            .shared_from(outcomes)
+            .map(|(key, row)| (Key::Outcome(*key), Row::Outcome(row.clone())));
         let instances = self
             .instances
             .shared_from(instances)
             .map(|(key, row)| (Key::Instance(*key), Row::Instance(row.clone())));
-        meta.chain(agents).chain(versions).chain(apps).chain(deployments).chain(instances)
+        let plans = deployments.chain(outcomes);
+        meta.chain(agents).chain(versions).chain(apps).chain(plans).chain(instances)
     }
 
     /// Whether the derived maps follow from the rows and references point at rows.

@@ -19,7 +19,7 @@ pub struct Ledger {
     next: Position,
     newest: CommitNo,
     runs: Vec<Run>,
-    sizes: [Mean; 6],
+    sizes: [Mean; 7],
 }
 
 /// Commits of one record each, one after the other: most are, so that a run stands for many.
@@ -41,7 +41,7 @@ struct Mean {
 impl Ledger {
     /// The books on a log whose next record goes to `next`.
     pub fn new(next: Position) -> Ledger {
-        Ledger { next, newest: CommitNo::default(), runs: Vec::new(), sizes: [Mean::default(); 6] }
+        Ledger { next, newest: CommitNo::default(), runs: Vec::new(), sizes: [Mean::default(); 7] }
     }
 
     /// Where the next record goes.
@@ -85,6 +85,7 @@ impl Ledger {
             world.versions.len(),
             world.apps.len(),
             world.deployments.len(),
+            world.outcomes.len(),
             world.instances.len(),
         ];
         self.sizes.iter().zip(counts).map(|(mean, count)| mean.of(count as u64)).sum()
@@ -143,7 +144,8 @@ fn kind(key: &Key) -> usize {
         Key::AppVersion(..) => 2,
         Key::App(_) => 3,
         Key::Deployment(_) => 4,
-        Key::Instance(_) => 5,
+        Key::Outcome(_) => 5,
+        Key::Instance(_) => 6,
     }
 }
 

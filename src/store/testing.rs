@@ -15,9 +15,9 @@ use crate::model::check::{HealthCheck, HealthProtocol};
 use crate::model::commit::Commit;
 use crate::model::condition::Condition;
 use crate::model::constraint::{Constraint, Operator};
-use crate::model::deployment::Deployment;
+use crate::model::deployment::{Cause, CauseKind, Deployment, FailurePolicy, OnFailure, State};
 use crate::model::end::End;
-use crate::model::event::{Event, Plan, PlanAction, PlanStep, StatusUpdate};
+use crate::model::event::{DeploymentStands, Event, Plan, PlanAction, PlanStep, StatusUpdate};
 use crate::model::findings::{CheckResult, Findings, HealthRecord, Readiness, Response};
 use crate::model::id::{
     AgentId, AgentKey, AppKey, ClusterId, CommitNo, DeploymentId, Incarnation, InstanceId,
@@ -26,6 +26,7 @@ use crate::model::id::{
 use crate::model::instance::{FieldValue, Goal, Instance, Place, Task};
 use crate::model::meta::Meta;
 use crate::model::network::Network;
+use crate::model::outcome::{Ending, Outcome};
 use crate::model::path::AppPath;
 use crate::model::reason::{PinTrouble, Reason};
 use crate::model::row::{Key, Row, Write};
@@ -134,6 +135,32 @@ pub fn deployment() -> Deployment {
         announced: true,
         since: AT,
         reverts: None,
+        policy: FailurePolicy {
+            deadline_seconds: Some(600),
+            max_failures: Some(3),
+            on_failure: Some(OnFailure::Rollback),
+        },
+        counted_from: AT,
+        failures: 4,
+        state: State::Paused(cause()),
+    }
+}
+
+fn cause() -> Cause {
+    Cause { kind: CauseKind::TooManyFailures, at: AT, message: "4 failed".to_owned() }
+}
+
+pub fn outcome() -> Outcome {
+    Outcome {
+        id: deployment().id,
+        version: Version(AT),
+        since: AT,
+        at: AT,
+        reverts: None,
+        failures: 4,
+        ending: Ending::RolledBack { cause: Some(cause()), by: deployment().id },
+        apps: vec![(PlanAction::Restart, app(1).path)],
+        more_apps: 0,
     }
 }
 
@@ -219,7 +246,8 @@ pub fn every_event() -> Vec<Event> {
         Event::StepBegan(step.clone()),
         Event::StepDone(step),
         Event::DeploymentDone(plan.clone()),
-        Event::DeploymentFailed { plan, reason },
+        Event::DeploymentFailed { plan: plan.clone(), reason },
+        Event::DeploymentStands(DeploymentStands { plan, state: State::Going }),
         Event::AppTerminated { path: path.clone() },
         Event::Status(StatusUpdate {
             instance,
@@ -340,6 +368,7 @@ pub fn every_row() -> Vec<(Key, Row)> {
         (Key::AppVersion(AppKey(1), Version(AT)), Row::AppVersion(Arc::new(version(1, "sleep 1")))),
         (Key::App(AppKey(1)), Row::App(Arc::new(app(1)))),
         (Key::Deployment(deployment().id), Row::Deployment(Arc::new(deployment()))),
+        (Key::Outcome(outcome().key()), Row::Outcome(Arc::new(outcome()))),
         (instance_row(1, 2).key, instance_row(1, 2).row.expect("a row")),
     ]
 }
@@ -405,6 +434,8 @@ fn spec(app: u32, cmd: &str) -> Spec {
         executor_resources: None,
         restart: Restart::Always,
         priority: 0,
+        failure: FailurePolicy::default(),
+        drain_seconds: None,
     }
 }
 

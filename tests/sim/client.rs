@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use stayer::model::agent::Agent;
 use stayer::model::fact::{
-    Announce, Answer, Caller, Change, Expect, Fact, KillHow, Put, Refusal, Ticket,
+    Announce, Answer, Caller, Change, Expect, Fact, How, KillHow, Put, Refusal, Ticket,
 };
 use stayer::model::id::{AgentKey, DeploymentId, InstanceKey, Version};
 use stayer::model::path::AppPath;
@@ -93,6 +93,7 @@ impl Sim {
             | Change::Restart { .. }
             | Change::Kill { .. }
             | Change::Cancel { .. }
+            | Change::Resume { .. }
             | Change::ResetDelay { .. }
             | Change::Drain { .. }
             | Change::Forget { .. } => {}
@@ -105,7 +106,7 @@ impl Sim {
         let ask = Ask { change: change.clone(), force, at: self.now };
         self.client.open.insert(number, ask);
         let (ticket, who) = (Ticket::Client(number), Caller::default());
-        self.tell_server(Fact::Asked { ticket, who, change, force });
+        self.tell_server(Fact::Asked { ticket, who, change, how: How { force, ..How::default() } });
     }
 
     fn draw_change(&mut self, view: &View) -> Option<Change> {
@@ -262,6 +263,7 @@ impl Sim {
             Change::Restart { path } => (vec![path.clone()], false),
             Change::Kill { .. }
             | Change::Cancel { .. }
+            | Change::Resume { .. }
             | Change::ResetDelay { .. }
             | Change::Drain { .. }
             | Change::Undrain { .. }
@@ -377,6 +379,7 @@ impl Client {
             | Change::Remove { .. }
             | Change::Restart { .. }
             | Change::Cancel { .. }
+            | Change::Resume { .. }
             | Change::ResetDelay { .. }
             | Change::Drain { .. }
             | Change::Undrain { .. }
@@ -409,7 +412,8 @@ fn touched(change: &Change, view: Option<&View>) -> Vec<AppPath> {
         Change::Remove { path } | Change::Restart { path } | Change::ResetDelay { path } => {
             vec![path.clone()]
         }
-        Change::Drain { .. }
+        Change::Resume { .. }
+        | Change::Drain { .. }
         | Change::Undrain { .. }
         | Change::Forget { .. }
         | Change::ReleaseBrake => Vec::new(),
@@ -437,6 +441,7 @@ pub fn brief(change: &Change) -> String {
             format!("kill {} {how:?}", keys.join(", "))
         }
         Change::Cancel { deployment } => format!("cancel {deployment}"),
+        Change::Resume { deployment } => format!("resume {deployment}"),
         Change::ResetDelay { path } => format!("reset the delay of {}", path.as_str()),
         Change::Drain { agent, deadline } => format!("drain {agent} {deadline:?}"),
         Change::Undrain { agent } => format!("undrain {agent}"),

@@ -326,6 +326,7 @@ fn forgets(change: &Change) -> Option<&AppPath> {
         | Change::Remove { .. }
         | Change::Kill { .. }
         | Change::Cancel { .. }
+        | Change::Resume { .. }
         | Change::Drain { .. }
         | Change::Undrain { .. }
         | Change::Forget { .. }

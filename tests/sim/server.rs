@@ -485,10 +485,10 @@ fn with_meta(mut world: World, cluster: ClusterId) -> World {
 
 fn brief(fact: &Fact) -> String {
     match fact {
-        Fact::Asked { ticket, change, force, .. } => {
+        Fact::Asked { ticket, change, how, .. } => {
             format!(
                 "{ticket:?} asks{} {}",
-                if *force { " by force" } else { "" },
+                if how.force { " by force" } else { "" },
                 crate::client::brief(change)
             )
         }
@@ -501,6 +501,8 @@ fn brief(fact: &Fact) -> String {
         Fact::Synced { agent, instances } => {
             format!("agent {agent} synced with {} instances", instances.len())
         }
+        Fact::Attended { by_anybody } => format!("attended: {by_anybody}"),
+        Fact::Released { lives } => format!("released {lives:?}"),
         Fact::Lost { agent, why } => format!("agent {agent} lost: {why:?}"),
     }
 }
@@ -531,6 +533,7 @@ fn brief_commit(commit: &Commit) -> String {
                 row.part.as_ref().map_or(String::new(), |part| format!(" {:?}", part.action))
             ),
             Some(Row::Deployment(row)) => format!("[deployment {}/{}]", row.step, row.steps),
+            Some(Row::Outcome(row)) => format!("[outcome {}]", row.ending.as_str()),
             Some(Row::Agent(row)) => format!("[agent {} {:?} {:?}]", row.key, row.state, row.drain),
             Some(Row::Meta(row)) if row.brake.held.is_some() => "[brake]".to_owned(),
             Some(Row::AppVersion(_) | Row::Meta(_)) => continue,

@@ -94,6 +94,8 @@ pub fn spec(path: AppPath, plan: &Plan, rng: &mut Rng) -> Spec {
         executor_resources: None,
         restart: Restart::Always,
         priority: 0,
+        failure: stayer::model::deployment::FailurePolicy::default(),
+        drain_seconds: None,
     };
     if plan.gpus.is_some() {
         Gpus::ask(&mut spec, rng);

@@ -18,6 +18,7 @@ use super::{DockerRuntime, Listed, raw};
 use crate::agent::gpu::Shelf;
 use crate::agent::machine;
 use crate::agent::runtime::{Launch, Running, Runtime, SandboxId};
+use crate::model::deployment::FailurePolicy;
 use crate::model::end::End;
 use crate::model::have::SpecKey;
 use crate::model::id::{
@@ -60,6 +61,8 @@ pub fn spec(image: &str) -> Spec {
         executor_resources: None,
         restart: Restart::Always,
         priority: 0,
+        failure: FailurePolicy::default(),
+        drain_seconds: None,
     }
 }
 

@@ -289,7 +289,8 @@ impl State {
                     Err(Refusal::NotQueued { path })
                 };
             }
-            Change::Drain { .. }
+            Change::Resume { .. }
+            | Change::Drain { .. }
             | Change::Undrain { .. }
             | Change::Forget { .. }
             | Change::ReleaseBrake => return Ok(Answer::Done),
@@ -317,12 +318,12 @@ impl LogSource for FakeLogs {
 
 async fn brain(server: Server, mut facts: mpsc::Receiver<Fact>, state: Arc<Mutex<State>>) {
     while let Some(fact) = facts.recv().await {
-        let Fact::Asked { ticket: Ticket::Client(number), change, force, .. } = fact else {
+        let Fact::Asked { ticket: Ticket::Client(number), change, how, .. } = fact else {
             panic!("the API asks and nothing else");
         };
         let (view, answer) = {
             let mut state = state.lock().expect("not poisoned");
-            let answer = state.answer(change, force);
+            let answer = state.answer(change, how.force);
             (state.view(), answer)
         };
         server.publish(view, vec![(number, answer)]);
@@ -379,14 +380,9 @@ pub fn put_deployment(world: &mut World, path: &str, id: u128) -> DeploymentId {
         done: false,
     });
     let row = Deployment {
-        id,
-        version: app.version,
-        step: 0,
         steps: 1,
-        start_step: None,
         announced: true,
-        since: app.version.0,
-        reverts: None,
+        ..Deployment::accepted(id, app.version, app.version.0)
     };
     write(world, Key::Deployment(id), Row::Deployment(Arc::new(row)));
     write(world, Key::App(app.key), Row::App(Arc::new(app)));

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::cli::failure::Exit;
 use crate::model::agent::{Inventory, PortRange};
-use crate::model::fact::{Announce, Caller, Change, Expect, Put, Ticket};
+use crate::model::deployment::FailurePolicy;
+use crate::model::fact::{Announce, Caller, Change, Expect, How, Put, Ticket};
 use crate::model::have::{Have, Phase, TaskHave};
 use crate::model::id::{APP_TASK, AgentId, RunId, Seq};
 use crate::model::network::{Network, PortDefinition};
@@ -106,6 +107,8 @@ fn spec() -> Spec {
         executor_resources: None,
         restart: Restart::Always,
         priority: 0,
+        failure: FailurePolicy::default(),
+        drain_seconds: None,
     }
 }
 
@@ -118,7 +121,7 @@ fn record() -> Vec<String> {
             apps: vec![Put { spec: spec(), expect: Expect::Absent }],
             announce: Announce::No,
         },
-        force: false,
+        how: How::default(),
     };
     let start = vec![
         HEAD.to_owned(),

@@ -135,14 +135,33 @@ what would help:
 async fn deployments_are_listed_with_what_they_do() {
     let stand = Stand::start().await;
     let body = r#"[{"id":"d1","version":"v","currentStep":1,"totalSteps":2,"affectedApps":["/a"],
-        "currentActions":[{"action":"ScaleApplication","app":"/a"}]},
-        {"id":"d2","version":"w","currentStep":0,"totalSteps":1,"affectedApps":["/b"],"currentActions":[]}]"#;
+        "currentActions":[{"action":"ScaleApplication","app":"/a"}],"state":"going","failures":0},
+        {"id":"d2","version":"w","currentStep":0,"totalSteps":1,"affectedApps":["/b"],"currentActions":[],
+        "state":"paused","failures":3,"cause":{"kind":"overdue","message":"it was late","at":"t"}}]"#;
     stand.on("GET /v2/deployments", 200, body);
     let outcome = stand.run(&["deployment", "list"]).await;
     let table = "\
-ID  STEP  DOES                 VERSION
-d1  1/2   ScaleApplication /a  v
-d2  0/1   /b                   w
+ID  STATE   STEP  DOES                 FAILED  WHY
+d1  going   1/2   ScaleApplication /a  0       -
+d2  paused  0/1   /b                   3       it was late
+";
+    assert_eq!(outcome.output, table);
+}
+
+#[tokio::test]
+async fn what_became_of_deployments_is_listed() {
+    let stand = Stand::start().await;
+    let body = r#"[{"id":"d3","outcome":"done","reverts":"d2","endedAt":"t2","failures":0,
+        "actions":[{"action":"RestartApplication","app":"/a"}]},
+        {"id":"d2","outcome":"rolledBack","followedBy":"d3","endedAt":"t1","failures":4,
+        "cause":{"kind":"tooManyFailures","message":"4 failed","at":"t1"},
+        "actions":[{"action":"RestartApplication","app":"/a"}]}]"#;
+    stand.on("GET /v2/deployments/history", 200, body);
+    let outcome = stand.run(&["deployment", "history", "--app", "/a"]).await;
+    let table = "\
+ID  ENDED  OUTCOME             DID                    FAILED  WHY
+d3  t2     done, took d2 back  RestartApplication /a  0       -
+d2  t1     rolledBack          RestartApplication /a  4       4 failed
 ";
     assert_eq!(outcome.output, table);
 }

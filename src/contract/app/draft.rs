@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::check::{AppCheck, HealthCheck, ReadinessCheck};
 use crate::model::constraint::Constraint;
+use crate::model::deployment::FailurePolicy;
 use crate::model::network::{Network, PortDefinition, PortMapping};
 use crate::model::spec::{
     Artifact, EnvValue, ExecutorResources, KillSelection, ResourceLimits, Sandbox, Spec,
@@ -64,7 +65,7 @@ draft! {
     readiness_checks: Vec<ReadinessCheck>,
     /// As they were written.
     dependencies: Vec<String>,
-    upgrade: UpgradeStrategy,
+    upgrade: (UpgradeStrategy, FailurePolicy),
     labels: BTreeMap<String, String>,
     accepted_roles: BTreeSet<String>,
     /// Legacy form of `networks`.
@@ -75,6 +76,7 @@ draft! {
     limits: ResourceLimits,
     secrets: BTreeMap<String, String>,
     kill_grace_seconds: u32,
+    drain_seconds: u32,
     kill_selection: KillSelection,
     unreachable: UnreachableStrategy,
     tty: bool,
@@ -155,7 +157,7 @@ impl Draft {
             check: spec.check.clone(),
             readiness_checks: Some(spec.readiness_checks.clone()),
             dependencies: Some(spec.dependencies.iter().map(ToString::to_string).collect()),
-            upgrade: Some(spec.upgrade),
+            upgrade: Some((spec.upgrade, spec.failure)),
             labels: Some(spec.labels.clone()),
             accepted_roles: spec.accepted_roles.as_ref().map(set),
             ip_address: None,
@@ -164,6 +166,7 @@ impl Draft {
             limits: None,
             secrets: Some(spec.secrets.clone()),
             kill_grace_seconds: spec.kill_grace_seconds,
+            drain_seconds: spec.drain_seconds,
             kill_selection: Some(spec.kill_selection),
             unreachable: Some(spec.unreachable),
             tty: container.tty,

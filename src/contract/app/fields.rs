@@ -8,6 +8,7 @@ use super::draft::Draft;
 use super::{check, constraint, container, network};
 use crate::contract::fault::shortened;
 use crate::contract::read::{At, Fields, Reader};
+use crate::model::deployment::{FailurePolicy, OnFailure};
 use crate::model::path::{AppPath, PathError};
 use crate::model::spec::{
     Artifact, EnvValue, ExecutorResources, KillSelection, Limit, ResourceLimits,
@@ -131,6 +132,7 @@ fn life(fields: &mut Fields<'_, '_, '_>, draft: &mut Draft) {
     draft.readiness_checks = fields.list("readinessChecks", check::readiness_check);
     draft.upgrade = fields.opt("upgradeStrategy", upgrade);
     draft.kill_grace_seconds = fields.opt("taskKillGracePeriodSeconds", Reader::count);
+    draft.drain_seconds = fields.opt("drainSeconds", Reader::count);
     draft.kill_selection = fields.opt("killSelection", |reader, at| {
         let choices = [
             ("YOUNGEST_FIRST", KillSelection::YoungestFirst),
@@ -294,12 +296,18 @@ fn unreachable(reader: &mut Reader<'_>, at: &At<'_>) -> Option<UnreachableStrate
     Some(UnreachableStrategy::After { inactive_seconds: inactive, expunge_seconds: expunge })
 }
 
-fn upgrade(reader: &mut Reader<'_>, at: &At<'_>) -> Option<UpgradeStrategy> {
+/// Marathon's two shares, and when a deployment counts as failed, which is ours.
+fn upgrade(reader: &mut Reader<'_>, at: &At<'_>) -> Option<(UpgradeStrategy, FailurePolicy)> {
     let mut fields = reader.constrained(at)?;
     let mut share =
         |name| fields.need(name, |reader, at| reader.micro_within(at, 0, ONE)).map(Ratio::micro);
     let minimum = share("minimumHealthCapacity");
     let over = share("maximumOverCapacity");
+    let failure = FailurePolicy {
+        deadline_seconds: fields.opt("deadlineSeconds", Reader::at_least_one),
+        max_failures: fields.opt("maxFailures", Reader::count),
+        on_failure: fields.opt("onFailure", |reader, at| reader.choice(at, &OnFailure::WORDS)),
+    };
     fields.done();
-    Some(UpgradeStrategy { minimum_health: minimum?, over_capacity: over? })
+    Some((UpgradeStrategy { minimum_health: minimum?, over_capacity: over? }, failure))
 }

@@ -6,6 +6,7 @@ use super::draft::{Draft, DraftContainer};
 use super::legacy::plain_sandbox;
 use crate::contract::fault::{Options, Problem};
 use crate::model::check::{HealthCheck, HealthProtocol};
+use crate::model::deployment::FailurePolicy;
 use crate::model::id::APP_TASK;
 use crate::model::network::{Network, NetworkMode, PortDefinition, PortMapping};
 use crate::model::path::{AppPath, PathError};
@@ -43,6 +44,9 @@ pub fn spec(mut draft: Draft, setting: &Setting<'_>, problems: &mut Vec<Problem>
     let sandbox = sandbox(draft.container.take(), &networks, ports.as_deref());
     let dependencies = dependencies(draft.dependencies.take(), &path, problems);
     let resident = has(sandbox.as_ref(), |volume| matches!(volume, Volume::Persistent { .. }));
+    let (upgrade, failure) = draft
+        .upgrade
+        .unwrap_or_else(|| (default_upgrade(sandbox.as_ref()), FailurePolicy::default()));
     Spec {
         path,
         instances: draft.instances.unwrap_or(1),
@@ -57,9 +61,10 @@ pub fn spec(mut draft: Draft, setting: &Setting<'_>, problems: &mut Vec<Problem>
             factor: draft.backoff_factor.unwrap_or(Ratio::micro(1_150_000)),
             max_seconds: draft.max_launch_delay_seconds.unwrap_or(300),
         },
-        upgrade: draft.upgrade.unwrap_or_else(|| default_upgrade(sandbox.as_ref())),
+        upgrade,
         kill_selection: draft.kill_selection.unwrap_or_default(),
         kill_grace_seconds: draft.kill_grace_seconds,
+        drain_seconds: draft.drain_seconds,
         unreachable: draft.unreachable.unwrap_or(if resident {
             UnreachableStrategy::Disabled
         } else {
@@ -74,6 +79,7 @@ pub fn spec(mut draft: Draft, setting: &Setting<'_>, problems: &mut Vec<Problem>
         executor: draft.executor.take().unwrap_or_default(),
         executor_resources: draft.executor_resources,
         restart: setting.current.map(|current| current.restart).unwrap_or_default(),
+        failure,
         priority: setting.current.map(|current| current.priority).unwrap_or_default(),
         containers: vec![container(draft, sandbox)],
     }

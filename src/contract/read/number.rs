@@ -28,6 +28,11 @@ impl Reader<'_> {
         self.int(at, 0, MOST).and_then(|value| u32::try_from(value).ok())
     }
 
+    /// A count of which there is at least one.
+    pub fn at_least_one(&mut self, at: &At<'_>) -> Option<u32> {
+        self.int(at, 1, MOST).and_then(|value| u32::try_from(value).ok())
+    }
+
     /// A port: 0 to 65535.
     pub fn port(&mut self, at: &At<'_>) -> Option<u16> {
         self.int(at, 0, i64::from(u16::MAX)).and_then(|value| u16::try_from(value).ok())

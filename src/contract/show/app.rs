@@ -8,6 +8,7 @@ use crate::contract::show::extras::Extras;
 use crate::contract::show::text::{self, Numbers, Object};
 use crate::contract::show::{checks, container};
 use crate::model::app::AppVersion;
+use crate::model::deployment::OnFailure;
 use crate::model::id::Version;
 use crate::model::network::{Network, NetworkMode, PortDefinition};
 use crate::model::spec::{
@@ -248,6 +249,9 @@ fn how_it_changes(out: &mut Object<'_>, spec: &Spec) {
     out.object("upgradeStrategy", |object| {
         object.double("maximumOverCapacity", spec.upgrade.over_capacity);
         object.double("minimumHealthCapacity", spec.upgrade.minimum_health);
+        object.raw_if("deadlineSeconds", spec.failure.deadline_seconds);
+        object.raw_if("maxFailures", spec.failure.max_failures);
+        object.text_if("onFailure", spec.failure.on_failure.map(OnFailure::as_str));
     });
     out.text_if("user", spec.container().user.as_deref());
 }
@@ -288,6 +292,7 @@ fn how_it_ends(out: &mut Object<'_>, spec: &Spec) {
     if spec.priority != 0 {
         out.raw("priority", spec.priority);
     }
+    out.raw_if("drainSeconds", spec.drain_seconds);
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::contract::show::checks;
 use crate::contract::show::text::{self, Object};
+use crate::contract::show::{checks, outcome};
 use crate::model::app::{Action, App, Part};
 use crate::model::deployment::Deployment;
 use crate::model::event::PlanAction;
@@ -16,15 +16,21 @@ use crate::model::world::World;
 /// Steps of apps with Marathon's word for what is done to each, each step in the order of paths.
 type Steps<'a> = Vec<BTreeSet<(&'a AppPath, &'static str)>>;
 
-/// The items of `GET /v2/deployments`, oldest first.
-pub fn deployments(world: &World) -> String {
+/// The items of `GET /v2/deployments`, oldest first. How one stands is shown where it may fail at all, and of all with
+/// `embed=state`: clients of Marathon's may end at a key that they do not know.
+pub fn deployments(world: &World, states: bool) -> String {
     let mut out = String::new();
     let apps = apps_by_deployment(world);
     let mut rows: Vec<&Deployment> = world.deployments.iter().map(|(_, row)| row).collect();
     rows.sort_by_key(|row| (row.since, row.id));
     text::list(&mut out, rows, |out, row| {
         let touched = apps.get(&row.id).map_or(&[][..], Vec::as_slice);
-        text::object(out, |object| members(object, world, row, touched));
+        text::object(out, |object| {
+            members(object, world, row, touched);
+            if states || row.policy.has_limits() {
+                outcome::standing(object, row, touched.iter().map(|(app, _)| *app));
+            }
+        });
     });
     out
 }
@@ -104,17 +110,17 @@ mod tests {
     use crate::model::findings::{Findings, Readiness, Response};
 
     fn item(rig: &Rig) -> serde_json::Value {
-        serde_json::from_str(&deployments(&rig.world)).expect("JSON")
+        serde_json::from_str(&deployments(&rig.world, false)).expect("JSON")
     }
 
     #[test]
     fn the_create_of_19_4() {
         let mut rig = Rig::new();
-        assert_eq!(deployments(&rig.world), "[]");
+        assert_eq!(deployments(&rig.world, false), "[]");
         rig.deploy(Action::Create, 1, 2, Some(0));
         rig.change_deployment(|row| (row.step, row.announced) = (1, true));
         assert_eq!(
-            deployments(&rig.world),
+            deployments(&rig.world, false),
             format!(
                 r#"[{{"id":"{DEPLOYMENT}","version":"2021-07-01T10:00:00.123Z","affectedApps":["/web"],"affectedPods":[],"steps":[{{"actions":[{{"action":"StartApplication","app":"/web"}}]}},{{"actions":[{{"action":"ScaleApplication","app":"/web"}}]}}],"currentActions":[{{"action":"ScaleApplication","app":"/web","readinessCheckResults":[]}}],"currentStep":2,"totalSteps":2}}]"#
             )

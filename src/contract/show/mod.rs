@@ -12,6 +12,7 @@ pub mod event;
 pub mod extras;
 pub mod failure;
 pub mod info;
+pub mod outcome;
 pub mod queue;
 #[cfg(test)]
 pub(crate) mod rig;

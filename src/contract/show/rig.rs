@@ -8,6 +8,7 @@ use crate::model::app::{Action, App, AppVersion, Backoff, Failure, Part};
 use crate::model::brake::HealthBrake;
 use crate::model::condition::Condition;
 use crate::model::deployment::Deployment;
+use crate::model::deployment::FailurePolicy;
 use crate::model::findings::{Findings, HealthRecord};
 use crate::model::id::{
     APP_TASK, AgentId, AgentKey, AppKey, CommitNo, DeploymentId, Incarnation, InstanceId,
@@ -85,6 +86,8 @@ pub(crate) fn spec(path: &str) -> Spec {
         executor_resources: None,
         restart: Restart::Always,
         priority: 0,
+        failure: FailurePolicy::default(),
+        drain_seconds: None,
     }
 }
 
@@ -275,8 +278,12 @@ impl Rig {
 
     pub(crate) fn stop(&mut self, no: u32, why: StopWhy) {
         self.change(no, |instance| {
-            instance.goal =
-                Goal::Stop { then: crate::model::instance::Then::Leave, why, since: at(3_000) };
+            instance.goal = Goal::Stop {
+                then: crate::model::instance::Then::Leave,
+                why,
+                since: at(3_000),
+                drains_until: None,
+            };
         });
     }
 
@@ -307,14 +314,9 @@ impl Rig {
     pub(crate) fn deploy(&mut self, action: Action, step: u32, steps: u32, start: Option<u32>) {
         let (deployment, version) = (Rig::deployment_id(), self.app().version);
         let row = Deployment {
-            id: deployment,
-            version,
-            step: 0,
             steps,
             start_step: start,
-            announced: false,
-            since: at(0),
-            reverts: None,
+            ..Deployment::accepted(deployment, version, at(0))
         };
         self.world.deployments.put(deployment, Arc::new(row));
         self.change_app(|app| {

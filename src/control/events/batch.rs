@@ -103,6 +103,7 @@ impl Published {
             | Event::StepDone(_)
             | Event::DeploymentDone(_)
             | Event::DeploymentFailed { .. }
+            | Event::DeploymentStands(_)
             | Event::AppTerminated { .. }
             | Event::Status(_)
             | Event::InstanceChanged { .. }

@@ -9,6 +9,10 @@ use crate::model::path::AppPath;
 /// As a type: events of every kind, ours among them.
 pub const EVERY: &str = "*";
 
+/// The events that say that a task is ended.
+const STATUS: &str = "status_update_event";
+const INSTANCE: &str = "instance_changed_event";
+
 /// Which events a consumer wants to see, and how.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -38,6 +42,12 @@ impl Filter {
     /// Whether a notice for all passes: who asks for apps does not ask for other consumers.
     pub fn takes_notice(&self, notice: &Notice) -> bool {
         self.apps.is_none() && self.takes_type(notice.name())
+    }
+
+    /// Of which apps and groups it is told that tasks are ended; an empty list is all of them, none is none of them.
+    pub fn tells_ends(&self) -> Option<Vec<AppPath>> {
+        let told = self.takes_type(STATUS) || self.takes_type(INSTANCE);
+        told.then(|| self.apps.clone().unwrap_or_default())
     }
 
     /// Whether events of this name pass.

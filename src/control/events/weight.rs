@@ -1,6 +1,6 @@
 //! What an event takes in memory, about: the ring is bounded in bytes, and plans may name thousands of apps.
 
-use crate::model::event::{Event, Plan, PlanStep, StatusUpdate};
+use crate::model::event::{DeploymentStands, Event, Plan, PlanStep, StatusUpdate};
 use crate::model::path::AppPath;
 
 /// What each block of the heap costs beside its bytes.
@@ -20,6 +20,9 @@ pub(super) fn weight(event: &Event) -> usize {
             | Event::StepDone(PlanStep { plan, .. })
             | Event::DeploymentDone(plan) => of_plan(plan),
             Event::DeploymentFailed { plan, reason } => of_plan(plan) + text(reason),
+            Event::DeploymentStands(DeploymentStands { plan, state }) => {
+                of_plan(plan) + state.cause().map_or(0, |cause| text(&cause.message))
+            }
             Event::AppTerminated { path }
             | Event::HealthChanged { path, .. }
             | Event::AliveChanged { path, .. }

@@ -3,27 +3,42 @@
 //! Each app's part says what was before, so a rollback is an ordinary change that puts that back where nothing newer has
 //! taken its place. Instances that already run what is put back count as converted.
 
-use crate::logic::change::plan::{self, Effect, Terms};
+use crate::logic::change::plan::{self, Effect, Reverts, Terms};
 use crate::logic::change::remove;
 use crate::logic::decide::deployment as running;
 use crate::logic::draft::Draft;
 use crate::model::app::{Action, App, AppVersion};
-use crate::model::fact::{Answer, Refusal};
+use crate::model::deployment::Cause;
+use crate::model::fact::{Answer, How, Refusal};
 use crate::model::id::{DeploymentId, Version};
+use crate::model::outcome::Ending;
 use crate::model::path::AppPath;
 
 /// Takes a deployment back as a new one; with `force` only ends it.
 ///
 /// # Errors
 /// The reason why nothing was done.
-pub fn cancel(draft: &mut Draft<'_>, id: DeploymentId, force: bool) -> Result<Answer, Refusal> {
+pub fn cancel(draft: &mut Draft<'_>, id: DeploymentId, how: How) -> Result<Answer, Refusal> {
     if draft.world().deployments.get(&id).is_none() {
         return Err(Refusal::NoDeployment { deployment: id });
     }
-    if force {
-        running::cancel(draft, id);
+    if how.force {
+        running::abandon(draft, id, &Ending::Cancelled);
         return Ok(Answer::Cancelled);
     }
+    take_back(draft, id, how, None)
+}
+
+/// Takes a deployment back as a new one, for a reason or because somebody asks for it.
+///
+/// # Errors
+/// The reason why nothing was done.
+pub fn take_back(
+    draft: &mut Draft<'_>,
+    id: DeploymentId,
+    how: How,
+    cause: Option<&Cause>,
+) -> Result<Answer, Refusal> {
     let apps: Vec<App> = draft
         .index()
         .plans
@@ -37,11 +52,8 @@ pub fn cancel(draft: &mut Draft<'_>, id: DeploymentId, force: bool) -> Result<An
         [one] => one.path.parent(),
         _ => AppPath::root(),
     };
-    // The deployment that is taken back holds what changes, so the change goes over it.
-    let terms = Terms { version, force: true, reverts: Some(id), group: &group };
-    let answer = plan::carry_out(draft, effects, terms)?;
-    running::cancel(draft, id);
-    Ok(answer)
+    let reverts = Some(Reverts { deployment: id, cause });
+    plan::carry_out(draft, effects, Terms { version, how, reverts, group: &group })
 }
 
 /// What puts an app back to what it was before its part.

@@ -8,7 +8,7 @@ use crate::logic::draft::Draft;
 use crate::logic::status;
 use crate::model::app::App;
 use crate::model::condition::Condition;
-use crate::model::fact::{Answer, KillHow, Refusal};
+use crate::model::fact::{Answer, How, KillHow, Refusal};
 use crate::model::id::{AppKey, InstanceKey};
 use crate::model::instance::{Goal, StopWhy, Then};
 use crate::model::path::AppPath;
@@ -20,12 +20,12 @@ use crate::model::path::AppPath;
 pub fn kill(
     draft: &mut Draft<'_>,
     instances: &[InstanceKey],
-    how: KillHow,
-    force: bool,
+    follows: KillHow,
+    how: How,
 ) -> Result<Answer, Refusal> {
     let known: Vec<InstanceKey> =
         instances.iter().copied().filter(|key| draft.instance(*key).is_some()).collect();
-    match how {
+    match follows {
         KillHow::Restart => {
             for key in &known {
                 status::stop(draft, *key, StopWhy::Killed, Then::Relaunch);
@@ -38,7 +38,7 @@ pub fn kill(
             }
             Ok(Answer::Killed { instances: known })
         }
-        KillHow::Scale => kill_and_scale(draft, &known, force),
+        KillHow::Scale => kill_and_scale(draft, &known, how),
     }
 }
 
@@ -46,7 +46,7 @@ pub fn kill(
 fn kill_and_scale(
     draft: &mut Draft<'_>,
     instances: &[InstanceKey],
-    force: bool,
+    how: How,
 ) -> Result<Answer, Refusal> {
     let mut victims: BTreeMap<AppKey, Vec<InstanceKey>> = BTreeMap::new();
     for key in instances.iter().filter(|key| is_active(draft, **key)) {
@@ -70,7 +70,7 @@ fn kill_and_scale(
         _ => AppPath::root(),
     };
     let answer =
-        plan::carry_out(draft, effects, Terms { version, force, reverts: None, group: &group })?;
+        plan::carry_out(draft, effects, Terms { version, how, reverts: None, group: &group })?;
     for key in victims.into_values().flatten() {
         status::stop(draft, key, StopWhy::Killed, Then::Leave);
     }

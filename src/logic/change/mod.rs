@@ -7,6 +7,7 @@ pub mod agent;
 pub mod cancel;
 pub mod delay;
 pub mod dependencies;
+pub mod fail;
 pub mod kill;
 pub mod plan;
 pub mod put;
@@ -15,16 +16,17 @@ pub mod restart;
 pub mod service_ports;
 
 use crate::logic::draft::Draft;
-use crate::model::fact::{Answer, Caller, Change, Refusal};
+use crate::model::fact::{Answer, Caller, Change, How, Refusal};
 
 /// Makes a change, or says why not.
-pub fn apply(draft: &mut Draft<'_>, who: &Caller, change: Change, force: bool) -> Answer {
+pub fn apply(draft: &mut Draft<'_>, who: &Caller, change: Change, how: How) -> Answer {
     let result = match change {
-        Change::Put { apps, announce } => put::put(draft, who, apps, announce, force),
-        Change::Remove { path } => remove::remove(draft, &path, force),
-        Change::Restart { path } => restart::restart(draft, &path, force),
-        Change::Kill { instances, how } => kill::kill(draft, &instances, how, force),
-        Change::Cancel { deployment } => cancel::cancel(draft, deployment, force),
+        Change::Put { apps, announce } => put::put(draft, who, apps, announce, how),
+        Change::Remove { path } => remove::remove(draft, &path, how),
+        Change::Restart { path } => restart::restart(draft, &path, how),
+        Change::Kill { instances, how: follows } => kill::kill(draft, &instances, follows, how),
+        Change::Cancel { deployment } => cancel::cancel(draft, deployment, how),
+        Change::Resume { deployment } => fail::resume(draft, deployment),
         Change::ResetDelay { path } => delay::reset(draft, &path),
         Change::Drain { agent, deadline } => agent::drain(draft, agent, deadline),
         Change::Undrain { agent } => agent::undrain(draft, agent),

@@ -6,10 +6,11 @@ use crate::logic::change::dependencies::Graph;
 use crate::logic::decide::deployment as running;
 use crate::logic::draft::Draft;
 use crate::model::app::{Action, App, AppVersion, MAX_VERSIONS, Part};
-use crate::model::deployment::Deployment;
+use crate::model::deployment::{Cause, Deployment, FailurePolicy};
 use crate::model::event::{Event, Plan, PlanAction};
-use crate::model::fact::{Answer, Refusal};
+use crate::model::fact::{Answer, How, Refusal};
 use crate::model::id::{DeploymentId, Version};
+use crate::model::outcome::Ending;
 use crate::model::path::AppPath;
 use crate::model::row::Key;
 use crate::model::spec::Spec;
@@ -29,17 +30,40 @@ pub struct Effect {
     pub from: Option<Version>,
 }
 
+/// What is taken back.
+#[derive(Clone, Copy, Debug)]
+pub struct Reverts<'a> {
+    /// Which deployment.
+    pub deployment: DeploymentId,
+    /// Why, unless somebody asked for it.
+    pub cause: Option<&'a Cause>,
+}
+
 /// How a change is carried out.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms<'a> {
     /// The version that what changes gets.
     pub version: Version,
-    /// Whether running deployments are cancelled where they stand in the way.
-    pub force: bool,
+    /// How it was asked for.
+    pub how: How,
     /// The deployment that this takes back; such a change is never refused for their number.
-    pub reverts: Option<DeploymentId>,
+    pub reverts: Option<Reverts<'a>>,
     /// The group that is said to have changed.
     pub group: &'a AppPath,
+}
+
+// === impl Terms ===
+
+impl Terms<'_> {
+    /// How a deployment ends that stands in the way of deployment `by`.
+    fn ending(&self, conflict: DeploymentId, by: DeploymentId) -> Ending {
+        match self.reverts {
+            Some(reverts) if reverts.deployment == conflict => {
+                Ending::RolledBack { cause: reverts.cause.cloned(), by }
+            }
+            Some(_) | None => Ending::Replaced { by },
+        }
+    }
 }
 
 /// Carries out a change as one deployment.
@@ -56,31 +80,33 @@ pub fn carry_out(
     let steps = Steps::of(&effects, &levels);
     let conflicts: BTreeSet<DeploymentId> = conflicts(draft, &effects);
     let id = DeploymentId(draft.new_id());
-    if !conflicts.is_empty() && !terms.force {
+    let allowed = terms.how.force || terms.reverts.is_some();
+    if !conflicts.is_empty() && !allowed {
         refuse(draft, id, &effects, &steps, terms);
         return Err(Refusal::Locked { deployments: conflicts.into_iter().collect() });
     }
     for conflict in conflicts {
-        running::cancel(draft, conflict);
+        running::abandon(draft, conflict, &terms.ending(conflict, id));
+    }
+    // One that changes nothing any more has no conflict, and is over all the same.
+    if let Some(reverts) = terms.reverts {
+        running::abandon(draft, reverts.deployment, &terms.ending(reverts.deployment, id));
     }
     let created = effects.iter().filter(|effect| effect.action == Some(Action::Create));
     let created = created.map(|effect| effect.app.path.clone()).collect();
     draft.event(Event::GroupChanged { group: terms.group.clone(), version: terms.version });
+    let deployment = Deployment {
+        steps: steps.count(),
+        start_step: steps.start,
+        reverts: terms.reverts.map(|reverts| reverts.deployment),
+        policy: terms.how.policy.or(policy(draft, &effects)),
+        ..Deployment::accepted(id, terms.version, draft.now())
+    };
     if steps.count() == 0 {
-        let plan = Plan { id, version: terms.version, steps: Vec::new() };
         write(draft, effects, &steps, id);
-        draft.event(Event::DeploymentDone(plan));
+        running::finish(draft, &deployment);
     } else {
-        draft.put_deployment(Deployment {
-            id,
-            version: terms.version,
-            step: 0,
-            steps: steps.count(),
-            start_step: steps.start,
-            announced: false,
-            since: draft.now(),
-            reverts: terms.reverts,
-        });
+        draft.put_deployment(deployment);
         write(draft, effects, &steps, id);
     }
     Ok(Answer::Deployed { deployment: id, version: terms.version, created })
@@ -100,6 +126,18 @@ pub fn with_version(app: &App, version: Version) -> App {
     app.priors.push(app.version);
     app.version = version;
     app
+}
+
+/// When it counts as failed, as the apps that it brings or changes say.
+fn policy(draft: &Draft<'_>, effects: &[Effect]) -> FailurePolicy {
+    let acting = effects.iter().filter(|effect| {
+        matches!(effect.action, Some(Action::Create | Action::Scale | Action::Restart))
+    });
+    let specs = acting.filter_map(|effect| {
+        let stored = || draft.world().current(&effect.app).map(|row| row.spec.failure);
+        effect.row.as_ref().map(|row| row.spec.failure).or_else(stored)
+    });
+    specs.reduce(FailurePolicy::stricter).unwrap_or_default()
 }
 
 fn check_count(draft: &Draft<'_>, terms: Terms<'_>) -> Result<(), Refusal> {

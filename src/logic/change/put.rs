@@ -10,7 +10,7 @@ use crate::model::agent::DeviceId;
 use crate::model::app::{Action, App, AppVersion};
 use crate::model::brake::HealthBrake;
 use crate::model::event::Event;
-use crate::model::fact::{Announce, Answer, Caller, Expect, Put, Refusal};
+use crate::model::fact::{Announce, Answer, Caller, Expect, How, Put, Refusal};
 use crate::model::id::{AppKey, Version};
 use crate::model::path::AppPath;
 use crate::model::pin::{Pin, Wanted};
@@ -26,7 +26,7 @@ pub fn put(
     who: &Caller,
     puts: Vec<Put>,
     announce: Announce,
-    force: bool,
+    how: How,
 ) -> Result<Answer, Refusal> {
     for put in &puts {
         check_expected(draft.world(), put)?;
@@ -45,7 +45,7 @@ pub fn put(
     }
     let announced: Option<(AppKey, AppPath, Version)> =
         effects.first().map(|effect| (effect.app.key, effect.app.path.clone(), effect.app.version));
-    let terms = Terms { version, force, reverts: None, group: &group };
+    let terms = Terms { version, how, reverts: None, group: &group };
     let answer = plan::carry_out(draft, effects, terms)?;
     if let (Some((app, path, version)), Announce::Submitted | Announce::Stored) =
         (announced, announce)

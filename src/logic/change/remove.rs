@@ -3,21 +3,21 @@
 use crate::logic::change::plan::{self, Effect, Terms};
 use crate::logic::draft::Draft;
 use crate::model::app::{Action, App};
-use crate::model::fact::{Answer, Refusal};
+use crate::model::fact::{Answer, How, Refusal};
 use crate::model::path::AppPath;
 
 /// Removes an app as one deployment.
 ///
 /// # Errors
 /// The reason why nothing was done.
-pub fn remove(draft: &mut Draft<'_>, path: &AppPath, force: bool) -> Result<Answer, Refusal> {
+pub fn remove(draft: &mut Draft<'_>, path: &AppPath, how: How) -> Result<Answer, Refusal> {
     let Some(app) = draft.world().app(path).cloned() else {
         return Err(Refusal::NoApp { path: path.clone() });
     };
     let version = plan::new_version(draft, [&app].into_iter());
     let effect = removed(draft, &app);
     let group = path.parent();
-    plan::carry_out(draft, vec![effect], Terms { version, force, reverts: None, group: &group })
+    plan::carry_out(draft, vec![effect], Terms { version, how, reverts: None, group: &group })
 }
 
 /// What removing does to an app.

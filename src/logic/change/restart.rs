@@ -4,14 +4,14 @@ use crate::logic::change::plan::{self, Effect, Terms};
 use crate::logic::decide::backoff;
 use crate::logic::draft::Draft;
 use crate::model::app::{Action, AppVersion};
-use crate::model::fact::{Answer, Refusal};
+use crate::model::fact::{Answer, How, Refusal};
 use crate::model::path::AppPath;
 
 /// Replaces every instance of an app, as one deployment.
 ///
 /// # Errors
 /// The reason why nothing was done.
-pub fn restart(draft: &mut Draft<'_>, path: &AppPath, force: bool) -> Result<Answer, Refusal> {
+pub fn restart(draft: &mut Draft<'_>, path: &AppPath, how: How) -> Result<Answer, Refusal> {
     let no_app = || Refusal::NoApp { path: path.clone() };
     let app = draft.world().app(path).cloned().ok_or_else(no_app)?;
     let current = draft.world().current(&app).cloned().ok_or_else(no_app)?;
@@ -27,5 +27,5 @@ pub fn restart(draft: &mut Draft<'_>, path: &AppPath, force: bool) -> Result<Ans
     backoff::reset(&mut app, current.config);
     let effect = Effect { app, row: Some(row), action: Some(action), from: Some(current.version) };
     let group = path.parent();
-    plan::carry_out(draft, vec![effect], Terms { version, force, reverts: None, group: &group })
+    plan::carry_out(draft, vec![effect], Terms { version, how, reverts: None, group: &group })
 }

@@ -32,6 +32,8 @@ enum Target {
         /// Whether instances of other configurations are replaced.
         rolling: bool,
     },
+    /// As it stands, since its deployment waits for somebody: what is missing is replaced by this definition.
+    Held(Arc<AppVersion>),
     /// Its definition could not be read when the log was: what runs is left alone until somebody puts another.
     Unknown,
 }
@@ -75,13 +77,23 @@ fn target(world: &World, app: &App) -> Target {
     let Some(part) = &app.part else {
         return definition(app.removed.is_none().then_some(app.version), false);
     };
-    let begun =
-        world.deployments.get(&part.deployment).is_some_and(|running| running.step >= part.step);
-    if begun {
-        definition(part.to, part.action == Action::Restart)
-    } else {
-        definition(part.from, false)
+    let Some(running) = world.deployments.get(&part.deployment) else {
+        return definition(part.from, false);
+    };
+    if running.step < part.step {
+        return definition(part.from, false);
     }
+    if planted!("pause-goes-on", running.is_paused(), false) {
+        return held(world, app, part);
+    }
+    definition(part.to, part.action == Action::Restart)
+}
+
+/// What a paused deployment lets an app have: the definition that ran before it, where there is one.
+fn held(world: &World, app: &App, part: &Part) -> Target {
+    let before = part.from.filter(|_| part.action != Action::Stop).or(part.to);
+    let row = before.and_then(|version| world.versions.share(&(app.key, version)));
+    row.map_or(Target::Unknown, Target::Held)
 }
 
 /// How far an app is from its target.
@@ -96,6 +108,10 @@ fn reach(draft: &mut Draft<'_>, key: AppKey, target: &Target) -> Reached {
     let (row, rolling) = match target {
         Target::Nothing => return Reached { done: stop_all(draft, key), look_again: None },
         Target::Unknown => return Reached::default(),
+        Target::Held(row) => {
+            replace_missing(draft, key, row);
+            return Reached::default();
+        }
         Target::Definition { row, rolling } => (row, *rolling),
     };
     let leaving = Leaving::of(draft, key, &row.spec);
@@ -119,6 +135,12 @@ fn reach(draft: &mut Draft<'_>, key: AppKey, target: &Target) -> Reached {
         schedule(draft, key, row, moves.start.min(SCHEDULE_AT_ONCE));
     }
     Reached { done: moves.done, look_again: moves.look_again }
+}
+
+/// Nothing is stopped, and nothing is begun but for what was lost.
+fn replace_missing(draft: &mut Draft<'_>, key: AppKey, row: &AppVersion) {
+    let missing = row.spec.instances.saturating_sub(draft.index().apps.census(key).counted);
+    schedule(draft, key, row, missing.min(SCHEDULE_AT_ONCE));
 }
 
 fn scale(draft: &Draft<'_>, key: AppKey, row: &AppVersion) -> Moves {
@@ -231,6 +253,14 @@ fn follow_time(draft: &mut Draft<'_>, key: AppKey) {
     for instance in due {
         follow_absence(draft, instance);
         follow_launch(draft, instance);
+        follow_drain(draft, instance);
+    }
+}
+
+fn follow_drain(draft: &mut Draft<'_>, key: InstanceKey) {
+    let until = draft.instance(key).and_then(Instance::drains_until);
+    if until.is_some_and(|until| draft.now() >= until) {
+        status::end_drain(draft, key);
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::logic::decide::limits;
 use crate::logic::draft::Draft;
 use crate::model::app::{Action, App};
-use crate::model::deployment::Deployment;
-use crate::model::event::{Event, Plan, PlanAction, PlanStep};
+use crate::model::deployment::{Cause, Deployment, State};
+use crate::model::event::{DeploymentStands, Event, Plan, PlanAction, PlanStep};
 use crate::model::id::{AppKey, DeploymentId};
+use crate::model::outcome::{Ending, MAX_OUTCOME_APPS, MAX_OUTCOMES, Outcome};
 use crate::model::path::AppPath;
 use crate::model::row::Key;
 use crate::model::world::World;
@@ -18,8 +20,9 @@ pub const MAX_REMOVED_APPS: usize = 1_000;
 /// The most bytes of paths in the plan of an event.
 pub const MAX_PLAN_BYTES: usize = 256 * 1_024;
 
-/// Announces the running step, and goes on as long as steps are done.
-pub fn decide(draft: &mut Draft<'_>, id: DeploymentId) {
+/// Announces the running step, and goes on as long as steps are done. Gives the reason when it has just passed its limits:
+/// what follows is a change (`change::fail`).
+pub fn decide(draft: &mut Draft<'_>, id: DeploymentId) -> Option<Cause> {
     while let Some(mut running) = draft.world().deployments.get(&id).cloned() {
         if !running.announced {
             let step = PlanStep { plan: plan(draft, &running), step: running.step };
@@ -28,22 +31,26 @@ pub fn decide(draft: &mut Draft<'_>, id: DeploymentId) {
             draft.put_deployment(running.clone());
         }
         if draft.index().plans.open(id, running.step) > 0 {
-            return;
+            return limits::passed(draft, &running);
         }
         let step = PlanStep { plan: plan(draft, &running), step: running.step };
         draft.event(Event::StepDone(step));
         if running.step + 1 >= running.steps {
             finish(draft, &running);
-            return;
+            return None;
         }
         running.step += 1;
         running.announced = false;
         draft.put_deployment(running);
     }
+    None
 }
 
-fn finish(draft: &mut Draft<'_>, running: &Deployment) {
-    draft.event(Event::DeploymentDone(plan(draft, running)));
+/// It is done: its apps are free again.
+pub fn finish(draft: &mut Draft<'_>, running: &Deployment) {
+    let plan = plan(draft, running);
+    keep_outcome(draft, running, Ending::Done, &plan);
+    draft.event(Event::DeploymentDone(plan));
     let apps: Vec<AppKey> = draft.index().plans.apps(running.id).collect();
     for key in apps {
         let Some(mut app) = draft.world().apps.get(&key).cloned() else { continue };
@@ -59,11 +66,12 @@ fn finish(draft: &mut Draft<'_>, running: &Deployment) {
     forget_removed(draft);
 }
 
-/// Ends deployments where they stand (DP-12): what they began stays as it is.
-pub fn cancel(draft: &mut Draft<'_>, id: DeploymentId) {
+/// Ends a deployment where it stands (DP-12): what it began stays as it is.
+pub fn abandon(draft: &mut Draft<'_>, id: DeploymentId, ending: &Ending) {
     let Some(running) = draft.world().deployments.get(&id).cloned() else { return };
-    let reason = "The upgrade has been cancelled".to_owned();
-    draft.event(Event::DeploymentFailed { plan: plan(draft, &running), reason });
+    let plan = plan(draft, &running);
+    keep_outcome(draft, &running, ending.clone(), &plan);
+    draft.event(Event::DeploymentFailed { plan, reason: ending.reason() });
     let apps: Vec<AppKey> = draft.index().plans.apps(id).collect();
     for key in apps {
         if let Some(mut app) = draft.world().apps.get(&key).cloned() {
@@ -72,6 +80,39 @@ pub fn cancel(draft: &mut Draft<'_>, id: DeploymentId) {
         }
     }
     draft.remove(Key::Deployment(id));
+}
+
+/// Lets a deployment stand otherwise than it does, and tells of it.
+pub fn hold(draft: &mut Draft<'_>, id: DeploymentId, state: State) {
+    let Some(running) = draft.world().deployments.get(&id).cloned() else { return };
+    let event = DeploymentStands { plan: plan(draft, &running), state: state.clone() };
+    draft.event(Event::DeploymentStands(event));
+    draft.put_deployment(Deployment { state, ..running });
+}
+
+/// Keeps what became of a deployment, and as many of the others as are kept.
+fn keep_outcome(draft: &mut Draft<'_>, running: &Deployment, ending: Ending, plan: &Plan) {
+    let touched = draft.index().plans.apps(running.id).count();
+    let actions = plan.steps.iter().flatten().filter(|(action, _)| *action != PlanAction::Start);
+    let apps: Vec<(PlanAction, AppPath)> = actions.take(MAX_OUTCOME_APPS).cloned().collect();
+    let more_apps = u32::try_from(touched.saturating_sub(apps.len())).unwrap_or(u32::MAX);
+    draft.put_outcome(Outcome {
+        id: running.id,
+        version: running.version,
+        since: running.since,
+        at: draft.now(),
+        reverts: running.reverts,
+        failures: running.failures,
+        ending,
+        apps,
+        more_apps,
+    });
+    let surplus = draft.world().outcomes.len().saturating_sub(MAX_OUTCOMES);
+    let oldest: Vec<Key> =
+        draft.world().outcomes.iter().take(surplus).map(|(key, _)| Key::Outcome(*key)).collect();
+    for key in oldest {
+        draft.remove(key);
+    }
 }
 
 /// The plan of a running deployment, from the parts of its apps (DP-6).

@@ -86,7 +86,7 @@ impl Index {
                 self.pool.remove(agent);
                 self.roll.remove(agent);
             }
-            Row::Meta(_) | Row::AppVersion(_) | Row::Deployment(_) => {}
+            Row::Meta(_) | Row::AppVersion(_) | Row::Deployment(_) | Row::Outcome(_) => {}
         }
     }
 
@@ -108,7 +108,7 @@ impl Index {
                 self.pool.add(agent, self.agents.of(agent.key));
                 self.roll.add(agent);
             }
-            Row::Meta(_) | Row::AppVersion(_) | Row::Deployment(_) => {}
+            Row::Meta(_) | Row::AppVersion(_) | Row::Deployment(_) | Row::Outcome(_) => {}
         }
     }
 

@@ -85,7 +85,12 @@ fn each_due(world: &World, row: &Row, mut due: impl FnMut(Timestamp)) {
                 due(ends);
             }
         }
-        Row::AppVersion(_) | Row::Deployment(_) => {}
+        Row::Deployment(deployment) => {
+            if let Some(at) = deployment.due() {
+                due(at);
+            }
+        }
+        Row::AppVersion(_) | Row::Outcome(_) => {}
     }
 }
 
@@ -101,7 +106,8 @@ pub fn launch_overdue(world: &World, instance: &Instance) -> Span {
 
 /// When time alone changes something about an instance.
 pub(super) fn instance_due(world: &World, instance: &Instance) -> Option<Timestamp> {
-    instance.tasks.iter().filter_map(|task| task_due(world, instance, task)).min()
+    let tasks = instance.tasks.iter().filter_map(|task| task_due(world, instance, task));
+    tasks.chain(planted!("drain-without-end", instance.drains_until(), None)).min()
 }
 
 fn task_due(world: &World, instance: &Instance, task: &Task) -> Option<Timestamp> {

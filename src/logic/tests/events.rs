@@ -26,6 +26,7 @@ pub(super) fn told(rig: &Rig) -> Vec<String> {
         Event::StepDone(step) => format!("step {} done", step.step),
         Event::DeploymentDone(_) => "done".to_owned(),
         Event::DeploymentFailed { .. } => "failed".to_owned(),
+        Event::DeploymentStands(stands) => stands.state.as_str().to_owned(),
         Event::AppTerminated { path } => format!("terminated {path}"),
         Event::Status(update) => format!("task {}", update.condition.as_str()),
         Event::InstanceChanged { condition, .. } => {

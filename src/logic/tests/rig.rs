@@ -13,9 +13,10 @@ use crate::model::agent::{Agent, AttributeValue, Engine, GpuScheduling, Inventor
 use crate::model::brake::Brake;
 use crate::model::condition::Condition;
 use crate::model::constraint::{Constraint, Operator};
+use crate::model::deployment::FailurePolicy;
 use crate::model::end::End;
 use crate::model::event::Event;
-use crate::model::fact::{Announce, Answer, Caller, Change, Expect, Fact, Put, Ticket};
+use crate::model::fact::{Announce, Answer, Caller, Change, Expect, Fact, How, Put, Ticket};
 use crate::model::findings::{Findings, HealthRecord, Readiness};
 use crate::model::have::{Have, Phase, TaskHave};
 use crate::model::id::{
@@ -93,6 +94,8 @@ pub fn app(id: &str, instances: u32) -> Spec {
         executor_resources: None,
         restart: Restart::Always,
         priority: 0,
+        failure: FailurePolicy::default(),
+        drain_seconds: None,
     }
 }
 
@@ -214,9 +217,11 @@ impl Rig {
         assert!(self.facts.is_empty(), "every fact is taken");
         // Idempotence: at rest, looking at everything changes nothing (I7).
         self.brain.mark_all();
+        let more = self.brain.step(self.now, &mut self.facts);
         assert!(
-            self.brain.step(self.now, &mut self.facts).is_none(),
-            "a full mark at rest changes nothing"
+            more.is_none(),
+            "a full mark at rest changes nothing: {:?}",
+            more.map(|it| it.writes)
         );
     }
 
@@ -228,9 +233,14 @@ impl Rig {
 
     /// Asks for a change.
     pub fn ask(&mut self, change: Change, force: bool) -> Answer {
+        self.ask_how(change, How { force, ..How::default() })
+    }
+
+    /// Asks for a change in a certain way.
+    pub fn ask_how(&mut self, change: Change, how: How) -> Answer {
         self.next += 1;
         let ticket = Ticket::Client(self.next);
-        self.facts.push_back(Fact::Asked { ticket, who: Caller::default(), change, force });
+        self.facts.push_back(Fact::Asked { ticket, who: Caller::default(), change, how });
         self.settle();
         self.answers.remove(&self.next).expect("answered")
     }
@@ -242,12 +252,17 @@ impl Rig {
 
     /// Creates or changes an app, whatever runs.
     pub fn put_forced(&mut self, spec: Spec, force: bool) -> Answer {
+        self.put_how(spec, How { force, ..How::default() })
+    }
+
+    /// Creates or changes an app in a certain way.
+    pub fn put_how(&mut self, spec: Spec, how: How) -> Answer {
         let expect = self
             .brain
             .world()
             .app(&spec.path)
             .map_or(Expect::None, |app| Expect::Version(app.version));
-        self.ask(Change::Put { apps: vec![Put { spec, expect }], announce: Announce::No }, force)
+        self.ask_how(Change::Put { apps: vec![Put { spec, expect }], announce: Announce::No }, how)
     }
 
     /// Agents say what they have.
@@ -297,6 +312,8 @@ impl Rig {
                     (self.running(), Some(proven(&instance, self.now)))
                 }
                 Goal::Run => continue,
+                // What drains serves on.
+                Goal::Stop { drains_until: Some(_), .. } => continue,
                 Goal::Stop { .. } => (Phase::Exited { at: self.now, end: End::Signal(15) }, None),
             };
             acted += 1;

@@ -19,6 +19,7 @@ pub fn to_json(row: &Row) -> Result<Value, Error> {
         Row::AppVersion(row) => serde_json::to_value(row),
         Row::App(row) => serde_json::to_value(row),
         Row::Deployment(row) => serde_json::to_value(row),
+        Row::Outcome(row) => serde_json::to_value(row),
         Row::Instance(row) => serde_json::to_value(row),
     }
 }
@@ -34,6 +35,7 @@ pub fn from_json(key: &Key, value: Value) -> Result<Row, Unreadable> {
         Key::AppVersion(..) => Row::AppVersion(read(value)?),
         Key::App(_) => Row::App(read(value)?),
         Key::Deployment(_) => Row::Deployment(read(value)?),
+        Key::Outcome(_) => Row::Outcome(read(value)?),
         Key::Instance(_) => Row::Instance(read(value)?),
     };
     if belongs(key, &row) { Ok(row) } else { Err(Unreadable::OtherKey) }

@@ -14,6 +14,7 @@ use crate::model::deployment::Deployment;
 use crate::model::event::Event;
 use crate::model::instance::Instance;
 use crate::model::meta::Meta;
+use crate::model::outcome::Outcome;
 use crate::model::row::{Key, Row};
 
 /// Why a row cannot be read.
@@ -43,6 +44,7 @@ pub fn encode(row: &Row) -> Vec<u8> {
         }
         Row::App(row) => postcard::to_stdvec(&**row),
         Row::Deployment(row) => postcard::to_stdvec(&**row),
+        Row::Outcome(row) => postcard::to_stdvec(&**row),
         Row::Instance(row) => postcard::to_stdvec(&**row),
     };
     bytes.expect("a row knows its lengths")
@@ -61,6 +63,7 @@ pub fn decode(key: &Key, bytes: &[u8]) -> Result<Row, Unreadable> {
         }
         Key::App(_) => Row::App(Arc::new(machine::<App>(bytes)?)),
         Key::Deployment(_) => Row::Deployment(Arc::new(machine::<Deployment>(bytes)?)),
+        Key::Outcome(_) => Row::Outcome(Arc::new(machine::<Outcome>(bytes)?)),
         Key::Instance(_) => Row::Instance(Arc::new(machine::<Instance>(bytes)?)),
     };
     if belongs(key, &row) { Ok(row) } else { Err(Unreadable::OtherKey) }
@@ -87,6 +90,7 @@ pub fn belongs(key: &Key, row: &Row) -> bool {
         (Key::AppVersion(_, version), Row::AppVersion(row)) => *version == row.version,
         (Key::App(key), Row::App(row)) => *key == row.key,
         (Key::Deployment(id), Row::Deployment(row)) => *id == row.id,
+        (Key::Outcome(key), Row::Outcome(row)) => *key == row.key(),
         (Key::Instance(key), Row::Instance(row)) => *key == row.key,
         (
             Key::Meta
@@ -94,6 +98,7 @@ pub fn belongs(key: &Key, row: &Row) -> bool {
             | Key::AppVersion(..)
             | Key::App(_)
             | Key::Deployment(_)
+            | Key::Outcome(_)
             | Key::Instance(_),
             _,
         ) => false,

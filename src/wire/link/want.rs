@@ -20,13 +20,14 @@ pub fn want_of(instance: &Instance, grace: Span, agent: AgentKey) -> Option<Want
         return None;
     }
     let goal = match instance.goal {
-        Goal::Run => WantGoal::Run {
+        // What drains serves on: its agent is not told yet.
+        Goal::Run | Goal::Stop { drains_until: Some(_), .. } => WantGoal::Run {
             version: instance.version,
             place: place.clone(),
             after: instance.after,
             findings: instance.tasks.first().and_then(|task| task.findings.clone()),
         },
-        Goal::Stop { then: _, why, since: _ } => WantGoal::Stop { grace, why },
+        Goal::Stop { then: _, why, since: _, drains_until: None } => WantGoal::Stop { grace, why },
     };
     Some(Want {
         key: instance.key,

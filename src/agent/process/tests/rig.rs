@@ -15,6 +15,7 @@ use crate::agent::machine::PATIENCE;
 use crate::agent::process::proc::Stat;
 use crate::agent::process::*;
 use crate::agent::runtime::FoundState;
+use crate::model::deployment::FailurePolicy;
 use crate::model::have::SpecKey;
 use crate::model::id::{
     AgentId, AgentKey, AppKey, ClusterId, Incarnation, InstanceId, InstanceKey, Version,
@@ -233,5 +234,7 @@ pub(super) fn spec() -> Spec {
         executor_resources: None,
         restart: Restart::Always,
         priority: 0,
+        failure: FailurePolicy::default(),
+        drain_seconds: None,
     }
 }

@@ -106,6 +106,19 @@ fn each_type_fault_names_its_place() {
             "/upgradeStrategy/minimumHealthCapacity error.max",
         ),
         (
+            app(
+                json!({"upgradeStrategy": {"minimumHealthCapacity": 1, "maximumOverCapacity": 0, "deadlineSeconds": 0}}),
+            ),
+            "/upgradeStrategy/deadlineSeconds error.min",
+        ),
+        (
+            app(
+                json!({"upgradeStrategy": {"minimumHealthCapacity": 1, "maximumOverCapacity": 0, "onFailure": "stop"}}),
+            ),
+            "/upgradeStrategy/onFailure error.unknown.enum.literal",
+        ),
+        (app(json!({"drainSeconds": -1})), "/drainSeconds error.min"),
+        (
             app(json!({"unreachableStrategy": {"inactiveAfterSeconds": -1}})),
             "/unreachableStrategy/inactiveAfterSeconds error.min",
         ),

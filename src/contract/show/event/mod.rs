@@ -19,7 +19,7 @@ use crate::contract::show::checks;
 use crate::contract::show::text::{self, Numbers, Object};
 use crate::model::app::AppVersion;
 use crate::model::condition::Condition;
-use crate::model::event::{Event, Plan, StatusUpdate};
+use crate::model::event::{DeploymentStands, Event, Plan, StatusUpdate};
 use crate::model::id::{AgentId, InstanceId, Version};
 use crate::model::path::AppPath;
 use crate::model::time::Timestamp;
@@ -37,6 +37,7 @@ pub const fn name(event: &Event) -> &'static str {
         Event::StepDone(_) => "deployment_step_success",
         Event::DeploymentDone(_) => "deployment_success",
         Event::DeploymentFailed { .. } => "deployment_failed",
+        Event::DeploymentStands(_) => "deployment_state_changed_event",
         Event::AppTerminated { .. } => "app_terminated_event",
         Event::Status(_) => "status_update_event",
         Event::InstanceChanged { .. } => "instance_changed_event",
@@ -90,6 +91,7 @@ fn members(out: &mut Object<'_>, event: &Event, definition: Option<&AppVersion>,
             of_plan(out, failed, plans);
             out.text("reason", reason);
         }
+        Event::DeploymentStands(stands) => of_standing(out, stands, plans),
         Event::AppTerminated { path } => out.plain("appId", path),
         Event::Status(update) => status(out, update),
         Event::InstanceChanged { instance, path, version, condition, agent } => {
@@ -139,6 +141,12 @@ fn members(out: &mut Object<'_>, event: &Event, definition: Option<&AppVersion>,
         Event::BrakeReleased { by_operator: true } => out.text("reason", "an operator released it"),
         Event::BrakeReleased { by_operator: false } => out.text("reason", "enough agents are back"),
     }
+}
+
+fn of_standing(out: &mut Object<'_>, stands: &DeploymentStands, plans: Plans) {
+    of_plan(out, &stands.plan, plans);
+    out.plain("state", stands.state.as_str());
+    out.text_if("reason", stands.state.cause().map(|cause| cause.message.as_str()));
 }
 
 fn of_group(out: &mut Object<'_>, group: &AppPath, version: Version) {

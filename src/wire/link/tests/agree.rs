@@ -119,6 +119,7 @@ impl Rig {
             then: crate::model::instance::Then::Leave,
             why: StopWhy::Killed,
             since: self.now,
+            drains_until: None,
         };
         if row.is_wanted() {
             row.goal = stop;
@@ -197,7 +198,10 @@ impl Rig {
                     self.answer(ticket);
                 }
                 Fact::Synced { instances, .. } => self.synced = Some(instances),
-                Fact::Asked { .. } | Fact::Lost { .. } => {}
+                Fact::Asked { .. }
+                | Fact::Lost { .. }
+                | Fact::Attended { .. }
+                | Fact::Released { .. } => {}
             }
         }
     }

@@ -18,6 +18,7 @@ fn wants_follow_from_rows() {
         then: crate::model::instance::Then::Leave,
         why: StopWhy::Upgrade,
         since: at(0),
+        drains_until: None,
     };
     let want = want_of(&row, grace, KEY).expect("it lives");
     assert_eq!(want.goal, WantGoal::Stop { grace, why: StopWhy::Upgrade });
@@ -87,6 +88,7 @@ fn an_outbox_is_read_when_it_is_sent() {
         then: crate::model::instance::Then::Leave,
         why: StopWhy::Killed,
         since: at(0),
+        drains_until: None,
     };
     world.put(row);
     leader.changed([key(1)]);

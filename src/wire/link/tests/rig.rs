@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::model::agent::{Agent, AgentState, Inventory};
 use crate::model::app::AppVersion;
 use crate::model::condition::Condition;
+use crate::model::deployment::FailurePolicy;
 use crate::model::end::End;
 use crate::model::have::{Have, Phase, TaskHave};
 use crate::model::id::{
@@ -196,5 +197,7 @@ fn spec() -> Spec {
         executor_resources: None,
         restart: Restart::Always,
         priority: 0,
+        failure: FailurePolicy::default(),
+        drain_seconds: None,
     }
 }
