@@ -79,7 +79,7 @@ async fn a_wrong_argument_is_a_usage_error() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_named() {
-    let nowhere = Nowhere::new();
+    let nowhere = Nowhere::hold();
     let address = nowhere.to_string();
     let outcome = run(&["ps", "--server", &address], "").await;
     assert_eq!(outcome.exit, Exit::Unreachable);

@@ -136,6 +136,8 @@ fn paths(change: &Change) -> Vec<AppPath> {
         Change::Kill { .. }
         | Change::Cancel { .. }
         | Change::Resume { .. }
+        | Change::Deploy(_)
+        | Change::Steer { .. }
         | Change::Drain { .. }
         | Change::Undrain { .. }
         | Change::Forget { .. }
