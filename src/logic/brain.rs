@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::logic::absorb::{absorb, resume};
-use crate::logic::draft::{Dirty, Draft, Limits, Subject};
+use crate::logic::draft::{Dirty, Draft, Kept, Limits, Subject};
 use crate::logic::index::Index;
 use crate::logic::round;
 use crate::model::autopsy::AutopsyKey;
@@ -123,16 +123,14 @@ impl Brain {
             self.mark_all();
         }
         let no = self.no.next();
-        let mut draft = Draft::begin(
-            now,
-            no,
-            self.limits,
-            &mut self.attended,
-            &mut self.world,
-            &mut self.index,
-            &mut self.dirty,
-            &mut self.verdicts,
-        );
+        let kept = Kept {
+            world: &mut self.world,
+            index: &mut self.index,
+            dirty: &mut self.dirty,
+            verdicts: &mut self.verdicts,
+            attended: &mut self.attended,
+        };
+        let mut draft = Draft::begin(now, no, self.limits, kept);
         if begins {
             resume(&mut draft);
         }

@@ -72,6 +72,20 @@ pub struct ServicePorts {
     pub last: u16,
 }
 
+/// What a brain keeps between steps.
+pub struct Kept<'a> {
+    /// The world after the last step.
+    pub world: &'a mut World,
+    /// Everything that follows from it.
+    pub index: &'a mut Index,
+    /// What must be looked at.
+    pub dirty: &'a mut Dirty,
+    /// What the last attempt to place each waiting app came to.
+    pub verdicts: &'a mut Table<AppKey, Verdict>,
+    /// Whether anybody balances requests over tasks.
+    pub attended: &'a mut bool,
+}
+
 /// One step's changes while they are being made.
 pub struct Draft<'a> {
     now: Timestamp,
@@ -110,16 +124,8 @@ impl Default for ServicePorts {
 
 impl<'a> Draft<'a> {
     /// Begins a step.
-    pub fn begin(
-        now: Timestamp,
-        no: CommitNo,
-        limits: Limits,
-        attended: &'a mut bool,
-        world: &'a mut World,
-        index: &'a mut Index,
-        dirty: &'a mut Dirty,
-        verdicts: &'a mut Table<AppKey, Verdict>,
-    ) -> Draft<'a> {
+    pub fn begin(now: Timestamp, no: CommitNo, limits: Limits, kept: Kept<'a>) -> Draft<'a> {
+        let Kept { world, index, dirty, verdicts, attended } = kept;
         Draft {
             now,
             no,

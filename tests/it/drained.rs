@@ -66,6 +66,7 @@ async fn goes_on(stayer: &Stayer, load: &Load) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_macros, reason = "scripts/test-drain shows what it came to")]
 async fn no_request_is_lost() {
     let stayer = Stayer::bare().await;
     stayer.launch(&app("/web-0", 2, "0")).await;

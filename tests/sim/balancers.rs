@@ -147,10 +147,10 @@ impl Sim {
 
     /// An instance is asked to end on its host: nobody sends to it who would have been told in time.
     pub fn check_unwatched(&mut self, id: SandboxId) {
-        let rows = self.history.world.instances.iter().map(|(_, row)| row);
-        let mut rows =
-            rows.filter(|row| row.id == id.instance && row.incarnation == id.incarnation);
-        let Some(row) = rows.next() else { return };
+        let is_it = |row: &&Instance| row.id == id.instance && row.incarnation == id.incarnation;
+        let Some(row) = self.history.world.instances.iter().map(|(_, row)| row).find(is_it) else {
+            return;
+        };
         let Goal::Stop { why, since, .. } = row.goal else { return };
         let version = self.history.world.versions.get(&(row.key.app, row.version));
         let served = version.is_some_and(|row| !row.spec.service_ports().is_empty());
@@ -170,7 +170,8 @@ impl Sim {
         let last = self.balancers.all.iter().find(sends).map(|one| one.last);
         if let Some(ago) = last.map(|last| self.now.since(last)) {
             let id = short(id);
-            let text = format!("{id} is asked to end, and somebody who asked {ago:?} ago sends to it");
+            let text =
+                format!("{id} is asked to end, and somebody who asked {ago:?} ago sends to it");
             self.fail("I6", text);
         }
     }

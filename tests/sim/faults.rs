@@ -236,6 +236,7 @@ impl Kind {
             Kind::AgentKilledOpening,
             Kind::AgentStaysAway,
             Kind::AgentDrained,
+            Kind::Drained,
             Kind::DrainOverdue,
             Kind::DrainLost,
             Kind::DrainTakenBack,

@@ -145,7 +145,7 @@ fn what_is_left_over_is_taken_up_by_force() {
     let none = Plan { on_failure: OnFailure::None, hold: Span::secs(60), ..blue_green() };
     let id = rig.deploy(second(4), none);
     rig.until_held(id, 0);
-    rig.crash("/web-blue");
+    rig.break_one("/web-blue");
     assert!(matches!(rig.ending(id), Ending::Failed(Cause::Failures(_))));
     rig.run();
     let several = Refusal::Several { paths: vec![path("/web"), path("/web-blue")] };

@@ -40,7 +40,7 @@ fn happen(rig: &mut Rig, id: DeployId, what: u8) {
 fn crash(rig: &mut Rig, id: &str) {
     let known = rig.brain.world().any_app(&path(id)).is_some();
     if known && rig.healthy(id) > 0 {
-        rig.crash(id);
+        rig.break_one(id);
     }
 }
 

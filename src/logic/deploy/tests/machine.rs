@@ -202,12 +202,12 @@ fn as_many_failures_as_were_said_are_forgiven() {
     let id = rig.deploy(second(20), pause);
     for step in [0, 1] {
         rig.until_held(id, step);
-        rig.crash("/web-blue");
+        rig.break_one("/web-blue");
         assert!(!is_paused(&rig.state(id)), "one is forgiven in step {step}");
     }
     rig.until_held(id, 2);
     for _ in 0..2 {
-        rig.crash("/web-blue");
+        rig.break_one("/web-blue");
         rig.pass(Span::millis(1));
     }
     rig.until(id, "paused", is_paused);

@@ -170,7 +170,7 @@ impl Rig {
     }
 
     /// One instance of an app ends by itself.
-    pub fn crash(&mut self, id: &str) {
+    pub fn break_one(&mut self, id: &str) {
         let live = self.instances(id).into_iter().find(Instance::is_healthy);
         let one = live.expect("one that serves");
         self.have(&one, TaskPhase::Exited { at: self.now, end: End::Code(1) });

@@ -32,7 +32,7 @@ fn a_failure_in_any_step_takes_all_back() {
         let id = rig.deploy(second(20), canary());
         rig.until_held(id, step);
         let (before, kept) = (rig.healthy("/web"), rig.healthy("/web-blue"));
-        rig.crash("/web-blue");
+        rig.break_one("/web-blue");
         if step == 0 {
             // It was the only one: its place is given back at once.
             assert!(matches!(rig.rolled_back(id), Cause::Failures(_)));
@@ -78,7 +78,7 @@ fn a_version_that_ends_at_once_takes_the_place_of_nothing() {
     rig.run_launches();
     rig.pass(Span::millis(200));
     assert_eq!(rig.wanted("/web"), Some(1));
-    rig.crash("/web-blue");
+    rig.break_one("/web-blue");
     assert!(matches!(rig.rolled_back(id), Cause::Failures(_)));
     is_as_before(&mut rig, 1);
 }
@@ -155,7 +155,7 @@ fn a_first_deploy_that_fails_is_removed() {
     let mut rig = Rig::with_agents(1);
     let id = rig.deploy(app("/web", 2), blue_green());
     rig.run_launches();
-    rig.crash("/web-blue");
+    rig.break_one("/web-blue");
     assert!(matches!(rig.rolled_back(id), Cause::Failures(_)));
     rig.run();
     assert_eq!(rig.brain.world().live_apps().count(), 0);
@@ -178,7 +178,7 @@ fn rolling_is_taken_back_during_and_after_its_deployment() {
 
     let id = rig.deploy(second(4), rolling());
     rig.until_held(id, 0);
-    rig.crash("/web");
+    rig.break_one("/web");
     assert!(matches!(rig.rolled_back(id), Cause::Failures(_)));
     rig.run();
     let world = rig.brain.world();
@@ -222,8 +222,8 @@ fn a_new_one_of_which_nothing_serves_makes_room() {
     rig.run();
     let id = rig.deploy(second(4), Plan { hold: Span::secs(60), ..blue_green() });
     rig.until_held(id, 1);
-    rig.crash("/web-blue");
-    rig.crash("/web-blue");
+    rig.break_one("/web-blue");
+    rig.break_one("/web-blue");
     assert!(matches!(rig.rolled_back(id), Cause::Failures(_)));
     is_as_before(&mut rig, 4);
 }
@@ -259,7 +259,7 @@ fn a_paused_one_counts_no_failures() {
     let mut rig = serving(4);
     let id = rig.deploy(second(4), plan(Strategy::Canary, &[percent(50)]));
     rig.until(id, "paused", is_paused);
-    rig.crash("/web-blue");
+    rig.break_one("/web-blue");
     rig.pass(Span::secs(1));
     assert!(is_paused(&rig.state(id)));
     rig.steer(id, Steer::Promote);
