@@ -36,6 +36,8 @@ pub enum Kind {
     AgentStaysAway,
     /// Something is moved from an agent that is emptied.
     AgentDrained,
+    /// Something waits until those who balance know that it ends.
+    Drained,
     /// Something is ended at the deadline of a drain.
     DrainOverdue,
     /// An agent is lost while it is emptied.

@@ -16,6 +16,7 @@
 
 mod agent;
 mod args;
+mod balancers;
 mod client;
 mod devices;
 mod faults;

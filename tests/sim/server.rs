@@ -190,6 +190,7 @@ impl Sim {
         });
         trace!(self, "server starts under epoch {} at commit {}", lead.epoch, loaded.no);
         self.settle_doubts(&seen);
+        self.balancers_anew(&seen.world, seen.no);
         self.turn();
     }
 
@@ -415,6 +416,9 @@ impl Sim {
         self.move_head(&group.commits);
         self.answer_clients(clients);
         self.hand_out(&agents, &changed);
+        for commit in &group.commits {
+            self.balancers_wait(commit);
+        }
         self.turn();
     }
 

@@ -15,6 +15,7 @@ use stayer::model::unit::{Cpus, Disk, Mem};
 use stayer::wire::message::{Down, Up};
 
 use crate::agent::Agent;
+use crate::balancers::Balancers;
 use crate::client::Client;
 use crate::devices::Gpus;
 use crate::faults::{Kind, Plan, Seen};
@@ -47,6 +48,8 @@ pub struct Sim {
     pub devices: Rng,
     /// What is about checks.
     pub probes: Probes,
+    /// Who balances over tasks.
+    pub balancers: Balancers,
     /// What this seed has.
     pub plan: Plan,
     /// What is to come.
@@ -113,6 +116,8 @@ pub enum Event {
     Strikes,
     DevicesStir,
     Sickens,
+    Balances(usize),
+    Released,
 }
 
 // === impl Sim ===
@@ -132,6 +137,7 @@ impl Sim {
             rng,
             devices,
             probes: Probes::new(seed),
+            balancers: Balancers::new(seed),
             plan,
             queue: BTreeMap::new(),
             server: Server::new(CLUSTER),
@@ -167,6 +173,10 @@ impl Sim {
         if self.probes.on {
             let first = self.probes.rng.between(5_000, 25_000);
             self.later(first, Event::Sickens);
+        }
+        for number in 0..self.balancers.len() {
+            let first = self.balancers.rng.between(0, 5_000);
+            self.later(first, Event::Balances(number));
         }
         for agent in 0..self.agents.len() {
             let start = self.rng.between(0, 1_000);
@@ -318,6 +328,8 @@ impl Sim {
             Event::Strikes => self.strikes(),
             Event::DevicesStir => self.devices_stir(),
             Event::Sickens => self.sickens(),
+            Event::Balances(number) => self.balances(number),
+            Event::Released => self.release(),
         }
     }
 

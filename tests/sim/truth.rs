@@ -121,6 +121,9 @@ impl Sim {
         if let Some((law, text)) = broken {
             self.fail(law, text);
         }
+        if let Step::Terminate(_, id) = step {
+            self.check_unwatched(*id);
+        }
     }
 
     /// A mind says something: what runs is what ran (I8).

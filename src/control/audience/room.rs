@@ -1,8 +1,8 @@
 //! Who balances requests over tasks, what each of them has been shown, and for whom an instance still waits: pure.
 //!
 //! A reader is somebody who asks for tasks again and again; a stream is one of events that tells of their ends. Both count
-//! for the apps that they see. A reader has taken in an answer when it asks again, and either has when it had it for
-//! [`SETTLE`]: nobody says more than that.
+//! for the apps that they see. A reader has taken in an answer when it asks again; a stream asks for nothing, so what it was
+//! told counts as taken in after [`SETTLE`].
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use crate::model::path::AppPath;
 use crate::model::time::{Span, Timestamp};
 use crate::model::world::World;
 
-/// After so long what was given to somebody counts as taken in.
-pub const SETTLE: Span = Span::millis(500);
+/// After so long what a stream was told counts as taken in.
+pub const SETTLE: Span = Span::secs(1);
 
 /// Who has not asked for so long does not balance.
 const FORGOTTEN: Span = Span::secs(60);
@@ -83,7 +83,7 @@ struct Batch {
     given: BTreeMap<Member, Given>,
 }
 
-/// Since when somebody has an answer without them, and whether it is certainly taken in.
+/// Since when somebody has an answer without them, and whether it was given another since.
 #[derive(Clone, Copy, Debug)]
 struct Given {
     at: Timestamp,
@@ -191,7 +191,11 @@ impl Room {
 
     /// Whether everybody who balances this app has taken in that the batch is gone.
     fn is_over(&self, now: Timestamp, path: &AppPath, batch: &Batch) -> bool {
-        let has = |member: Member| batch.given.get(&member).is_some_and(|given| given.is_over(now));
+        let has = |member: Member| match (batch.given.get(&member), &member) {
+            (None, _) => false,
+            (Some(given), Member::Reader(_)) => given.again,
+            (Some(given), Member::Stream(_)) => now >= given.at + SETTLE,
+        };
         let readers = self.readers.iter().filter(|(reader, reading)| {
             path.is_within(&reader.of) && reading.attends(now, batch.drain)
         });
@@ -206,8 +210,7 @@ impl Room {
     fn given(&mut self, now: Timestamp, member: &Member, seen: CommitNo) {
         for ((since, _), batch) in &mut self.waiting {
             match batch.given.get_mut(member) {
-                // A stream asks for nothing: what it is given later says nothing about what it had.
-                Some(given) => given.again |= matches!(member, Member::Reader(_)),
+                Some(given) => given.again = true,
                 None if seen >= *since => {
                     batch.given.insert(member.clone(), Given { at: now, again: false });
                 }
@@ -232,14 +235,6 @@ impl Reading {
     /// Whether it asks more often than every `drain`, and still does.
     fn attends(self, now: Timestamp, drain: Span) -> bool {
         self.gap.is_some_and(|gap| gap <= drain) && now.since(self.last) <= drain
-    }
-}
-
-// === impl Given ===
-
-impl Given {
-    fn is_over(self, now: Timestamp) -> bool {
-        self.again || now >= self.at + SETTLE
     }
 }
 
@@ -319,15 +314,6 @@ mod tests {
     }
 
     #[test]
-    fn or_when_it_had_the_answer_for_a_while() {
-        let mut room = polled();
-        room.wait(vec![draining(1, 5)]);
-        room.read(at(2_000), reader("lb", "/"), CommitNo(9));
-        assert!(room.release(at(2_499)).is_empty());
-        assert_eq!(room.release(at(2_500)).len(), 1);
-    }
-
-    #[test]
     fn everybody_who_balances_the_app_is_waited_for_and_nobody_else() {
         let mut room = polled();
         for name in ["other", "web"] {
@@ -366,15 +352,15 @@ mod tests {
         room.told(at(10), all, CommitNo(5));
         // It is given more; that says nothing about what it had.
         room.told(at(20), all, CommitNo(6));
-        assert!(room.release(at(509)).is_empty());
-        assert_eq!(room.release(at(510)).len(), 1);
+        assert!(room.release(at(1_009)).is_empty());
+        assert_eq!(room.release(at(1_010)).len(), 1);
         room.wait(vec![draining(2, 7)]);
-        assert!(room.release(at(520)).is_empty());
+        assert!(room.release(at(1_020)).is_empty());
         room.leave(all);
-        assert_eq!(room.release(at(520)).len(), 1);
-        assert!(room.is_attended(at(520)));
+        assert_eq!(room.release(at(1_020)).len(), 1);
+        assert!(room.is_attended(at(1_020)));
         room.leave(other);
-        assert!(!room.is_attended(at(520)));
+        assert!(!room.is_attended(at(1_020)));
     }
 
     #[test]
