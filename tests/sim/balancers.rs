@@ -151,6 +151,7 @@ impl Sim {
         let mut rows =
             rows.filter(|row| row.id == id.instance && row.incarnation == id.incarnation);
         let Some(row) = rows.next() else { return };
+        drop(rows);
         let Goal::Stop { why, since, .. } = row.goal else { return };
         let version = self.history.world.versions.get(&(row.key.app, row.version));
         let served = version.is_some_and(|row| !row.spec.service_ports().is_empty());
