@@ -22,11 +22,11 @@
 //! |---|---|---|
 //! | 0 | [`model`] | what things are: ids, units, rows, facts, commits, views |
 //! | 1 | [`contract`] | how Marathon's JSON speaks, pure: all faults with their paths, legacy forms, defaults, echo |
-//! | 1 | [`logic`] | what should happen, pure: `Brain`, `absorb`, `change`, `decide`, `place`, `index` |
+//! | 1 | [`logic`] | what should happen, pure: `Brain`, `absorb`, `change`, `decide`, `deploy`, `place`, `index` |
 //! | 2 | [`store`] | what is remembered, on disk or in etcd: a fenced log of commits |
 //! | 2 | [`wire`] | how server and agent talk: messages, both ends of a session as pure state machines, sockets |
 //! | 3 | [`agent`] | what runs things on a host: `Mind` (pure) and its hands: Docker, processes, fetch, logs |
-//! | 3 | [`control`] | what turns the crank: the brain's thread, the writer, the fleet, the view, the ring of events |
+//! | 3 | [`control`] | what turns the crank: the brain's thread, the writer, the fleet, the view, the ring of events, deploys' questions |
 //! | 4 | [`api`], [`cli`] | how programs and people ask: HTTP handlers, verbs |
 //!
 //! ## Architecture invariants

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => {
             console.note(&format!("error: no threads to work with: {error}"));
-            return Exit::Refused.into();
+            return Exit::Failed.into();
         }
     };
     let exit = runtime.block_on(cli::run(cli, &mut console));

@@ -167,9 +167,11 @@ async fn change(
 fn done<T>((done, noted): (Done, T)) -> Result<T, Reply> {
     match done {
         Done::Plainly => Ok(noted),
-        Done::Deployed(_) | Done::Killed(_) | Done::Cancelled | Done::DelayReset => {
-            Err(change::unexpected(&done))
-        }
+        Done::Deployed(_)
+        | Done::Deploying(_)
+        | Done::Killed(_)
+        | Done::Cancelled
+        | Done::DelayReset => Err(change::unexpected(&done)),
     }
 }
 

@@ -6,6 +6,7 @@ use axum::response::IntoResponse;
 
 use crate::api::call::{Api, Call};
 use crate::api::change;
+use crate::api::plan;
 use crate::api::read::{self, Item, Json};
 use crate::api::reply::{self, Outcome};
 use crate::contract::app::Update;
@@ -26,11 +27,12 @@ use crate::model::view::View;
         ("force" = Option<bool>, Query, description = "override running deployments"),
         crate::api::schema::FailurePolicy,
         ("partialUpdate" = Option<bool>, Query, description = "true (default): items change members; false: items are whole apps"),
+        ("dryRun" = Option<bool>, Query, description = "change nothing and answer with what the change would come to"),
         ("strict" = Option<bool>, Query, description = "refuse what is otherwise taken with a Warning"),
     ),
     request_body = Vec<crate::api::schema::App>,
     responses(
-        (status = 200, description = "changed, also where apps were created", body = crate::api::schema::DeploymentResult),
+        (status = 200, description = "changed, also where apps were created", body = crate::api::schema::Changed),
         (status = 400, description = "no JSON: where and why", body = crate::api::schema::Message),
         (status = 404, description = "no such version to go back to", body = crate::api::schema::Message),
         (status = 409, description = "a deployment holds one of them", body = crate::api::schema::Locked),
@@ -50,12 +52,13 @@ pub async fn put(api: &Api, call: &Call) -> Outcome {
     tag = "apps",
     params(
         ("force" = Option<bool>, Query, description = "override running deployments"),
+        ("dryRun" = Option<bool>, Query, description = "change nothing and answer with what the change would come to"),
         crate::api::schema::FailurePolicy,
         ("strict" = Option<bool>, Query, description = "refuse what is otherwise taken with a Warning"),
     ),
     request_body = Vec<crate::api::schema::App>,
     responses(
-        (status = 200, description = "changed", body = crate::api::schema::DeploymentResult),
+        (status = 200, description = "changed", body = crate::api::schema::Changed),
         (status = 404, description = "no such app or version; nothing is changed", body = crate::api::schema::Message),
         (status = 409, description = "a deployment holds one of them", body = crate::api::schema::Locked),
         (status = 413, description = "longer than 32 MiB", body = crate::api::schema::Message),
@@ -74,6 +77,11 @@ async fn store(api: &Api, call: &Call, partial: bool, creates: bool) -> Outcome 
         Ok((Change::Put { apps, announce: Announce::No }, ()))
     };
     let how = call.how(false)?;
+    if plan::is_asked(call) {
+        let warnings = [body.warnings.clone(), items.warnings].concat();
+        let make = |view: &View| make(view).map(|(change, ())| (change, Vec::new()));
+        return plan::answer(api, call, how, &warnings, make).await;
+    }
     let (deployed, ()) = change::deploy(api, call, how, make).await?;
     let mut response = Reply::deployed(200, deployed.deployment, deployed.version).into_response();
     reply::warn(&mut response, &[body.warnings, items.warnings].concat());

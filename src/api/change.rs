@@ -6,7 +6,7 @@
 use crate::api::call::{Api, Call};
 use crate::contract::error::Reply;
 use crate::model::fact::{Answer, Change, How, Refusal};
-use crate::model::id::{DeploymentId, InstanceKey, Version};
+use crate::model::id::{DeployId, DeploymentId, InstanceKey, Version};
 use crate::model::path::AppPath;
 use crate::model::view::View;
 
@@ -29,6 +29,8 @@ pub struct Deployed {
 pub enum Done {
     /// A deployment.
     Deployed(Deployed),
+    /// A deploy is on its way.
+    Deploying(DeployId),
     /// Instances are being ended.
     Killed(Vec<InstanceKey>),
     /// A deployment is over.
@@ -58,6 +60,7 @@ pub async fn ask<T>(
             Answer::Deployed { deployment, version, created } => {
                 return Ok((Done::Deployed(Deployed { deployment, version, created }), noted));
             }
+            Answer::Deploying { deploy } => return Ok((Done::Deploying(deploy), noted)),
             Answer::Killed { instances } => return Ok((Done::Killed(instances), noted)),
             Answer::Cancelled => return Ok((Done::Cancelled, noted)),
             Answer::DelayReset => return Ok((Done::DelayReset, noted)),
@@ -80,9 +83,14 @@ pub async fn deploy<T>(
 ) -> Result<(Deployed, T), Reply> {
     match ask(api, call, how, make).await? {
         (Done::Deployed(deployed), noted) => Ok((deployed, noted)),
-        (done @ (Done::Killed(_) | Done::Cancelled | Done::DelayReset | Done::Plainly), _) => {
-            Err(unexpected(&done))
-        }
+        (
+            done @ (Done::Deploying(_)
+            | Done::Killed(_)
+            | Done::Cancelled
+            | Done::DelayReset
+            | Done::Plainly),
+            _,
+        ) => Err(unexpected(&done)),
     }
 }
 

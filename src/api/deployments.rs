@@ -93,7 +93,7 @@ pub async fn cancel(api: &Api, call: &Call, id: &str) -> Outcome {
             Ok(Reply::deployed(200, deployed.deployment, deployed.version).into_response())
         }
         (Done::Cancelled, ()) => Ok(reply::empty(StatusCode::ACCEPTED)),
-        (done @ (Done::Killed(_) | Done::DelayReset | Done::Plainly), ()) => {
+        (done @ (Done::Deploying(_) | Done::Killed(_) | Done::DelayReset | Done::Plainly), ()) => {
             Err(change::unexpected(&done))
         }
     }

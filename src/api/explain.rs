@@ -12,7 +12,8 @@ use crate::model::app::App;
 use crate::model::id::APP_TASK;
 use crate::model::reason::{Funnel, PinTrouble, Reason};
 use crate::model::time::Timestamp;
-use crate::model::view::{Verdict, View};
+use crate::model::view::Verdict;
+use crate::model::world::World;
 
 /// Answers why an app does not run.
 #[utoipa::path(
@@ -31,11 +32,18 @@ pub fn get(api: &Api, call: &Call, id: &AppId) -> Outcome {
     let app = call.scope.find(&view, id)?;
     let now = api.now();
     let explanation = explain(&view.world, app, now);
-    Ok(reply::json_text(text_of(&view, app, &explanation, now)))
+    let verdict = view.verdicts.get(&app.key);
+    Ok(reply::json_text(text_of(&view.world, app, verdict, &explanation, now)))
 }
 
-fn text_of(view: &View, app: &App, explanation: &Explanation, now: Timestamp) -> String {
-    let verdict = view.verdicts.get(&app.key);
+/// An explanation as it is shown.
+pub fn text_of(
+    world: &World,
+    app: &App,
+    verdict: Option<&Verdict>,
+    explanation: &Explanation,
+    now: Timestamp,
+) -> String {
     text::object_text(|object| {
         object.plain("app", &app.path);
         object.object("instances", |instances| {
@@ -51,13 +59,13 @@ fn text_of(view: &View, app: &App, explanation: &Explanation, now: Timestamp) ->
             object.object("lastAttempt", |attempt| attempt_members(attempt, verdict));
         }
         object.objects("launching", &explanation.launching, |object, launch| {
-            launch_members(object, view, app, launch, now);
+            launch_members(object, world, app, launch, now);
         });
         if let Some(end) = &explanation.last_end {
             object.object("lastEnd", |object| end_members(object, app, end));
         }
         object.objects("agents", &explanation.agents, |object, answer| {
-            agent_members(object, view, answer);
+            agent_members(object, world, answer);
         });
         object.objects("leftOut", &explanation.left_out, |object, value| {
             object.text("field", &value.field);
@@ -129,13 +137,13 @@ fn stage(launch: &Launching, now: Timestamp) -> String {
 
 fn launch_members(
     out: &mut Object<'_>,
-    view: &View,
+    world: &World,
     app: &App,
     launch: &Launching,
     now: Timestamp,
 ) {
     out.plain("task", launch.instance.task(&app.path, APP_TASK, launch.incarnation));
-    let agent = launch.agent.and_then(|key| view.world.agents.get(&key));
+    let agent = launch.agent.and_then(|key| world.agents.get(&key));
     if let Some(agent) = agent {
         out.text("host", &agent.inventory.hostname);
     }
@@ -173,8 +181,8 @@ fn attempt_members(out: &mut Object<'_>, verdict: &Verdict) {
     });
 }
 
-fn agent_members(out: &mut Object<'_>, view: &View, answer: &AgentAnswer) {
-    if let Some(agent) = view.world.agents.get(&answer.agent) {
+fn agent_members(out: &mut Object<'_>, world: &World, answer: &AgentAnswer) {
+    if let Some(agent) = world.agents.get(&answer.agent) {
         out.plain("agent", agent.id);
         out.text("host", &agent.inventory.hostname);
     }

@@ -191,7 +191,7 @@ async fn end(
             Ok(Reply::deployed(200, deployed.deployment, deployed.version).into_response())
         }
         (Done::Killed(_), chosen) => Ok(reply::json_text(show(&api.view().world, &chosen))),
-        (done @ (Done::Cancelled | Done::DelayReset | Done::Plainly), _) => {
+        (done @ (Done::Deploying(_) | Done::Cancelled | Done::DelayReset | Done::Plainly), _) => {
             Err(change::unexpected(&done))
         }
     }

@@ -7,7 +7,7 @@ use utoipa::{Modify, OpenApi};
 
 use crate::api::path::{Route, Verb};
 use crate::api::{
-    agents, apps, batch, deployments, events, explain, exposition, failures, kill, logs, queue,
+    agents, apps, batch, deployments, deploys, events, explain, exposition, failures, kill, logs, queue,
     routes, system, tasks, versions, write,
 };
 
@@ -47,6 +47,13 @@ use crate::api::{
         deployments::history,
         deployments::cancel,
         deployments::resume,
+        deploys::create,
+        deploys::list,
+        deploys::get,
+        deploys::remove,
+        deploys::resume,
+        deploys::promote,
+        deploys::roll_back,
         queue::list,
         queue::reset_delay,
         agents::list,

@@ -51,6 +51,16 @@ pub enum Route {
     DeploymentHistory,
     /// `/v2/deployments/{id}`.
     Deployment(String),
+    /// `/v2/deploys`.
+    Deploys,
+    /// `/v2/deploys/{id}`.
+    Deploy(String),
+    /// `/v2/deploys/{id}/resume`.
+    DeployResume(String),
+    /// `/v2/deploys/{id}/promote`.
+    DeployPromote(String),
+    /// `/v2/deploys/{id}/rollback`.
+    DeployRollBack(String),
     /// `/v2/deployments/{id}/resume`.
     DeploymentResume(String),
     /// `/v2/queue`.
@@ -164,6 +174,11 @@ impl Route {
             ["v2", "deployments", "history"] => Some(Route::DeploymentHistory),
             ["v2", "deployments", id, "resume"] => Some(Route::DeploymentResume((*id).to_owned())),
             ["v2", "deployments", id] => Some(Route::Deployment((*id).to_owned())),
+            ["v2", "deploys"] => Some(Route::Deploys),
+            ["v2", "deploys", id] => Some(Route::Deploy((*id).to_owned())),
+            ["v2", "deploys", id, "resume"] => Some(Route::DeployResume((*id).to_owned())),
+            ["v2", "deploys", id, "promote"] => Some(Route::DeployPromote((*id).to_owned())),
+            ["v2", "deploys", id, "rollback"] => Some(Route::DeployRollBack((*id).to_owned())),
             ["v2", "queue"] => Some(Route::Queue),
             ["v2", "queue", id @ .., "delay"] if !id.is_empty() => {
                 Some(Route::QueueDelay(AppId::from_segments(id)))
@@ -212,10 +227,17 @@ impl Route {
             Route::App(_) | Route::Explain(_) | Route::Failures(_) | Route::Failure(..) => {
                 &[Verb::Get, Verb::Put, Verb::Patch, Verb::Delete]
             }
-            Route::AppTasks(_) | Route::Agent(_) | Route::Brake => &[Verb::Get, Verb::Delete],
+            Route::AppTasks(_) | Route::Agent(_) | Route::Deploy(_) | Route::Brake => {
+                &[Verb::Get, Verb::Delete]
+            }
             Route::AppTask(..) | Route::Deployment(_) | Route::QueueDelay(_) => &[Verb::Delete],
             Route::Restart(_) | Route::AgentDrain(_) => &[Verb::Post, Verb::Delete],
-            Route::TasksDelete | Route::DeploymentResume(_) => &[Verb::Post],
+            Route::Deploys => &[Verb::Get, Verb::Post],
+            Route::TasksDelete
+            | Route::DeploymentResume(_)
+            | Route::DeployResume(_)
+            | Route::DeployPromote(_)
+            | Route::DeployRollBack(_) => &[Verb::Post],
             Route::AppsBelow(_)
             | Route::TasksBelow(_)
             | Route::Versions(_)
@@ -258,6 +280,11 @@ impl Route {
             Route::Deployments => "/v2/deployments",
             Route::DeploymentHistory => "/v2/deployments/history",
             Route::Deployment(_) => "/v2/deployments/{id}",
+            Route::Deploys => "/v2/deploys",
+            Route::Deploy(_) => "/v2/deploys/{id}",
+            Route::DeployResume(_) => "/v2/deploys/{id}/resume",
+            Route::DeployPromote(_) => "/v2/deploys/{id}/promote",
+            Route::DeployRollBack(_) => "/v2/deploys/{id}/rollback",
             Route::DeploymentResume(_) => "/v2/deployments/{id}/resume",
             Route::Queue => "/v2/queue",
             Route::QueueDelay(_) => "/v2/queue/{id}/delay",

@@ -88,8 +88,13 @@ pub async fn reset_delay(api: &Api, call: &Call, id: &AppId) -> Outcome {
     };
     match change::ask(api, call, How::default(), reset).await? {
         (Done::DelayReset, ()) => Ok(reply::empty(StatusCode::NO_CONTENT)),
-        (done @ (Done::Deployed(_) | Done::Killed(_) | Done::Cancelled | Done::Plainly), ()) => {
-            Err(change::unexpected(&done))
-        }
+        (
+            done @ (Done::Deployed(_)
+            | Done::Deploying(_)
+            | Done::Killed(_)
+            | Done::Cancelled
+            | Done::Plainly),
+            (),
+        ) => Err(change::unexpected(&done)),
     }
 }

@@ -6,7 +6,7 @@ use crate::api::call::{Api, Call};
 use crate::api::path::AppId;
 use crate::contract::error::{Missing, Reply};
 use crate::contract::fault::{Fault, Options, Problem, Read, Warning};
-use crate::contract::{app, json};
+use crate::contract::{app, deploy, json};
 use crate::model::app::App;
 use crate::model::id::Version;
 use crate::model::path::{AppPath, PathError};
@@ -45,6 +45,53 @@ impl Json {
         let options = api.options(call);
         let read = json::parse(call.bytes(), &options).map_err(|fault| Reply::fault(&fault))?;
         Ok(Json { value: read.value, warnings: read.warnings, options })
+    }
+
+    /// Whether the body of an app asks for a deploy.
+    pub fn asks_for_deploy(&self) -> bool {
+        self.value.get(deploy::MEMBER).is_some_and(|asked| !asked.is_null())
+    }
+
+    /// A deploy with its app.
+    ///
+    /// # Errors
+    /// 422 with every fault.
+    pub fn deploy(&self) -> Result<(deploy::Asked, Read<Spec>), Reply> {
+        told(deploy::read(&self.value, &self.options, |app| self.whole(app)))
+    }
+
+    /// An app that names itself, with the deploy that it asks for.
+    ///
+    /// # Errors
+    /// 422 with every fault.
+    pub fn deploy_of_app(&self) -> Result<(deploy::Asked, Read<Spec>), Reply> {
+        told(deploy::read_within(&self.value, &self.options, |app| self.whole(app)))
+    }
+
+    /// The app of this id, merged into what there is of it, with the deploy that it asks for.
+    ///
+    /// # Errors
+    /// 422 with every fault.
+    pub fn deploy_at(
+        &self,
+        path: &AppPath,
+        current: Option<(&View, &App)>,
+    ) -> Result<(deploy::Asked, Read<Spec>), Reply> {
+        let options = &self.options;
+        told(deploy::read_within(&self.value, options, |value| {
+            let Some((view, app)) = current else { return app::read_app_at(value, path, options) };
+            let read = app::read_update(value, options)?;
+            let spec = match &read.value {
+                app::Update::Change(update) => update.merge(self::current(view, app), options)?,
+                app::Update::Rollback(at) => stored_spec(view, app, Version(*at))
+                    .ok_or_else(|| Fault::Illegal(format!("{path} has no version {at}")))?,
+            };
+            Ok(Read { value: spec, warnings: read.warnings })
+        }))
+    }
+
+    fn whole(&self, value: &Value) -> Result<Read<Spec>, Fault> {
+        app::read_app(value, &AppPath::root(), &self.options)
     }
 
     /// A whole app that names itself.
@@ -138,11 +185,14 @@ pub fn current<'a>(view: &'a View, app: &App) -> &'a Spec {
 /// # Errors
 /// 404 when it has had none of this version.
 pub fn stored(view: &View, app: &App, version: Version) -> Result<Spec, Reply> {
+    stored_spec(view, app, version).ok_or_else(|| Reply::missing(&Missing::AppToChange(&app.path)))
+}
+
+fn stored_spec(view: &View, app: &App, version: Version) -> Option<Spec> {
     Some(version)
         .filter(|version| *version >= app.visible_from)
         .and_then(|version| view.world.versions.get(&(app.key, version)))
         .map(|row| row.spec.clone())
-        .ok_or_else(|| Reply::missing(&Missing::AppToChange(&app.path)))
 }
 
 fn told<T>(read: Result<T, Fault>) -> Result<T, Reply> {

@@ -15,7 +15,7 @@ use crate::api::reply::Outcome;
 use crate::api::scope::Scope;
 use crate::api::serve::Origin;
 use crate::api::{
-    accept, agents, apps, batch, deployments, events, explain, exposition, failures, guard, kill,
+    accept, agents, apps, batch, deployments, deploys, events, explain, exposition, failures, guard, kill,
     logs, queue, reply, system, tasks, versions, write,
 };
 use crate::contract::error::Reply;
@@ -112,6 +112,13 @@ async fn handle(api: &Api, call: &Call, route: Route, verb: Verb) -> Outcome {
         (Route::DeploymentHistory, _) => deployments::history(api, call),
         (Route::DeploymentResume(id), _) => deployments::resume(api, call, &id).await,
         (Route::Deployment(id), _) => deployments::cancel(api, call, &id).await,
+        (Route::Deploys, Verb::Post) => deploys::create(api, call).await,
+        (Route::Deploys, _) => Ok(deploys::list(api, call)),
+        (Route::Deploy(id), Verb::Delete) => deploys::remove(api, call, &id).await,
+        (Route::Deploy(id), _) => deploys::get(api, call, &id),
+        (Route::DeployResume(id), _) => deploys::resume(api, call, &id).await,
+        (Route::DeployPromote(id), _) => deploys::promote(api, call, &id).await,
+        (Route::DeployRollBack(id), _) => deploys::roll_back(api, call, &id).await,
         (Route::Queue, _) => Ok(queue::list(api, call)),
         (Route::QueueDelay(id), _) => queue::reset_delay(api, call, &id).await,
         (Route::Agents, _) => Ok(agents::list(api)),
@@ -200,6 +207,11 @@ fn offers(route: &Route, verb: Verb) -> &'static [&'static str] {
         | Route::Deployments
         | Route::DeploymentHistory
         | Route::Deployment(_)
+        | Route::Deploys
+        | Route::Deploy(_)
+        | Route::DeployResume(_)
+        | Route::DeployPromote(_)
+        | Route::DeployRollBack(_)
         | Route::DeploymentResume(_)
         | Route::Queue
         | Route::Agents
@@ -221,6 +233,7 @@ const fn body_limit(route: &Route, verb: Verb) -> Option<usize> {
         | Route::Explain(_)
         | Route::Failures(_)
         | Route::Failure(..)
+        | Route::Deploys
             if writes =>
         {
             Some(ONE_LIMIT)
@@ -245,6 +258,11 @@ const fn body_limit(route: &Route, verb: Verb) -> Option<usize> {
         | Route::Deployments
         | Route::DeploymentHistory
         | Route::Deployment(_)
+        | Route::Deploys
+        | Route::Deploy(_)
+        | Route::DeployResume(_)
+        | Route::DeployPromote(_)
+        | Route::DeployRollBack(_)
         | Route::DeploymentResume(_)
         | Route::Queue
         | Route::QueueDelay(_)

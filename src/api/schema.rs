@@ -21,11 +21,25 @@ macro_rules! schemas {
 
 mod agents;
 mod deployments;
+mod deploys;
 mod failures;
+mod plan;
 
 pub use agents::{Agent, Agents, Amounts, Brake, DrainProgress, DrainRequest};
 pub use deployments::{Deployment, DeploymentCause, DeploymentOutcome, FailurePolicy};
+pub use deploys::{Deploy, DeployAnalysis, DeployRequest, Deploys};
 pub use failures::{Failures, OneFailure};
+pub use plan::{AppRehearsal, Difference, InstancesRehearsal, Placement, PlanWarning, Rehearsal};
+
+/// What a write of apps comes to.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub enum Changed {
+    /// The deployment that carries it out.
+    Made(DeploymentResult),
+    /// With `dryRun=true`: what would come of it.
+    Rehearsed(Box<Rehearsal>),
+}
 
 /// What an end of tasks comes to.
 #[derive(ToSchema)]

@@ -13,6 +13,7 @@ use futures::Stream;
 use crate::agent::runtime::LogStream;
 use crate::control::fleet::signs::Signs;
 use crate::control::gauges::Gauges;
+use crate::logic::draft::Limits;
 use crate::model::id::{AgentKey, Incarnation, InstanceId};
 use crate::model::time::Timestamp;
 
@@ -32,6 +33,8 @@ pub struct ApiConfig {
     /// After so long without an event a stream of events sends a bare line end, by which a client sees that the link
     /// lives: 10 s in Marathon.
     pub heartbeat: Duration,
+    /// What the brain is limited to, for those who ask what it would do.
+    pub limits: Limits,
 }
 
 /// What stands behind the API.
@@ -143,6 +146,7 @@ impl ApiConfig {
             default_role: "*".to_owned(),
             default_network: None,
             heartbeat: Duration::from_secs(10),
+            limits: Limits::default(),
         }
     }
 }

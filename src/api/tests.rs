@@ -2,10 +2,12 @@
 
 mod agents;
 mod apps;
+mod deploys;
 mod document;
 mod events;
 mod failures;
 mod front;
+mod plans;
 mod reads;
 mod rig;
 mod tasks;

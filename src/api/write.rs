@@ -4,7 +4,9 @@ use axum::response::{IntoResponse, Response};
 
 use crate::api::call::{Api, Call};
 use crate::api::change::{self, Deployed};
+use crate::api::deploys;
 use crate::api::path::AppId;
+use crate::api::plan;
 use crate::api::read::{self, Json};
 use crate::api::reply::{self, Outcome};
 use crate::contract::app::Update;
@@ -36,11 +38,13 @@ enum Mode {
     tag = "apps",
     params(
         ("force" = Option<bool>, Query, description = "override running deployments"),
+        ("dryRun" = Option<bool>, Query, description = "change nothing and answer with what the change would come to"),
         crate::api::schema::FailurePolicy,
         ("strict" = Option<bool>, Query, description = "refuse what is otherwise taken with a Warning"),
     ),
     request_body = crate::api::schema::App,
     responses(
+        (status = 200, description = "with dryRun: what would come of it", body = crate::api::schema::Rehearsal),
         (status = 201, description = "the app as submitted; `Location` and `Marathon-Deployment-Id` say where and how", body = crate::api::schema::AppInfo),
         (status = 400, description = "no JSON: where and why", body = crate::api::schema::Message),
         (status = 409, description = "there is such an app", body = crate::api::schema::Locked),
@@ -51,10 +55,17 @@ enum Mode {
 )]
 pub async fn create(api: &Api, call: &Call) -> Outcome {
     let body = Json::of(api, call)?;
+    if body.asks_for_deploy() {
+        return deploys::of_new(api, call, &body).await;
+    }
     let read = body.app()?;
     let put = Put { spec: read.value, expect: Expect::Absent };
     let change = Change::Put { apps: vec![put.clone()], announce: Announce::Submitted };
     let how = call.how(false)?;
+    if plan::is_asked(call) {
+        let warnings = [body.warnings, read.warnings].concat();
+        return plan::answer(api, call, how, &warnings, |_| Ok((change, Vec::new()))).await;
+    }
     let (deployed, ()) = change::deploy(api, call, how, |_| Ok((change.clone(), ()))).await?;
     let definition = definition_submitted(&put.spec, deployed.version);
     let text = app_info(&definition, &Extras::created(deployed.deployment));
@@ -75,11 +86,12 @@ pub async fn create(api: &Api, call: &Call) -> Outcome {
         ("force" = Option<bool>, Query, description = "override running deployments"),
         crate::api::schema::FailurePolicy,
         ("partialUpdate" = Option<bool>, Query, description = "true (default): members that are given replace stored ones; false: the whole app is replaced"),
+        ("dryRun" = Option<bool>, Query, description = "change nothing and answer with what the change would come to"),
         ("strict" = Option<bool>, Query, description = "refuse what is otherwise taken with a Warning"),
     ),
     request_body(content = crate::api::schema::App, description = "members to change, a whole app, or `{\"version\": …}` to go back"),
     responses(
-        (status = 200, description = "changed", body = crate::api::schema::DeploymentResult),
+        (status = 200, description = "changed", body = crate::api::schema::Changed),
         (status = 201, description = "created", body = crate::api::schema::DeploymentResult),
         (status = 400, description = "no JSON: where and why", body = crate::api::schema::Message),
         (status = 404, description = "no such version to go back to", body = crate::api::schema::Message),
@@ -101,12 +113,13 @@ pub async fn put(api: &Api, call: &Call, id: &AppId) -> Outcome {
     params(
         ("id" = String, Path, description = "app id, slashes included"),
         ("force" = Option<bool>, Query, description = "override running deployments"),
+        ("dryRun" = Option<bool>, Query, description = "change nothing and answer with what the change would come to"),
         crate::api::schema::FailurePolicy,
         ("strict" = Option<bool>, Query, description = "refuse what is otherwise taken with a Warning"),
     ),
     request_body(content = crate::api::schema::App, description = "members to change, or `{\"version\": …}` to go back"),
     responses(
-        (status = 200, description = "changed", body = crate::api::schema::DeploymentResult),
+        (status = 200, description = "changed", body = crate::api::schema::Changed),
         (status = 404, description = "no such app or version", body = crate::api::schema::Message),
         (status = 409, description = "a deployment holds the app", body = crate::api::schema::Locked),
         (status = 422, description = "every fault of the definition", body = crate::api::schema::Faults),
@@ -125,10 +138,11 @@ pub async fn patch(api: &Api, call: &Call, id: &AppId) -> Outcome {
     params(
         ("id" = String, Path, description = "app id, slashes included"),
         ("force" = Option<bool>, Query, description = "override running deployments"),
+        ("dryRun" = Option<bool>, Query, description = "change nothing and answer with what the change would come to"),
         crate::api::schema::FailurePolicy,
     ),
     responses(
-        (status = 200, description = "restarting", body = crate::api::schema::DeploymentResult),
+        (status = 200, description = "restarting", body = crate::api::schema::Changed),
         (status = 404, description = "no such app", body = crate::api::schema::Message),
         (status = 409, description = "a deployment holds the app", body = crate::api::schema::Locked),
     ),
@@ -136,6 +150,10 @@ pub async fn patch(api: &Api, call: &Call, id: &AppId) -> Outcome {
 pub async fn restart(api: &Api, call: &Call, id: &AppId) -> Outcome {
     let path = existing(api, call, id)?;
     let how = call.how(false)?;
+    if plan::is_asked(call) {
+        return plan::answer(api, call, how, &[], |_| Ok((Change::Restart { path }, Vec::new())))
+            .await;
+    }
     let restart = |_: &View| Ok((Change::Restart { path: path.clone() }, ()));
     let (deployed, ()) = change::deploy(api, call, how, restart).await?;
     Ok(result(200, &deployed))
@@ -150,10 +168,11 @@ pub async fn restart(api: &Api, call: &Call, id: &AppId) -> Outcome {
     params(
         ("id" = String, Path, description = "app id, slashes included"),
         ("force" = Option<bool>, Query, description = "true (default) overrides running deployments"),
+        ("dryRun" = Option<bool>, Query, description = "change nothing and answer with what the change would come to"),
         crate::api::schema::FailurePolicy,
     ),
     responses(
-        (status = 200, description = "being removed", body = crate::api::schema::DeploymentResult),
+        (status = 200, description = "being removed", body = crate::api::schema::Changed),
         (status = 404, description = "no such app", body = crate::api::schema::Message),
         (status = 409, description = "with `force=false`: a deployment holds the app", body = crate::api::schema::Locked),
     ),
@@ -161,6 +180,10 @@ pub async fn restart(api: &Api, call: &Call, id: &AppId) -> Outcome {
 pub async fn remove(api: &Api, call: &Call, id: &AppId) -> Outcome {
     let path = existing(api, call, id)?;
     let how = call.how(true)?;
+    if plan::is_asked(call) {
+        return plan::answer(api, call, how, &[], |_| Ok((Change::Remove { path }, Vec::new())))
+            .await;
+    }
     let remove = |_: &View| Ok((Change::Remove { path: path.clone() }, ()));
     let (deployed, ()) = change::deploy(api, call, how, remove).await?;
     Ok(result(200, &deployed))
@@ -169,11 +192,18 @@ pub async fn remove(api: &Api, call: &Call, id: &AppId) -> Outcome {
 async fn store(api: &Api, call: &Call, id: &AppId, mode: Mode) -> Outcome {
     let path = read::path(id)?;
     let body = Json::of(api, call)?;
+    if body.asks_for_deploy() {
+        let (partial, creates) = (mode != Mode::Replace, mode != Mode::Patch);
+        return deploys::of_app(api, call, &path, &body, partial, creates).await;
+    }
     let make = |view: &View| {
         let (put, warnings) = definition(call, view, &path, &body, mode)?;
         Ok((Change::Put { apps: vec![put], announce: Announce::Stored }, warnings))
     };
     let how = call.how(false)?;
+    if plan::is_asked(call) {
+        return plan::answer(api, call, how, &body.warnings, make).await;
+    }
     let (deployed, warnings) = change::deploy(api, call, how, make).await?;
     let created = deployed.created.contains(&path);
     let mut response = result(if created { 201 } else { 200 }, &deployed);

@@ -1,10 +1,11 @@
 //! A client of the public API: one request, one answer, and what went wrong in words.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, WARNING};
-use reqwest::{Method, Response, Url};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 
 use crate::cli::failure::Failure;
@@ -18,7 +19,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Server")]
 pub struct Remote {
-    /// The server's address
+    /// The server's address; of several, with commas between them, the first that leads is asked
     #[arg(
         long,
         global = true,
@@ -47,10 +48,13 @@ pub enum Form {
     Json,
 }
 
-/// A client of one server.
+/// A client of one server, which may have several addresses or be one of several.
 pub struct Client {
     http: reqwest::Client,
-    base: Url,
+    /// The addresses of the servers; never empty.
+    bases: Vec<Url>,
+    /// The one that answered last.
+    at: AtomicUsize,
 }
 
 /// What is asked.
@@ -141,26 +145,18 @@ impl Client {
     /// # Errors
     /// When the address is none.
     pub fn new(remote: &Remote) -> Result<Client, Failure> {
-        let server = &remote.server;
-        let address =
-            if server.contains("://") { server.clone() } else { format!("http://{server}") };
-        let base = Url::parse(&address)
-            .ok()
-            .filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"))
-            .ok_or_else(|| {
-                Failure::Usage(format!("--server {server}: no http or https address"))
-            })?;
+        let bases = remote.server.split(',').map(address).collect::<Result<Vec<Url>, Failure>>()?;
         let mut builder = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .user_agent(concat!("stayer/", env!("CARGO_PKG_VERSION")));
-        if is_loopback(&base) {
+        if bases.iter().all(is_loopback) {
             // A proxy of this host's environment would look for the server on its own loopback.
             builder = builder.no_proxy();
         }
         let http = builder
             .build()
             .map_err(|error| Failure::Failed(format!("no HTTP client: {}", cause(&error))))?;
-        Ok(Client { http, base })
+        Ok(Client { http, bases, at: AtomicUsize::new(0) })
     }
 
     /// Asks, and gives the answer whole.
@@ -184,11 +180,39 @@ impl Client {
 
     /// What an answer that ended too early means.
     pub fn cut_short(&self, error: &reqwest::Error) -> Failure {
-        Failure::Unreachable(format!("the answer of {} was cut short: {}", self.base, cause(error)))
+        Failure::Unreachable(format!(
+            "the answer of {} was cut short: {}",
+            self.base(),
+            cause(error)
+        ))
     }
 
+    /// Asks the server that answered last; where it is not there or does not lead, the next ones, once each. What it did not
+    /// get, or said that it did nothing with, may be asked of another.
     async fn ask(&self, ask: &Ask, timeout: Option<Duration>) -> Result<Response, Failure> {
-        let mut request = self.http.request(ask.method.clone(), self.url(ask));
+        let mut tries = self.bases.len();
+        loop {
+            tries -= 1;
+            let base = self.base();
+            let asked = self.request(base, ask, timeout).send().await;
+            let elsewhere = match &asked {
+                Ok(response) => response.status() == StatusCode::SERVICE_UNAVAILABLE,
+                Err(error) => error.is_connect(),
+            };
+            if elsewhere && tries > 0 {
+                self.at.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
+            return good(asked.map_err(|error| no_answer(base, &error))?).await;
+        }
+    }
+
+    fn base(&self) -> &Url {
+        &self.bases[self.at.load(Ordering::Relaxed) % self.bases.len()]
+    }
+
+    fn request(&self, base: &Url, ask: &Ask, timeout: Option<Duration>) -> RequestBuilder {
+        let mut request = self.http.request(ask.method.clone(), url(base, ask));
         if let Some(timeout) = timeout {
             request = request.timeout(timeout);
         }
@@ -198,36 +222,47 @@ impl Client {
         if let Some(body) = &ask.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
         }
-        let response = request.send().await.map_err(|error| self.no_answer(&error))?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        let body = response.bytes().await.unwrap_or_default();
-        let reason = status.canonical_reason().unwrap_or_default();
-        Err(Failure::of_answer(status.as_u16(), reason, &body))
+        request
     }
+}
 
-    fn no_answer(&self, error: &reqwest::Error) -> Failure {
-        let base = &self.base;
-        Failure::Unreachable(if error.is_timeout() && !error.is_connect() {
-            let seconds = ANSWER_TIMEOUT.as_secs();
-            format!("{base} did not answer within {seconds} s; what was asked may have been done")
-        } else {
-            format!("{base} cannot be reached: {}", cause(error))
-        })
+async fn good(response: Response) -> Result<Response, Failure> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
     }
+    let body = response.bytes().await.unwrap_or_default();
+    let reason = status.canonical_reason().unwrap_or_default();
+    Err(Failure::of_answer(status.as_u16(), reason, &body))
+}
 
-    fn url(&self, ask: &Ask) -> Url {
-        let mut url = self.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(&ask.path);
-        }
-        if !ask.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(&ask.query);
-        }
-        url
+fn no_answer(base: &Url, error: &reqwest::Error) -> Failure {
+    Failure::Unreachable(if error.is_timeout() && !error.is_connect() {
+        let seconds = ANSWER_TIMEOUT.as_secs();
+        format!("{base} did not answer within {seconds} s; what was asked may have been done")
+    } else {
+        format!("{base} cannot be reached: {}", cause(error))
+    })
+}
+
+fn url(base: &Url, ask: &Ask) -> Url {
+    let mut url = base.clone();
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(&ask.path);
     }
+    if !ask.query.is_empty() {
+        url.query_pairs_mut().extend_pairs(&ask.query);
+    }
+    url
+}
+
+fn address(server: &str) -> Result<Url, Failure> {
+    let address =
+        if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
+    Url::parse(&address)
+        .ok()
+        .filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"))
+        .ok_or_else(|| Failure::Usage(format!("--server {server}: no http or https address")))
 }
 
 /// What the server took although it is odd: `299 - "text"` each.
@@ -261,9 +296,7 @@ mod tests {
     use super::*;
 
     fn url(server: &str, ask: &Ask) -> String {
-        install_tls();
-        let remote = Remote { server: server.to_owned(), output: Form::Table };
-        Client::new(&remote).expect("an address").url(ask).to_string()
+        super::url(&address(server).expect("an address"), ask).to_string()
     }
 
     #[test]
@@ -276,7 +309,7 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_a_usage_error() {
-        for server in ["", "ftp://h", "http://"] {
+        for server in ["", "ftp://h", "http://", "h:1,"] {
             let remote = Remote { server: server.to_owned(), output: Form::Table };
             assert!(matches!(Client::new(&remote), Err(Failure::Usage(_))), "{server}");
         }

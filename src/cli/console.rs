@@ -4,7 +4,7 @@
 //! go to standard error, so that standard output holds results alone.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 
 use crate::cli::failure::Failure;
 
@@ -13,6 +13,39 @@ pub struct Console {
     input: Box<dyn Read + Send>,
     output: Box<dyn Write + Send>,
     error: Box<dyn Write + Send>,
+    look: Look,
+    /// Whether the last line of standard error is one that is written again and again.
+    live: bool,
+}
+
+/// How what is written may look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// Whether results have colours.
+    pub colours: bool,
+    /// Whether progress may be a line that is written again and again.
+    pub live: bool,
+}
+
+/// Back to the begin of the line, and nothing on it.
+const CLEAR_LINE: &str = "\r\u{1b}[K";
+
+// === impl Look ===
+
+impl Look {
+    /// Of the process: colours for a terminal unless `NO_COLOR` is set, whatever to.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "conventions of terminals rather than settings of this program"
+    )]
+    fn of_process() -> Look {
+        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Look {
+            colours: io::stdout().is_terminal() && !set("NO_COLOR") && !is_dumb,
+            live: io::stderr().is_terminal() && !is_dumb && !set("CI"),
+        }
+    }
 }
 
 // === impl Console ===
@@ -20,7 +53,8 @@ pub struct Console {
 impl Console {
     /// Those of the process.
     pub fn standard() -> Console {
-        Console::new(io::stdin(), io::stdout(), io::stderr())
+        let look = Look::of_process();
+        Console { look, ..Console::new(io::stdin(), io::stdout(), io::stderr()) }
     }
 
     /// Any.
@@ -29,7 +63,14 @@ impl Console {
         output: impl Write + Send + 'static,
         error: impl Write + Send + 'static,
     ) -> Console {
-        Console { input: Box::new(input), output: Box::new(output), error: Box::new(error) }
+        let (look, live) = (Look::default(), false);
+        let (input, output, error) = (Box::new(input), Box::new(output), Box::new(error));
+        Console { input, output, error, look, live }
+    }
+
+    /// How what is written may look.
+    pub fn look(&self) -> Look {
+        self.look
     }
 
     /// Writes a line of the result.
@@ -45,6 +86,7 @@ impl Console {
     /// # Errors
     /// When nobody reads it.
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.end_live();
         let written = self.output.write_all(bytes).and_then(|()| self.output.flush());
         written.map_err(|error| unwritten(&error))
     }
@@ -56,7 +98,32 @@ impl Console {
 
     /// Says something that is no part of the result. Whether anybody reads it does not matter.
     pub fn note(&mut self, text: &str) {
+        self.end_live();
         let _nobody_listens = writeln!(self.error, "{text}");
+    }
+
+    /// Says how far something is on a line that the next such line takes the place of; for terminals alone.
+    pub fn live(&mut self, text: &str) {
+        if self.look.live {
+            self.live = true;
+            let written = write!(self.error, "{CLEAR_LINE}{text}");
+            let _nobody_looks = written.and_then(|()| self.error.flush());
+        }
+    }
+
+    fn end_live(&mut self) {
+        if std::mem::take(&mut self.live) {
+            let _nobody_looks = write!(self.error, "{CLEAR_LINE}");
+        }
+    }
+
+    /// Writes a file whole.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&mut self, file: &str, text: &str) -> Result<(), Failure> {
+        fs::write(file, text)
+            .map_err(|error| Failure::Failed(format!("{file} cannot be written: {error}")))
     }
 
     /// Reads a file whole, or standard input for `-`.

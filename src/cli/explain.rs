@@ -30,7 +30,8 @@ pub async fn run(args: ExplainArgs, console: &mut Console) -> Result<(), Failure
     talk.show(&answer, explanation_text)
 }
 
-fn explanation_text(body: &Value) -> String {
+/// An explanation in words.
+pub fn explanation_text(body: &Value) -> String {
     let none = Value::Null;
     let instances = body.get("instances").unwrap_or(&none);
     let mut lines = vec![format!(

@@ -6,23 +6,29 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-/// What the process ends with. The numbers are promised in `--help`.
+/// What the process ends with. Several kinds share a code: a pipeline decides by the code, people read the words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Done.
-    Done = 0,
-    /// Somebody said no.
-    Refused = 1,
+    Done,
+    /// A check, a replay or the start of a server came to nothing.
+    Failed,
     /// Not understood, or a file that cannot be used.
-    Usage = 2,
+    Usage,
     /// Nobody answers.
-    Unreachable = 3,
+    Unreachable,
     /// The server failed.
-    Server = 4,
+    Server,
+    /// The server said no.
+    Refused,
+    /// The deployment failed, and what was before it runs again.
+    RolledBack,
+    /// The deployment failed, and taking it back failed too.
+    RollbackFailed,
     /// Waited long enough.
-    TimedOut = 5,
-    /// The deployment is over and not everything runs.
-    NotRunning = 6,
+    TimedOut,
+    /// The deployment is over, or stands still, and not everything runs as asked.
+    NotRunning,
 }
 
 /// Why a verb ends before it is done.
@@ -51,9 +57,15 @@ pub enum Failure {
     /// Waited long enough.
     #[error("{0}")]
     TimedOut(String),
-    /// The deployment is over and not everything runs.
+    /// The deployment is over, or stands still, and not everything runs as asked.
     #[error("{0}")]
     NotRunning(String),
+    /// The deployment failed and was taken back.
+    #[error("{0}")]
+    RolledBack(String),
+    /// The deployment failed and could not be taken back.
+    #[error("{0}")]
+    RollbackFailed(String),
     /// Nobody reads the output any more, as behind `| head`. That is no failure of ours.
     #[error("nobody reads the output")]
     ReaderGone,
@@ -63,7 +75,21 @@ pub enum Failure {
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
-        ExitCode::from(exit as u8)
+        ExitCode::from(exit.code())
+    }
+}
+
+impl Exit {
+    /// The number, as `--help` promises it.
+    pub const fn code(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::Failed | Exit::Usage | Exit::Unreachable | Exit::Server => 1,
+            Exit::Refused => 2,
+            Exit::RolledBack => 3,
+            Exit::RollbackFailed => 4,
+            Exit::TimedOut | Exit::NotRunning => 5,
+        }
     }
 }
 
@@ -79,12 +105,15 @@ impl Failure {
     /// What the process ends with.
     pub const fn exit(&self) -> Exit {
         match self {
-            Failure::Refused { .. } | Failure::Failed(_) => Exit::Refused,
+            Failure::Refused { .. } => Exit::Refused,
+            Failure::Failed(_) => Exit::Failed,
             Failure::Usage(_) => Exit::Usage,
             Failure::Unreachable(_) => Exit::Unreachable,
             Failure::Server(_) => Exit::Server,
             Failure::TimedOut(_) => Exit::TimedOut,
             Failure::NotRunning(_) => Exit::NotRunning,
+            Failure::RolledBack(_) => Exit::RolledBack,
+            Failure::RollbackFailed(_) => Exit::RollbackFailed,
             Failure::ReaderGone => Exit::Done,
         }
     }
@@ -97,6 +126,11 @@ impl Failure {
     /// Whether the server may answer again if it is asked later.
     pub const fn may_pass(&self) -> bool {
         matches!(self, Failure::Unreachable(_) | Failure::Server(_))
+    }
+
+    /// Whether something is in the way.
+    pub const fn is_conflict(&self) -> bool {
+        matches!(self, Failure::Refused { status: 409, .. })
     }
 
     /// Whether there is no such thing.

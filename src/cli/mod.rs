@@ -15,18 +15,24 @@ pub mod autopsy;
 pub mod bench;
 pub mod client;
 pub mod console;
+pub mod definition;
+pub mod deploy;
 pub mod deployment;
 pub mod dev;
 pub mod dirs;
 pub mod doctor;
+pub mod duration;
 pub mod events;
 pub mod explain;
 pub mod failure;
 pub mod limits;
 pub mod logging;
 pub mod logs;
+pub mod paint;
+pub mod plan;
 pub mod ps;
 pub mod replay;
+pub mod rollback;
 pub mod server;
 pub mod signals;
 pub mod store;
@@ -41,12 +47,12 @@ mod tests;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  refused: the server said no (4xx), or a check found something wrong
-  2  usage: an argument, or a file that it names, cannot be used
-  3  the server cannot be reached
-  4  the server failed (5xx); whether the change was made may not be known
-  5  timed out while waiting; the change itself goes on
-  6  the deployment is over and not everything runs as asked
+  1  usage, or the server cannot be reached or failed; or a check found something wrong
+  2  rejected: the server said no (4xx)
+  3  the deployment failed and was rolled back
+  4  the deployment failed, and rolling it back failed too
+  5  a human is needed: the deployment is paused, superseded, cancelled or failed as it is; or it goes on after the
+     longest wait
 
 Every flag can also be set as an environment variable: --log-level as STAYER_LOG_LEVEL, and so on.";
 
@@ -87,6 +93,12 @@ pub enum Verb {
     Events(events::EventsArgs),
     /// List and cancel deployments
     Deployment(deployment::DeploymentArgs),
+    /// Bring apps to what a file says, and say truthfully what came of it
+    Deploy(deploy::DeployArgs),
+    /// Bring an app back to an earlier configuration
+    Rollback(rollback::RollbackArgs),
+    /// Show what deploying a file would come to; nothing is changed
+    Plan(plan::PlanArgs),
     /// Read a stopped server's store, or back up a running one's
     Store(store::StoreArgs),
     /// Decide again what recorded facts led to, without a server
@@ -97,8 +109,13 @@ pub enum Verb {
 
 /// What was typed. `--help`, `--version` and what is not understood end the process here.
 pub fn parse() -> Cli {
-    let matches = command().get_matches();
-    Cli::from_arg_matches(&matches).unwrap_or_else(|wrong| wrong.exit())
+    let parsed = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    parsed.unwrap_or_else(|told| {
+        // Help and version come this way too, and are no fault.
+        let exit = if told.use_stderr() { Exit::Usage } else { Exit::Done };
+        let _nobody_reads = told.print();
+        std::process::exit(exit.code().into())
+    })
 }
 
 /// The tree of verbs; the help of each ends with the exit codes.
@@ -136,6 +153,9 @@ async fn dispatch(verb: Verb, console: &mut Console) -> Result<(), Failure> {
         Verb::Autopsy(args) => autopsy::run(args, console).await,
         Verb::Events(args) => events::run(args, console).await,
         Verb::Deployment(args) => deployment::run(args, console).await,
+        Verb::Deploy(args) => deploy::run(args, console).await,
+        Verb::Rollback(args) => rollback::run(args, console).await,
+        Verb::Plan(args) => plan::run(args, console).await,
         Verb::Store(args) => store::run(args, console).await,
         Verb::Replay(args) => replay::run(&args, console),
         Verb::Bench(args) => bench::run(args, console).await,

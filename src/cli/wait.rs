@@ -13,11 +13,11 @@ use crate::cli::failure::Failure;
 use crate::cli::talk::{Talk, app_path, number, text};
 
 /// From the first look to the second, since a small change is over in milliseconds; doubled up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
+pub const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// Between two looks.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// The most apps that progress speaks of.
-const SHOWN_APPS: usize = 10;
+pub const SHOWN_APPS: usize = 10;
 
 /// Whether and how long to wait.
 #[derive(Clone, Debug, Args)]
@@ -105,8 +105,18 @@ impl Standing {
         }
     }
 
+    /// Its last failure.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    /// What it waits for.
+    pub fn waits(&self) -> Option<&str> {
+        self.waits.as_deref()
+    }
+
     /// As many run as are wanted.
-    fn is_running(&self) -> bool {
+    pub fn is_running(&self) -> bool {
         self.running >= self.wanted
     }
 
@@ -194,14 +204,15 @@ async fn standing(talk: &mut Talk<'_>, id: &str, since: &str) -> Result<Standing
     let ask =
         Ask::get(&app_path(id)).with("embed", "app.counts").with("embed", "app.lastTaskFailure");
     let body = talk.client.send(&ask).await?.json()?;
-    let mut standing = Standing::of(body.get("app").unwrap_or(&body), since);
-    if !standing.is_running() {
-        // A server that cannot explain is none of ours; then nothing is said.
-        let explain = Ask::get(&format!("{}/explain", app_path(id)));
-        let explained = talk.client.send(&explain).await.and_then(|answer| answer.json());
-        standing.waits = explained.ok().and_then(|explained| why(&explained));
-    }
-    Ok(standing)
+    let standing = Standing::of(body.get("app").unwrap_or(&body), since);
+    Ok(if standing.is_running() { standing } else { waits_for(talk, standing).await })
+}
+
+/// With what the app waits for. A server that cannot explain is none of ours; then nothing is said.
+pub async fn waits_for(talk: &mut Talk<'_>, standing: Standing) -> Standing {
+    let explain = Ask::get(&format!("{}/explain", app_path(&standing.id)));
+    let explained = talk.client.send(&explain).await.and_then(|answer| answer.json());
+    Standing { waits: explained.ok().and_then(|explained| why(&explained)), ..standing }
 }
 
 /// What an app waits for. The time that is left changes with each look, the time of its end does not.

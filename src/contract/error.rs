@@ -8,8 +8,8 @@ use std::fmt::{self, Display};
 use crate::contract::fault::{self, Fault, Problem, SyntaxFault, Warning};
 use crate::contract::show::deployment;
 use crate::contract::show::text::{self, Object};
-use crate::model::fact::Refusal;
-use crate::model::id::{DeploymentId, TaskRefError, Version};
+use crate::model::fact::{Refusal, Steer};
+use crate::model::id::{DeployId, DeploymentId, TaskRefError, Version};
 use crate::model::path::AppPath;
 
 /// After how many seconds a client should come back when nobody leads.
@@ -146,6 +146,10 @@ impl Reply {
                     "{hostname} is heard and has {instances} instances. Drain it, or stop it, and forget it then."
                 ),
             ),
+            Refusal::NoDeploy { deploy } => Reply::no_deploy(&deploy.to_string()),
+            Refusal::NotNow { deploy, how } => Reply::message(409, &not_now(*deploy, *how)),
+            Refusal::Deploying { deploys } => deploying(deploys),
+            Refusal::Several { paths } => several(paths),
             Refusal::NotQueued { path } => Reply::missing(&Missing::Queued(path)),
             Refusal::Locked { deployments } => locked(deployments),
             Refusal::TooMany { limit } => Reply::message(403, &too_many(*limit)),
@@ -176,6 +180,11 @@ impl Reply {
     /// No agent has this id or host name.
     pub fn no_agent(name: &str) -> Reply {
         Reply::message(404, &format!("Agent '{name}' does not exist"))
+    }
+
+    /// No deploy has this id.
+    pub fn no_deploy(id: &str) -> Reply {
+        Reply::message(404, &format!("Deploy '{id}' does not exist"))
     }
 
     /// Not now, perhaps soon.
@@ -318,6 +327,44 @@ fn locked(deployments: &[DeploymentId]) -> Reply {
         object.objects("deployments", deployments, |object: &mut Object<'_>, id| {
             object.plain("id", id);
         });
+    });
+    Reply::json(409, body)
+}
+
+fn deploying(deploys: &[DeployId]) -> Reply {
+    let body = text::object_text(|object| {
+        object.text(
+            "message",
+            "A deploy of this app is on its way. Override with '?force=true', or look at '/v2/deploys/<ID>'.",
+        );
+        object.objects("deploys", deploys, |object: &mut Object<'_>, id| {
+            object.plain("id", id);
+        });
+    });
+    Reply::json(409, body)
+}
+
+fn not_now(deploy: DeployId, how: Steer) -> String {
+    let what = match how {
+        Steer::Resume => "is not paused",
+        Steer::Promote => "is on its way back, at its end, or over",
+        Steer::RollBack => "is on its way back already, at its end, or over",
+        Steer::End => "is over",
+    };
+    format!("Deploy '{deploy}' {what}.")
+}
+
+fn several(paths: &[AppPath]) -> Reply {
+    let body = text::object_text(|object| {
+        object.text(
+            "message",
+            "Several apps are this service, and it is not clear which one serves.",
+        );
+        object.texts("apps", paths.iter().map(AppPath::as_str));
+        object.text(
+            "hint",
+            "remove all but one; of two, ?force=true gives the younger one the new definition",
+        );
     });
     Reply::json(409, body)
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::control::analysis::Analyst;
 use crate::control::audience::room::Draining;
 use crate::control::clock::Clock;
 use crate::control::events::{Events, Published};
@@ -127,6 +128,7 @@ pub async fn lead(
         keep_everything: !loaded.quarantined.is_empty(),
         history: History::default(),
     };
+    let analyst = Analyst { server: server.clone(), facts: facts.clone(), clock };
     let audience = watch(&server, facts.clone(), &world, no);
     let fleet = Fleet {
         server: server.clone(),
@@ -160,6 +162,7 @@ pub async fn lead(
     spawn_brain(turn)?;
     tokio::spawn(audience);
     tokio::spawn(fleet.run());
+    tokio::spawn(analyst.run());
     tokio::spawn(listen::listen(listener.into(), cluster, own.clone()));
     let ended = spawn_writer(end(writer, server.clone()))?;
     let agents = Agents { fleet: own, server: server.clone() };

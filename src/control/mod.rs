@@ -6,8 +6,10 @@
 //! - [`audience`]: those who balance, who are told before an instance is asked to end.
 //! - [`operator`]: the operator's socket in the data directory.
 //! - [`events`]: the newest events, for whoever follows.
+//! - [`analysis`]: what deploys ask Prometheus.
 //! - [`clock`]: the only clock; [`gauges`]: figures that no row holds.
 
+pub mod analysis;
 pub mod audience;
 pub mod clock;
 pub mod events;

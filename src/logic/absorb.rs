@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::logic::change;
 use crate::logic::decide::brake;
+use crate::logic::deploy;
 use crate::logic::draft::Draft;
 use crate::logic::health;
 use crate::logic::status::{self, Change};
@@ -45,6 +46,9 @@ pub fn absorb(draft: &mut Draft<'_>, fact: Fact) {
         }
         Fact::Synced { agent, .. } => hear(draft, agent),
         Fact::Lost { agent, .. } => lose(draft, agent),
+        Fact::Analysed { deploy, step, asking, finding } => {
+            deploy::analysed(draft, deploy, step, asking, finding);
+        }
         Fact::Attended { by_anybody } => draft.attend(by_anybody),
         Fact::Released { lives } => {
             for (key, incarnation) in lives {
@@ -61,6 +65,7 @@ pub fn absorb(draft: &mut Draft<'_>, fact: Fact) {
 /// concluded (invariant 8).
 pub fn resume(draft: &mut Draft<'_>) {
     draft.keep_gpus();
+    deploy::resume(draft);
     let now = draft.now();
     let pending = |task: &Task| {
         matches!(

@@ -235,7 +235,8 @@ impl Brain {
         let agents = world.agents.iter().map(|(key, _)| Subject::Agent(*key));
         let apps = world.apps.iter().map(|(key, _)| Subject::App(*key));
         let deployments = world.deployments.iter().map(|(id, _)| Subject::Deployment(*id));
-        let all = agents.chain([Subject::Brake]).chain(apps).chain(deployments);
+        let deploys = self.index.deploys.live().map(Subject::Deploy);
+        let all = agents.chain([Subject::Brake]).chain(apps).chain(deployments).chain(deploys);
         self.dirty.subjects.extend(all);
     }
 
@@ -262,6 +263,7 @@ impl Brain {
                     Subject::Agent(key)
                 }
                 Key::Deployment(id) | Key::Outcome((_, id)) => Subject::Deployment(id),
+                Key::Deploy(id) => Subject::Deploy(id),
                 Key::Meta => Subject::Brake,
             };
             self.dirty.subjects.insert(subject);

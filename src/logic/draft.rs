@@ -11,10 +11,13 @@ use crate::model::agent::{Agent, GpuScheduling};
 use crate::model::app::{App, AppVersion};
 use crate::model::autopsy::Autopsy;
 use crate::model::brake::Brake;
+use crate::model::deploy::Deploy;
 use crate::model::deployment::Deployment;
 use crate::model::event::Event;
 use crate::model::fact::{Answer, Ticket};
-use crate::model::id::{AgentKey, AppKey, CommitNo, DeploymentId, InstanceKey, time_uuid};
+use crate::model::id::{
+    AgentKey, AppKey, CommitNo, DeployId, DeploymentId, InstanceKey, time_uuid,
+};
 use crate::model::instance::Instance;
 use crate::model::meta::Meta;
 use crate::model::outcome::Outcome;
@@ -36,6 +39,8 @@ pub enum Subject {
     App(AppKey),
     /// A deployment.
     Deployment(DeploymentId),
+    /// A deploy. Behind all that it looks at.
+    Deploy(DeployId),
 }
 
 /// The subjects that must be looked at, and the agents on which something became free.
@@ -299,6 +304,11 @@ impl<'a> Draft<'a> {
         self.put(Key::Autopsy(autopsy.key), Some(Row::Autopsy(Arc::new(autopsy))));
     }
 
+    /// Puts a deploy.
+    pub fn put_deploy(&mut self, deploy: Deploy) {
+        self.put(Key::Deploy(deploy.id), Some(Row::Deploy(Arc::new(deploy))));
+    }
+
     /// Keeps what became of a deployment.
     pub fn put_outcome(&mut self, outcome: Outcome) {
         self.put(Key::Outcome(outcome.key()), Some(Row::Outcome(Arc::new(outcome))));
@@ -340,6 +350,7 @@ impl<'a> Draft<'a> {
                 }
                 Row::App(app) => {
                     self.mark(Subject::App(app.key));
+                    self.mark_deploys(app.key);
                     for row in [old, new].into_iter().flatten() {
                         if let Row::App(app) = row
                             && let Some(part) = &app.part
@@ -349,12 +360,19 @@ impl<'a> Draft<'a> {
                     }
                 }
                 Row::Deployment(deployment) => self.mark_step(deployment.id, old, new),
+                Row::Deploy(deploy) => self.mark(Subject::Deploy(deploy.id)),
                 Row::Instance(instance) => {
                     self.mark(Subject::App(instance.key.app));
+                    self.mark_deploys(instance.key.app);
                     self.mark_freed(old, new);
                 }
             },
         }
+    }
+
+    /// What becomes of an app concerns the deploys that change it.
+    fn mark_deploys(&mut self, app: AppKey) {
+        self.dirty.subjects.extend(self.index.deploys.of(app).map(Subject::Deploy));
     }
 
     /// A drain that begins, ends or gets another deadline concerns every app on the agent.
@@ -373,6 +391,10 @@ impl<'a> Draft<'a> {
     /// A step that begins concerns every app of the deployment, and so does a pause.
     fn mark_step(&mut self, id: DeploymentId, old: Option<&Row>, new: Option<&Row>) {
         self.mark(Subject::Deployment(id));
+        if new.is_none() {
+            // Where the number of deployments is limited, a deploy may wait for this one's end.
+            self.dirty.subjects.extend(self.index.deploys.live().map(Subject::Deploy));
+        }
         let place = |row: Option<&Row>| match row {
             Some(Row::Deployment(deployment)) => Some((deployment.step, deployment.is_paused())),
             Some(_) | None => None,

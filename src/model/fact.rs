@@ -5,10 +5,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::agent::Inventory;
+use crate::model::deploy::{Finding, Plan};
 use crate::model::deployment::FailurePolicy;
 use crate::model::have::Have;
 use crate::model::id::{
-    AgentId, AgentKey, DeploymentId, Incarnation, InstanceId, InstanceKey, RunId, Seq, Version,
+    AgentId, AgentKey, DeployId, DeploymentId, Incarnation, InstanceId, InstanceKey, RunId, Seq,
+    Version,
 };
 use crate::model::path::AppPath;
 use crate::model::spec::Spec;
@@ -75,6 +77,17 @@ pub enum Fact {
         agent: AgentKey,
         /// Why.
         why: Loss,
+    },
+    /// A deploy's question to Prometheus came to something.
+    Analysed {
+        /// Which deploy.
+        deploy: DeployId,
+        /// In which of its steps.
+        step: u32,
+        /// For the how many-th time.
+        asking: u32,
+        /// What was found.
+        finding: Finding,
     },
 }
 
@@ -148,6 +161,15 @@ pub enum Change {
         /// Which.
         deployment: DeploymentId,
     },
+    /// Bring an app into service by a strategy.
+    Deploy(Box<Proposal>),
+    /// Do something to a deploy that is on its way.
+    Steer {
+        /// Which.
+        deploy: DeployId,
+        /// What.
+        how: Steer,
+    },
     /// Go on with a deployment that waits for somebody.
     Resume {
         /// Which.
@@ -186,6 +208,30 @@ pub struct Put {
     pub spec: Spec,
     /// What the asker saw.
     pub expect: Expect,
+}
+
+/// What a deploy shall bring.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// The definition, under the id of the service.
+    pub put: Put,
+    /// Whether its count was said; otherwise what serves now keeps its own.
+    pub counted: bool,
+    /// How it comes into service.
+    pub plan: Plan,
+}
+
+/// What is done to a deploy that is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Steer {
+    /// A paused one takes its step up again.
+    Resume,
+    /// It goes on to the whole count at once.
+    Promote,
+    /// It is taken back.
+    RollBack,
+    /// It ends where it stands.
+    End,
 }
 
 /// What the asker saw of an app. If it is not so any more the change is refused as stale, and asked again.
@@ -233,6 +279,11 @@ pub enum Answer {
         /// Paths of apps that did not exist before.
         created: Vec<AppPath>,
     },
+    /// A deploy is on its way, or is steered.
+    Deploying {
+        /// Which.
+        deploy: DeployId,
+    },
     /// These are being ended.
     Killed {
         /// The instances.
@@ -269,6 +320,28 @@ pub enum Refusal {
     NoDeployment {
         /// Its id.
         deployment: DeploymentId,
+    },
+    /// There is no such deploy.
+    NoDeploy {
+        /// Its id.
+        deploy: DeployId,
+    },
+    /// A deploy is not in a state for this.
+    NotNow {
+        /// Which.
+        deploy: DeployId,
+        /// For what.
+        how: Steer,
+    },
+    /// Deploys of the same app are on their way.
+    Deploying {
+        /// Which.
+        deploys: Vec<DeployId>,
+    },
+    /// Several apps are the same service.
+    Several {
+        /// Which.
+        paths: Vec<AppPath>,
     },
     /// The deployment does not wait for anybody.
     NotPaused {

@@ -75,6 +75,8 @@ uuids! {
     InstanceId;
     /// A deployment.
     DeploymentId;
+    /// A deploy: several deployments by a strategy.
+    DeployId;
 }
 
 /// The commit that last really changed a row; orders wants.

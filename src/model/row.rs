@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::agent::Agent;
 use crate::model::app::{App, AppVersion};
 use crate::model::autopsy::{Autopsy, AutopsyKey};
+use crate::model::deploy::Deploy;
 use crate::model::deployment::Deployment;
-use crate::model::id::{AgentKey, AppKey, DeploymentId, InstanceKey, Version};
+use crate::model::id::{AgentKey, AppKey, DeployId, DeploymentId, InstanceKey, Version};
 use crate::model::instance::Instance;
 use crate::model::meta::Meta;
 use crate::model::outcome::{Outcome, OutcomeKey};
@@ -41,6 +42,8 @@ pub enum Key {
     Instance(InstanceKey),
     /// A life that failed.
     Autopsy(AutopsyKey),
+    /// A deploy.
+    Deploy(DeployId),
 }
 
 /// A row of any kind.
@@ -62,4 +65,6 @@ pub enum Row {
     Instance(Arc<Instance>),
     /// A life that failed.
     Autopsy(Arc<Autopsy>),
+    /// A deploy.
+    Deploy(Arc<Deploy>),
 }

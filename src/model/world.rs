@@ -8,9 +8,10 @@ use std::sync::Arc;
 use crate::model::agent::{Agent, GpuScheduling};
 use crate::model::app::{App, AppVersion};
 use crate::model::autopsy::{Autopsy, AutopsyKey};
+use crate::model::deploy::Deploy;
 use crate::model::deployment::Deployment;
 use crate::model::id::{
-    AgentId, AgentKey, AppKey, DeploymentId, InstanceId, InstanceKey, TaskRef, Version,
+    AgentId, AgentKey, AppKey, DeployId, DeploymentId, InstanceId, InstanceKey, TaskRef, Version,
 };
 use crate::model::instance::Instance;
 use crate::model::meta::Meta;
@@ -39,6 +40,8 @@ pub struct World {
     pub instances: Table<InstanceKey, Instance>,
     /// Lives that failed, the newest of each app.
     pub autopsies: Table<AutopsyKey, Autopsy>,
+    /// Deploys, also those that are over.
+    pub deploys: Table<DeployId, Deploy>,
     /// Derived: apps by path, also removed ones.
     pub paths: Table<AppPath, AppKey>,
     /// Derived: agents by identity.
@@ -46,6 +49,7 @@ pub struct World {
 }
 
 const FIRST_DEPLOYMENT: DeploymentId = DeploymentId(uuid::Uuid::nil());
+const FIRST_DEPLOY: DeployId = DeployId(uuid::Uuid::nil());
 const FIRST_OUTCOME: OutcomeKey = (Timestamp::from_millis(i64::MIN), FIRST_DEPLOYMENT);
 
 /// A law of the rows that does not hold.
@@ -83,6 +87,9 @@ impl World {
             (Key::Autopsy(key), Some(Row::Autopsy(row))) => {
                 self.autopsies.put(*key, row.clone());
             }
+            (Key::Deploy(id), Some(Row::Deploy(row))) => {
+                self.deploys.put(*id, row.clone());
+            }
             (key, None) => self.remove(key),
             (key, Some(row)) => debug_assert!(false, "row {row:?} under key {key:?}"),
         }
@@ -116,6 +123,9 @@ impl World {
             Key::Autopsy(key) => {
                 self.autopsies.remove(key);
             }
+            Key::Deploy(id) => {
+                self.deploys.remove(id);
+            }
         }
     }
 
@@ -132,6 +142,7 @@ impl World {
             Key::Outcome(key) => self.outcomes.share(key).map(Row::Outcome),
             Key::Instance(key) => self.instances.share(key).map(Row::Instance),
             Key::Autopsy(key) => self.autopsies.share(key).map(Row::Autopsy),
+            Key::Deploy(id) => self.deploys.share(id).map(Row::Deploy),
         }
     }
 
@@ -220,6 +231,10 @@ impl World {
             Key::Autopsy(key) => Some(key),
             _ => None,
         });
+        let deploys = start(after, Key::Deploy(FIRST_DEPLOY), |key| match key {
+            Key::Deploy(id) => Some(id),
+            _ => None,
+        });
         let meta = self.meta.iter().filter(move |_| after.is_none());
         let meta = meta.map(|meta| (Key::Meta, Row::Meta(Arc::new(meta.clone()))));
         let agents = self
@@ -247,9 +262,13 @@ impl World {
             .autopsies
             .shared_from(autopsies)
             .map(|(key, row)| (Key::Autopsy(*key), Row::Autopsy(row.clone())));
+        let deploys = self
+            .deploys
+            .shared_from(deploys)
+            .map(|(id, row)| (Key::Deploy(*id), Row::Deploy(row.clone())));
+        let users = meta.chain(agents).chain(versions).chain(apps);
         let plans = deployments.chain(outcomes);
-        let instances = instances.chain(autopsies);
-        meta.chain(agents).chain(versions).chain(apps).chain(plans).chain(instances)
+        users.chain(plans).chain(instances).chain(autopsies).chain(deploys)
     }
 
     /// Whether the derived maps follow from the rows and references point at rows.
@@ -308,6 +327,11 @@ impl World {
             let name = format!("autopsy {}/{}", key.app, key.no);
             law(autopsy.key == *key, format!("{name} knows its key"));
             law(self.apps.get(&key.app).is_some(), format!("{name} has its app"));
+        }
+        for (id, deploy) in self.deploys.iter() {
+            let grows = deploy.counts.is_sorted_by(|less, more| less < more);
+            let within = deploy.counts.last().is_some_and(|last| *last <= deploy.target);
+            law(grows && within, format!("deploy {id}: its steps grow up to its target"));
         }
         if broken.is_empty() { Ok(()) } else { Err(broken) }
     }

@@ -19,7 +19,7 @@ pub struct Ledger {
     next: Position,
     newest: CommitNo,
     runs: Vec<Run>,
-    sizes: [Mean; 8],
+    sizes: [Mean; 9],
 }
 
 /// Commits of one record each, one after the other: most are, so that a run stands for many.
@@ -41,7 +41,7 @@ struct Mean {
 impl Ledger {
     /// The books on a log whose next record goes to `next`.
     pub fn new(next: Position) -> Ledger {
-        Ledger { next, newest: CommitNo::default(), runs: Vec::new(), sizes: [Mean::default(); 8] }
+        Ledger { next, newest: CommitNo::default(), runs: Vec::new(), sizes: [Mean::default(); 9] }
     }
 
     /// Where the next record goes.
@@ -88,6 +88,7 @@ impl Ledger {
             world.outcomes.len(),
             world.instances.len(),
             world.autopsies.len(),
+            world.deploys.len(),
         ];
         self.sizes.iter().zip(counts).map(|(mean, count)| mean.of(count as u64)).sum()
     }
@@ -148,6 +149,7 @@ fn kind(key: &Key) -> usize {
         Key::Outcome(_) => 5,
         Key::Instance(_) => 6,
         Key::Autopsy(_) => 7,
+        Key::Deploy(_) => 8,
     }
 }
 

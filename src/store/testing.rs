@@ -16,13 +16,16 @@ use crate::model::check::{HealthCheck, HealthProtocol};
 use crate::model::commit::Commit;
 use crate::model::condition::Condition;
 use crate::model::constraint::{Constraint, Operator};
+use crate::model::deploy::{
+    self, Amount, Analysis, Deploy, Finding, Hand, Measure, New, Old, Phase,
+};
 use crate::model::deployment::{Cause, CauseKind, Deployment, FailurePolicy, OnFailure, State};
 use crate::model::end::End;
 use crate::model::event::{DeploymentStands, Event, Plan, PlanAction, PlanStep, StatusUpdate};
 use crate::model::findings::{CheckResult, Findings, HealthRecord, Readiness, Response};
 use crate::model::id::{
-    AgentId, AgentKey, AppKey, ClusterId, CommitNo, DeploymentId, Incarnation, InstanceId,
-    InstanceKey, RunId, Version,
+    AgentId, AgentKey, AppKey, ClusterId, CommitNo, DeployId, DeploymentId, Incarnation,
+    InstanceId, InstanceKey, RunId, Version,
 };
 use crate::model::instance::{FieldValue, Goal, Instance, Place, Task};
 use crate::model::meta::Meta;
@@ -395,7 +398,51 @@ pub fn every_row() -> Vec<(Key, Row)> {
         (Key::Outcome(outcome().key()), Row::Outcome(Arc::new(outcome()))),
         (instance_row(1, 2).key, instance_row(1, 2).row.expect("a row")),
         (Key::Autopsy(autopsy().key), Row::Autopsy(Arc::new(autopsy()))),
+        (Key::Deploy(deploy().id), Row::Deploy(Arc::new(deploy()))),
     ]
+}
+
+fn deploy() -> Deploy {
+    let hand = |app: u32| Hand {
+        app: AppKey(app),
+        path: path(app),
+        version: Version(AT),
+        deployment: Some(deployment().id),
+    };
+    let analysis = Analysis {
+        prometheus: "http://p".into(),
+        query: "up".into(),
+        min: None,
+        max: Some(Measure(-10)),
+        interval: Span::secs(5),
+    };
+    Deploy {
+        id: DeployId(Uuid::from_u128(0xF0)),
+        app: path(1),
+        plan: deploy::Plan {
+            strategy: deploy::Strategy::Canary,
+            steps: vec![Amount::Count(1), Amount::Share(Ratio::ONE)],
+            hold: Span::secs(60),
+            analysis: Some(analysis),
+            deadline: Span::secs(600),
+            max_failures: 0,
+            on_failure: OnFailure::Pause,
+        },
+        target: 2,
+        counts: vec![1, 2],
+        old: Some(Old { hand: hand(1), whole: 2, serving: 1 }),
+        new: New { hand: hand(2), born: Version(AT), before: None },
+        promoted: false,
+        failures: 1,
+        failed_at: Some(AT),
+        last: Some(Finding::Measured { least: Measure(1), most: Measure(2) }),
+        state: deploy::State::Paused {
+            cause: deploy::Cause::Failures("no".into()),
+            phase: Phase::Judging { step: 1, asking: 2, due: AT, deadline: AT },
+        },
+        since: AT,
+        at: AT,
+    }
 }
 
 pub fn instance_row(app: u32, no: u32) -> Write {

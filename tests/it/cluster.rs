@@ -180,10 +180,17 @@ impl<'a> Starting<'a> {
         self
     }
 
-    /// Starts it and waits until the server has taken it.
+    /// Starts it and waits until the server has taken it and knows what it has.
     pub async fn start(self) {
         let (name, cluster) = (self.name.clone(), self.launch());
         cluster.of(&name).taken().await;
+        let path = format!("/v2/agents/{}", cluster.of(&name).id());
+        cluster
+            .wait(&format!("{name} is known"), async |cluster| {
+                let known = cluster.get(&path).await;
+                (known.status == 200 && known.json()["state"] == "up").then_some(())
+            })
+            .await;
     }
 
     /// Starts it.

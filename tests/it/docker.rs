@@ -234,7 +234,7 @@ async fn what_is_privileged_waits_where_that_is_denied() {
 async fn what_ended_a_task_is_told() {
     // CT-13, contract 5.13.
     let stayer = Docked::with(&[]).await;
-    let nowhere = Nowhere::new();
+    let nowhere = Nowhere::hold();
     let image = format!("{nowhere}/missing:1");
     for (id, extra, words) in [
         (

@@ -94,7 +94,7 @@ async fn an_image_that_is_pulled_is_known_by_its_name_and_not_by_its_id() {
     stayer.launch(&app).await;
     stayer.running("/pulled", 1).await;
     assert!(registry.pulls() > 0);
-    let nowhere = Nowhere::new();
+    let nowhere = Nowhere::hold();
     let gone = format!("{nowhere}/gone:1");
     let mut app = patient("/gone", 1);
     app["container"]["docker"]["image"] = json!(gone);

@@ -154,7 +154,8 @@ async fn a_server_on_another_host_goes_on_where_a_dead_one_ended() {
     let other_door = format!("127.0.0.1:{}", cluster.ports.port(Slice::SIZE - 2));
     let both = format!("{},{other_door}", cluster.agents());
     cluster.agent("a1").server(&both).start().await;
-    cluster.launch(&sleeper("/stays", json!({}))).await;
+    // It is waited for, however late its agent finds the other server.
+    cluster.launch(&sleeper("/stays", json!({"unreachableStrategy": "disabled"}))).await;
     let tasks = cluster.running("/stays", 1).await;
     let process = cluster.process(&tasks[0], "sleep").await;
 

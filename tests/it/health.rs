@@ -1,90 +1,24 @@
 //! Health checks, readiness and commands, with an app whose answers are set from outside: a file is there, or it is not.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::docker_rig::Docked;
 use crate::rig::{Stayer, ids, sleeper};
+use crate::web::{GOOD, ILL, Web, merge, with};
 
-/// Where the answers of an app's tasks are set: each serves a directory of its own.
-struct Answers(TempDir);
-
-// === impl Answers ===
-
-impl Answers {
-    fn new() -> Answers {
-        Answers(tempfile::tempdir().expect("a directory"))
-    }
-
-    fn dir(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// The shell text of a server of a task's own directory, which says that it is well if it was told to begin so.
-    fn cmd(&self, begins_well: bool) -> String {
-        let dir = self.dir().display();
-        let begin = if begins_well { "touch health; " } else { "" };
-        format!(
-            "mkdir -p {dir}/$MESOS_TASK_ID; cd {dir}/$MESOS_TASK_ID; {begin}\
-             exec busybox httpd -f -vv -p $PORT0"
-        )
-    }
-
-    fn file(&self, task: &Value, name: &str) -> PathBuf {
-        self.dir().join(task["id"].as_str().expect("an id")).join(name)
-    }
-
-    /// A task that runs has perhaps not come to make its directory.
-    fn set(&self, task: &Value, name: &str, text: &str) {
-        let file = self.file(task, name);
-        std::fs::create_dir_all(file.parent().expect("it has one")).expect("a directory");
-        std::fs::write(file, text).expect("written");
-    }
-
-    fn unset(&self, task: &Value, name: &str) {
-        std::fs::remove_file(self.file(task, name)).expect("removed");
-    }
-}
-
-/// An app whose health is a file.
+/// An app whose health is a file. It has time to begin; its first success ends that.
 fn app(id: &str, cmd: &str, check: Value, fields: Value) -> Value {
     let mut checked = json!({
-        "protocol": "HTTP", "path": "/health", "portIndex": 0, "gracePeriodSeconds": 0,
+        "protocol": "HTTP", "path": "/health", "portIndex": 0, "gracePeriodSeconds": 300,
         "intervalSeconds": 1, "timeoutSeconds": 5, "maxConsecutiveFailures": 2,
     });
     merge(&mut checked, check);
-    let mut app = sleeper(id, json!({"cmd": cmd, "healthChecks": [checked]}));
+    let app = sleeper(id, json!({"cmd": cmd, "healthChecks": [checked]}));
     let ports = json!({"portDefinitions": [{"port": 0, "name": "http-api"}]});
-    merge(&mut app, ports);
-    merge(&mut app, fields);
-    app
-}
-
-fn merge(into: &mut Value, extra: Value) {
-    match (into, extra) {
-        (Value::Object(into), Value::Object(extra)) => {
-            for (key, value) in extra {
-                merge(into.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (into, extra) => *into = extra,
-    }
-}
-
-/// Waits until an app has so many healthy and unhealthy tasks.
-async fn counted(stayer: &Stayer, id: &str, healthy: usize, unhealthy: usize) {
-    stayer
-        .until(
-            &format!("{id} has {healthy} healthy and {unhealthy} unhealthy"),
-            |stayer| async move {
-                let app = stayer.app(id).await;
-                app["tasksHealthy"] == json!(healthy) && app["tasksUnhealthy"] == json!(unhealthy)
-            },
-        )
-        .await;
+    with(with(app, ports), fields)
 }
 
 /// The only result of a task's checks, once it is such.
@@ -117,15 +51,14 @@ async fn refusals(stayer: &Stayer, task: &Value) -> usize {
 /// HC-6, HC-7, HC-10, HC-11: healthy, counted; then failing, killed and replaced, with the reason kept.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fails_is_killed_and_replaced_with_its_reason() {
-    let (stayer, answers) = (Stayer::bare().await, Answers::new());
-    stayer.launch(&app("/web", &answers.cmd(true), json!({}), json!({}))).await;
+    let (stayer, web) = (Stayer::bare().await, Web::new());
+    stayer.launch(&app("/web", &web.cmd(GOOD), json!({}), json!({}))).await;
     let task = stayer.running("/web", 1).await.remove(0);
-    counted(&stayer, "/web", 1, 0).await;
+    stayer.counted("/web", 1, 0).await;
     let good = result(&stayer, "/web", "alive", |result| result["alive"] == true).await;
     assert_eq!(good["consecutiveFailures"], 0);
     assert!(good["firstSuccess"].is_string() && good.get("lastFailure").is_none(), "{good}");
-    answers.unset(&task, "health");
-    counted(&stayer, "/web", 0, 1).await;
+    web.unset(&task, "health");
     stayer
         .until("another life is healthy", |stayer| {
             let task = task.clone();
@@ -148,9 +81,9 @@ async fn what_fails_is_killed_and_replaced_with_its_reason() {
 /// HC-5: failures in the grace period are none, and the first success ends it. A deployment waits for it (RU-11).
 #[tokio::test(flavor = "multi_thread")]
 async fn the_grace_period_gives_time_to_begin() {
-    let (stayer, answers) = (Stayer::bare().await, Answers::new());
+    let (stayer, web) = (Stayer::bare().await, Web::new());
     let check = json!({"gracePeriodSeconds": 300, "maxConsecutiveFailures": 1});
-    stayer.launch(&app("/slow", &answers.cmd(false), check, json!({}))).await;
+    stayer.launch(&app("/slow", &web.cmd(ILL), check, json!({}))).await;
     let task = one(&stayer, "/slow").await;
     stayer
         .until("it was asked more often than would kill it", |stayer| {
@@ -160,20 +93,20 @@ async fn the_grace_period_gives_time_to_begin() {
         .await;
     assert_eq!(stayer.get("/v2/deployments").await.json().as_array().map(Vec::len), Some(1));
     assert_eq!(stayer.app("/slow").await["tasksUnhealthy"], 0, "nothing counts yet");
-    answers.set(&task, "health", "");
+    web.set(&task, "health", "");
     assert_eq!(ids(&stayer.running("/slow", 1).await), ids(&[task]));
-    counted(&stayer, "/slow", 1, 0).await;
+    stayer.counted("/slow", 1, 0).await;
     stayer.finish().await;
 }
 
 /// HC-13, BETTER: what was counted outlives server and agent.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_server_goes_on_counting() {
-    let (mut stayer, answers) = (Stayer::bare().await, Answers::new());
+    let (mut stayer, web) = (Stayer::bare().await, Web::new());
     let check = json!({"maxConsecutiveFailures": 1000, "gracePeriodSeconds": 300});
-    stayer.launch(&app("/web", &answers.cmd(true), check, json!({}))).await;
+    stayer.launch(&app("/web", &web.cmd(GOOD), check, json!({}))).await;
     let task = stayer.running("/web", 1).await.remove(0);
-    answers.unset(&task, "health");
+    web.unset(&task, "health");
     let failures = |result: &Value| result["consecutiveFailures"].as_u64().unwrap_or_default();
     let before = result(&stayer, "/web", "two failures", |it| failures(it) >= 2).await;
     let since = Instant::now();
@@ -201,7 +134,7 @@ async fn a_command_runs_beside_a_process() {
     check.retain(|_, value| !value.is_null());
     stayer.launch(&app).await;
     let task = stayer.running("/worker", 1).await.remove(0);
-    counted(&stayer, "/worker", 1, 0).await;
+    stayer.counted("/worker", 1, 0).await;
     let environment = stayer.process(&task, "sleep 1001").await.environment();
     let sandbox = environment.iter().find_map(|entry| entry.strip_prefix("MESOS_SANDBOX="));
     let sandbox = Path::new(sandbox.expect("every task has one"));
@@ -224,15 +157,15 @@ async fn a_command_runs_beside_a_process() {
 /// RU-10, HC-16: an old one goes when the new one is ready; what it answered is shown meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn readiness_gates_an_upgrade() {
-    let (stayer, answers) = (Stayer::bare().await, Answers::new());
+    let (stayer, web) = (Stayer::bare().await, Web::new());
     let readiness = json!({"name": "up", "protocol": "HTTP", "path": "/ready",
         "portName": "http-api", "intervalSeconds": 2, "timeoutSeconds": 1,
         "httpStatusCodesForReady": [200], "preserveLastResponse": true});
-    let cmd = answers.cmd(true);
+    let cmd = web.cmd(GOOD);
     let fields = json!({"readinessChecks": [readiness]});
     stayer.launch(&app("/web", &cmd, json!({}), fields)).await;
     let old = one(&stayer, "/web").await;
-    answers.set(&old, "ready", "yes");
+    web.set(&old, "ready", "yes");
     stayer.running("/web", 1).await;
     stayer.put("/v2/apps/web", &json!({"env": {"N": "2"}})).await.expect(200);
     let results = stayer
@@ -254,12 +187,12 @@ async fn readiness_gates_an_upgrade() {
             }
         })
         .await;
-    counted(&stayer, "/web", 2, 0).await;
+    stayer.counted("/web", 2, 0).await;
     let running = stayer.tasks("/web", "TASK_RUNNING").await;
     assert_eq!(running.len(), 2, "healthy and not ready: the old one stays");
     let new = running.into_iter().find(|task| task["id"] != old["id"]).expect("a new one");
     assert_eq!(result["taskId"], new["id"]);
-    answers.set(&new, "ready", "yes");
+    web.set(&new, "ready", "yes");
     assert_eq!(ids(&stayer.running("/web", 1).await), ids(&[new]));
     stayer.finish().await;
 }
@@ -267,10 +200,11 @@ async fn readiness_gates_an_upgrade() {
 /// RU-7: a version that never becomes healthy takes nothing from the old one; taken back, the old one was never touched.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_never_becomes_healthy_takes_nothing() {
-    let (stayer, answers) = (Stayer::bare().await, Answers::new());
-    stayer.launch(&app("/web", &answers.cmd(true), json!({}), json!({"instances": 2}))).await;
+    let (stayer, web) = (Stayer::bare().await, Web::new());
+    let check = json!({"gracePeriodSeconds": 0});
+    stayer.launch(&app("/web", &web.cmd(GOOD), check, json!({"instances": 2}))).await;
     let old = stayer.running("/web", 2).await;
-    let change = json!({"cmd": answers.cmd(false)});
+    let change = json!({"cmd": web.cmd(ILL)});
     let answer = stayer.put("/v2/apps/web", &change).await.expect(200).json();
     let deployment = answer["deploymentId"].as_str().expect("an id").to_owned();
     stayer
@@ -286,7 +220,7 @@ async fn a_version_that_never_becomes_healthy_takes_nothing() {
     assert!(stays(&stayer).await);
     stayer.delete(&format!("/v2/deployments/{deployment}")).await.expect(200);
     assert_eq!(ids(&stayer.running("/web", 2).await), ids(&old));
-    counted(&stayer, "/web", 2, 0).await;
+    stayer.counted("/web", 2, 0).await;
     stayer.finish().await;
 }
 
@@ -313,7 +247,7 @@ async fn containers_are_asked_where_they_are() {
     stayer.launch(&app).await;
     let task = stayer.running("/web", 1).await.remove(0);
     assert_eq!(task["healthCheckResults"].as_array().map(Vec::len), Some(2), "{task}");
-    counted(&stayer, "/web", 1, 0).await;
+    stayer.counted("/web", 1, 0).await;
     let container = stayer.engine.of_task(&task);
     stayer.engine.docker(&["exec", &container, "rm", "/w/health"]);
     stayer
@@ -336,6 +270,6 @@ async fn containers_are_asked_where_they_are() {
     app["healthChecks"] = json!([inner]);
     stayer.put("/v2/apps/web", &app).await.expect(200);
     stayer.running("/web", 1).await;
-    counted(&stayer, "/web", 1, 0).await;
+    stayer.counted("/web", 1, 0).await;
     stayer.remove("/web").await;
 }

@@ -76,7 +76,7 @@ async fn late_it_waits_for_somebody_over_a_restart_and_goes_on_when_told() {
     let over = outcome(&stayer, &id).await;
     assert_eq!(over["outcome"], "done", "{over}");
     let again = stayer.cli(&["deployment", "resume", &id]);
-    assert_eq!(again.code, 1, "{again:?}");
+    assert_eq!(again.code, 2, "{again:?}");
     stayer.finish().await;
 }
 

@@ -127,7 +127,7 @@ impl Slice {
 
 impl Nowhere {
     /// One on loopback.
-    pub fn new() -> Nowhere {
+    pub fn hold() -> Nowhere {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
         Nowhere(socket)

@@ -83,7 +83,7 @@ async fn what_images_lack_is_named() {
     let stayer = Docked::with(&["--allow-privileged=false"]).await;
     let unknown = format!("{}/app:none", registry(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN").await);
     let denied = format!("{}/app:1", registry(StatusCode::FORBIDDEN, "DENIED").await);
-    let nowhere = Nowhere::new();
+    let nowhere = Nowhere::hold();
     let away = format!("{nowhere}/app:1");
     let privileged = json!({"container": {"type": "DOCKER", "docker": {
         "image": "busybox:local", "privileged": true,
@@ -189,7 +189,7 @@ async fn what_ended_a_life_is_named() {
     let stayer = Stayer::bare_with(&["--allow-fetch", "127.0.0.0/8"]).await;
     // Where the host cannot limit memory the banner says so, and one of these has nothing to show.
     assert!(stayer.banner.contains("memory limit"), "no limits here: {}", stayer.banner);
-    let nowhere = Nowhere::new();
+    let nowhere = Nowhere::hold();
     let gone = format!("http://{nowhere}/file");
     // It takes the connection and never says a word.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::rig::{Stayer, sleeper};
 
 /// The fewest tasks that ran, and the most that were there in any state but ended, until all ran the new definition.
-async fn watched(stayer: &Stayer, id: &str, count: usize, change: &Value) -> (usize, usize) {
+pub async fn watched(stayer: &Stayer, id: &str, count: usize, change: &Value) -> (usize, usize) {
     let answer = stayer.put(&format!("/v2/apps{id}"), change).await.expect(200).json();
     let version = answer["version"].clone();
     let seen = Cell::new((usize::MAX, 0));

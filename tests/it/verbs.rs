@@ -25,7 +25,7 @@ async fn an_app_from_added_to_removed() {
     assert_eq!(added.code, 0, "{added:?}");
     assert!(added.out.contains("/shop/front"), "{added:?}");
     let again = stayer.cli(&["app", "add", &body]);
-    assert_eq!(again.code, 1, "{again:?}");
+    assert_eq!(again.code, 2, "{again:?}");
     assert!(again.err.contains("already exists"), "{again:?}");
 
     let listed = stayer.cli(&["app", "list"]);
@@ -58,8 +58,8 @@ async fn an_app_from_added_to_removed() {
 
     assert_eq!(stayer.cli(&["app", "remove", "/shop/front"]).code, 0);
     assert_eq!(stayer.all_tasks("/shop/front").await, Vec::<Value>::new());
-    assert_eq!(stayer.cli(&["app", "show", "/shop/front"]).code, 1);
-    assert_eq!(stayer.cli(&["app", "scale", "/shop/front", "x"]).code, 2);
+    assert_eq!(stayer.cli(&["app", "show", "/shop/front"]).code, 2);
+    assert_eq!(stayer.cli(&["app", "scale", "/shop/front", "x"]).code, 1);
     stayer.finish().await;
 }
 
@@ -76,7 +76,7 @@ async fn what_a_task_writes_and_why_an_app_waits() {
         .await;
     let errors = stayer.cli(&["logs", &id, "--stderr", "--tail", "1"]);
     assert_eq!((errors.code, errors.out.as_str()), (0, "trouble\n"));
-    assert_eq!(stayer.cli(&["logs", "/none"]).code, 2);
+    assert_eq!(stayer.cli(&["logs", "/none"]).code, 1);
 
     stayer.launch(&sleeper("/huge", json!({"mem": 900_000_000}))).await;
     let told = stayer.cli(&["explain", "/huge"]);
@@ -101,7 +101,7 @@ async fn deployments_and_what_does_not_come_to_be() {
     assert_eq!(cancelled.code, 0, "{cancelled:?}");
     stayer.at_rest().await;
     stayer.get("/v2/apps/never").await.expect(404);
-    assert_eq!(stayer.cli(&["deployment", "cancel", &id]).code, 1);
+    assert_eq!(stayer.cli(&["deployment", "cancel", &id]).code, 2);
     // Somebody else ends it half-way: then it is over, and not everything runs.
     let adding = run_beside(&stayer, &["app", "add", &body]);
     let id = stayer
@@ -113,10 +113,10 @@ async fn deployments_and_what_does_not_come_to_be() {
     stayer.wait("its task has failed", async |it| it.failure_of("/never").await).await;
     stayer.delete(&format!("/v2/deployments/{id}?force=true")).await.expect(202);
     let added = adding.await.expect("it ends");
-    assert_eq!(added.code, 6, "{added:?}");
+    assert_eq!(added.code, 5, "{added:?}");
     assert!(added.err.contains("no-such-account"), "{added:?}");
     let nobody = run(command().args(["app", "list", "--server", "http://127.0.0.1:1"]));
-    assert_eq!(nobody.code, 3, "{nobody:?}");
+    assert_eq!(nobody.code, 1, "{nobody:?}");
     stayer.finish().await;
 }
 
@@ -131,7 +131,7 @@ async fn a_store_is_backed_up_dumped_checked_and_restored() {
     assert_eq!(made.code, 0, "{made:?}");
     // A store in use is not read.
     let busy = stayer.cli(&["store", "check", &dir]);
-    assert_eq!(busy.code, 2, "{busy:?}");
+    assert_eq!(busy.code, 1, "{busy:?}");
     stayer.kill();
     let checked = stayer.cli(&["store", "check", &dir]);
     assert_eq!(checked.code, 0, "{checked:?}");
@@ -164,6 +164,6 @@ fn a_record_of_facts_is_replayed() {
     assert!(!replayed.out.is_empty());
     std::fs::write(&path, format!("{head}\nnonsense\n")).expect("a file");
     let refused = run(command().arg("replay").arg(&path));
-    assert_eq!(refused.code, 2, "{refused:?}");
+    assert_eq!(refused.code, 1, "{refused:?}");
     assert!(refused.err.contains("line 2"), "{refused:?}");
 }

@@ -56,7 +56,7 @@ impl Balancers {
             table: BTreeSet::new(),
         };
         let all = (0..many).map(|_| one(&mut rng)).collect();
-        Balancers { rng, room: Room::new(), attended: false, all }
+        Balancers { rng, room: Room::default(), attended: false, all }
     }
 
     /// How many there are.
@@ -72,7 +72,7 @@ impl Sim {
     pub fn balancers_anew(&mut self, world: &World, no: CommitNo) {
         let balancers = &mut self.balancers;
         balancers.attended = false;
-        balancers.room = Room::new();
+        balancers.room = Room::default();
         if balancers.all.is_empty() {
             return;
         }
@@ -168,12 +168,10 @@ impl Sim {
             let known = one.since.is_some_and(|at| at + MARGIN + Span::millis(one.pause) < begun);
             known && self.now.since(one.last) <= DRAIN && one.table.contains(&id)
         };
-        if let Some(one) = self.balancers.all.iter().find(sends) {
-            let text = format!(
-                "{} is asked to end, and somebody who asked {:?} ago sends to it",
-                short(id),
-                self.now.since(one.last)
-            );
+        let last = self.balancers.all.iter().find(sends).map(|one| one.last);
+        if let Some(ago) = last.map(|last| self.now.since(last)) {
+            let id = short(id);
+            let text = format!("{id} is asked to end, and somebody who asked {ago:?} ago sends to it");
             self.fail("I6", text);
         }
     }

@@ -96,7 +96,9 @@ impl Sim {
             | Change::Resume { .. }
             | Change::ResetDelay { .. }
             | Change::Drain { .. }
-            | Change::Forget { .. } => {}
+            | Change::Forget { .. }
+            | Change::Deploy(_)
+            | Change::Steer { .. } => {}
         }
         for path in touched(&change, self.server.up.as_ref().map(|up| &up.view)) {
             if let Some(known) = self.client.known.get_mut(&path) {
@@ -228,7 +230,7 @@ impl Sim {
         match answer {
             Answer::Deployed { version, .. } => self.accepted(&ask, *version, &view),
             Answer::Killed { instances } => self.killed(instances, &view),
-            Answer::Cancelled | Answer::DelayReset | Answer::Done => {}
+            Answer::Deploying { .. } | Answer::Cancelled | Answer::DelayReset | Answer::Done => {}
             Answer::Refused(Refusal::Locked { deployments }) => {
                 if ask.force || deployments.is_empty() {
                     self.fail("I17", format!("locked by {deployments:?}, force {}", ask.force));
@@ -268,6 +270,8 @@ impl Sim {
             | Change::Drain { .. }
             | Change::Undrain { .. }
             | Change::Forget { .. }
+            | Change::Deploy(_)
+            | Change::Steer { .. }
             | Change::ReleaseBrake => return,
         };
         for path in paths {
@@ -384,6 +388,8 @@ impl Client {
             | Change::Drain { .. }
             | Change::Undrain { .. }
             | Change::Forget { .. }
+            | Change::Deploy(_)
+            | Change::Steer { .. }
             | Change::ReleaseBrake => None,
         });
         kills.flatten().copied().collect()
@@ -416,7 +422,9 @@ fn touched(change: &Change, view: Option<&View>) -> Vec<AppPath> {
         | Change::Drain { .. }
         | Change::Undrain { .. }
         | Change::Forget { .. }
+        | Change::Steer { .. }
         | Change::ReleaseBrake => Vec::new(),
+        Change::Deploy(proposal) => vec![proposal.put.spec.path.clone()],
         Change::Kill { .. } | Change::Cancel { .. } => view
             .into_iter()
             .flat_map(|view| view.world.apps.iter().map(|(_, app)| app.path.clone()))
@@ -441,6 +449,8 @@ pub fn brief(change: &Change) -> String {
             format!("kill {} {how:?}", keys.join(", "))
         }
         Change::Cancel { deployment } => format!("cancel {deployment}"),
+        Change::Deploy(proposal) => format!("deploy {}", proposal.put.spec.path.as_str()),
+        Change::Steer { deploy, how } => format!("{how:?} {deploy}"),
         Change::Resume { deployment } => format!("resume {deployment}"),
         Change::ResetDelay { path } => format!("reset the delay of {}", path.as_str()),
         Change::Drain { agent, deadline } => format!("drain {agent} {deadline:?}"),

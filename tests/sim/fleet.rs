@@ -129,6 +129,7 @@ impl Sim {
                 }
                 Answer::Noted
                 | Answer::Deployed { .. }
+                | Answer::Deploying { .. }
                 | Answer::Killed { .. }
                 | Answer::Cancelled
                 | Answer::DelayReset

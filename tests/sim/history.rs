@@ -330,6 +330,8 @@ fn forgets(change: &Change) -> Option<&AppPath> {
         | Change::Drain { .. }
         | Change::Undrain { .. }
         | Change::Forget { .. }
+        | Change::Deploy(_)
+        | Change::Steer { .. }
         | Change::ReleaseBrake => None,
     }
 }

@@ -508,6 +508,7 @@ fn brief(fact: &Fact) -> String {
         Fact::Attended { by_anybody } => format!("attended: {by_anybody}"),
         Fact::Released { lives } => format!("released {lives:?}"),
         Fact::Lost { agent, why } => format!("agent {agent} lost: {why:?}"),
+        Fact::Analysed { deploy, finding, .. } => format!("{deploy} analysed: {finding:?}"),
     }
 }
 
@@ -537,6 +538,7 @@ fn brief_commit(commit: &Commit) -> String {
                 row.part.as_ref().map_or(String::new(), |part| format!(" {:?}", part.action))
             ),
             Some(Row::Deployment(row)) => format!("[deployment {}/{}]", row.step, row.steps),
+            Some(Row::Deploy(row)) => format!("[deploy {:?}]", row.state),
             Some(Row::Outcome(row)) => format!("[outcome {}]", row.ending.as_str()),
             Some(Row::Agent(row)) => format!("[agent {} {:?} {:?}]", row.key, row.state, row.drain),
             Some(Row::Meta(row)) if row.brake.held.is_some() => "[brake]".to_owned(),

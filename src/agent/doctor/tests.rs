@@ -156,7 +156,7 @@ async fn an_engine_that_is_not_there_not_local_or_not_ours() {
 async fn names_and_servers_that_nobody_can_reach() {
     assert_eq!(net::hostname("localhost.localdomain").await.level, Level::Fault);
     assert_eq!(net::hostname("no-such-host.invalid").await.level, Level::Warning);
-    let nowhere = Nowhere::new();
+    let nowhere = Nowhere::hold();
     let gone = ills(&net::servers(&[Address::Tcp(nowhere.to_string())]).await);
     assert!(gone.contains("fault: no server answers at") && gone.contains("firewalls"), "{gone}");
 }

@@ -89,7 +89,7 @@ async fn tcp_asks_for_a_connection_alone() {
     let prober = Prober::new(Some("127.0.0.1"));
     let target = Target { at: At::Host, ..server("x").await };
     assert_eq!(prober.tcp(target, PATIENT).await, Reply::Connected);
-    let nowhere = Nowhere::new();
+    let nowhere = Nowhere::hold();
     let port = nowhere.port();
     let Reply::Failed { why } = prober.tcp(Target { port, ..target }, PATIENT).await else {
         panic!("nobody listens")

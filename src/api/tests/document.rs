@@ -46,6 +46,7 @@ async fn every_documented_operation_answers() {
     for (path, method) in operations().into_iter().filter(|(path, _)| path != "/v2/events") {
         let asked = path
             .replace("deployments/{id}", "deployments/00000000-0000-0000-0000-000000000009")
+            .replace("deploys/{id}", "deploys/00000000-0000-0000-0000-000000000009")
             .replace("{id}", "a/b")
             .replace("{group}", "a")
             .replace("{agent}", "a1")

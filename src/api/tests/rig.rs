@@ -28,11 +28,12 @@ use crate::model::app::{Action, App, AppVersion, Part};
 use crate::model::autopsy::{Autopsy, AutopsyKey, Exit, Fault, Locus};
 use crate::model::brake::HealthBrake;
 use crate::model::condition::Condition;
+use crate::model::deploy::{self, Deploy, Hand, New, Phase};
 use crate::model::deployment::Deployment;
-use crate::model::fact::{Answer, Change, Expect, Fact, KillHow, Refusal, Ticket};
+use crate::model::fact::{Answer, Change, Expect, Fact, KillHow, Proposal, Refusal, Ticket};
 use crate::model::id::{
-    AgentId, AgentKey, AppKey, DeploymentId, Incarnation, InstanceId, InstanceKey, Rev, RunId,
-    Version,
+    AgentId, AgentKey, AppKey, DeployId, DeploymentId, Incarnation, InstanceId, InstanceKey, Rev,
+    RunId, Version,
 };
 use crate::model::instance::{Goal, Instance, Place, Task};
 use crate::model::path::AppPath;
@@ -294,6 +295,11 @@ impl State {
                     Err(Refusal::NotQueued { path })
                 };
             }
+            Change::Deploy(proposal) => {
+                let deploy = put_deploy(&mut self.world, self.clock, &proposal);
+                return Ok(Answer::Deploying { deploy });
+            }
+            Change::Steer { deploy, .. } => return Ok(Answer::Deploying { deploy }),
             Change::Resume { .. }
             | Change::Drain { .. }
             | Change::Undrain { .. }
@@ -502,4 +508,31 @@ fn put_task(world: &mut World, path: &AppPath, no: u32, id: InstanceId, conditio
 
 fn write(world: &mut World, key: Key, row: Row) {
     world.apply(&Write { key, row: Some(row) });
+}
+
+/// A deploy that has just begun, on apps that are not there.
+fn put_deploy(world: &mut World, clock: i64, proposal: &Proposal) -> DeployId {
+    let id = DeployId(Uuid::from_u128(u128::try_from(clock).expect("positive")));
+    let version = Version(Timestamp::from_millis(clock));
+    let path = AppPath::parse(&format!("{}-blue", proposal.put.spec.path)).expect("a path");
+    let hand = Hand { app: AppKey(900), path, version, deployment: None };
+    let at = version.0;
+    let row = Deploy {
+        id,
+        app: proposal.put.spec.path.clone(),
+        plan: proposal.plan.clone(),
+        target: 20,
+        counts: vec![1, 5, 20],
+        old: None,
+        new: New { hand, born: version, before: None },
+        promoted: false,
+        failures: 0,
+        failed_at: None,
+        last: None,
+        state: deploy::State::Going(Phase::Growing { step: 0, deadline: at, ready: None }),
+        since: at,
+        at,
+    };
+    write(world, Key::Deploy(id), Row::Deploy(Arc::new(row)));
+    id
 }

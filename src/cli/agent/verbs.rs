@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::cli::agent::wait;
 use crate::cli::client::{Ask, Remote};
 use crate::cli::console::Console;
+use crate::cli::duration;
 use crate::cli::failure::Failure;
 use crate::cli::table::{Table, printable};
 use crate::cli::talk::{Talk, list, number, text};
@@ -70,7 +71,7 @@ pub struct DrainArgs {
         long,
         env = "STAYER_DEADLINE",
         value_name = "TIME",
-        value_parser = seconds,
+        value_parser = duration::seconds,
         conflicts_with = "force"
     )]
     deadline: Option<u64>,
@@ -277,32 +278,4 @@ fn tasks_text(tasks: &[Value]) -> String {
         ]);
     }
     table.text()
-}
-
-/// A length of time in seconds, as in 90, 90s, 30m, 1h.
-fn seconds(text: &str) -> Result<u64, String> {
-    let wrong = || format!("{text:?} is no time, as in 90s, 30m or 1h");
-    let (number, unit) = match text.char_indices().next_back() {
-        Some((at, 's')) => (&text[..at], 1),
-        Some((at, 'm')) => (&text[..at], 60),
-        Some((at, 'h')) => (&text[..at], 3_600),
-        Some(_) | None => (text, 1),
-    };
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    number.checked_mul(unit).ok_or_else(wrong)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_a_unit_or_are_seconds() {
-        for (text, expected) in [("90", 90), ("90s", 90), ("30m", 1_800), ("1h", 3_600), ("0", 0)] {
-            assert_eq!(seconds(text), Ok(expected), "{text}");
-        }
-        for text in ["", "h", "1d", "-1", "1.5h", "99999999999999999999h"] {
-            assert!(seconds(text).is_err(), "{text}");
-        }
-    }
 }

@@ -24,7 +24,11 @@ pub struct Change {
 ///
 /// # Errors
 /// When the server does not, or it does not come to what was asked.
-pub async fn make(talk: &mut Talk<'_>, change: Change, changing: &Changing) -> Result<(), Failure> {
+pub(super) async fn make(
+    talk: &mut Talk<'_>,
+    change: Change,
+    changing: &Changing,
+) -> Result<(), Failure> {
     // Said in any case: to remove an app is forced unless a client says otherwise.
     let answer = talk.send(&change.ask.with("force", changing.force.to_string())).await?;
     let body = answer.json()?;
@@ -40,7 +44,8 @@ pub async fn make(talk: &mut Talk<'_>, change: Change, changing: &Changing) -> R
     wait::until_over(talk, &changing.wait, &accepted).await
 }
 
-fn accepted(answer: &Answer, body: &Value, apps: Vec<String>, aim: Aim) -> Accepted {
+/// What an answer says of the change that it accepts.
+pub fn accepted(answer: &Answer, body: &Value, apps: Vec<String>, aim: Aim) -> Accepted {
     let header = answer.headers.get("Marathon-Deployment-Id");
     let from_header = header.and_then(|value| value.to_str().ok()).map(str::to_owned);
     let from_body = || {

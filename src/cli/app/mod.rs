@@ -12,8 +12,8 @@ use crate::cli::failure::Failure;
 use crate::cli::talk::{Talk, app_path};
 use crate::cli::wait::WaitArgs;
 
-mod body;
-mod change;
+pub mod body;
+pub mod change;
 mod show;
 
 /// What `stayer app` is told.

@@ -21,6 +21,7 @@ use crate::cli::server::ApiArgs;
 use crate::control::fleet::listen;
 use crate::control::leader::{Agents, Leader};
 use crate::control::operator;
+use crate::logic::draft::Limits;
 use crate::wire::autopsy::{AutopsyRequest, NoEvidence};
 use crate::wire::logs::{self, NoLog, Output};
 use crate::wire::reverse::{CallError, Peer};
@@ -31,6 +32,7 @@ use crate::wire::reverse::{CallError, Peer};
 /// When the operator's socket cannot be made.
 pub fn start(
     args: &ApiArgs,
+    limits: Limits,
     leader: &Leader,
     listener: TcpListener,
     address: SocketAddr,
@@ -44,6 +46,7 @@ pub fn start(
     let config = ApiConfig {
         allow_hosts: args.allow_host.clone(),
         strict_json: args.strict_json,
+        limits,
         ..ApiConfig::new(address.to_string())
     };
     let clock = leader.clock;

@@ -96,7 +96,7 @@ impl Up {
             .await
             .map_err(|error| Failure::Failed(error.to_string()))?;
         let shutdown = CancellationToken::new();
-        let served = tokio::spawn(api::start(args, &leader, api, address, dir, &shutdown)?);
+        let served = tokio::spawn(api::start(args, limits, &leader, api, address, dir, &shutdown)?);
         Ok(Up { leader, address, door, shutdown, served })
     }
 

@@ -80,7 +80,7 @@ async fn waiting_ends_when_the_drain_is_taken_back_or_takes_too_long() {
     let stand = Stand::start().await;
     stand.on("POST /v2/agents/h1/drain", 200, &draining(2));
     stand.on("GET /v2/agents/h1", 200, &draining(2)).on("GET /v2/agents/h1", 200, &agent("up", ""));
-    assert_eq!(stand.run(&["agent", "drain", "h1", "--wait"]).await.exit, Exit::Refused);
+    assert_eq!(stand.run(&["agent", "drain", "h1", "--wait"]).await.exit, Exit::Failed);
     let slow = Stand::start().await;
     slow.on("POST /v2/agents/h1/drain", 200, &draining(2));
     slow.on("GET /v2/agents/h1", 200, &draining(2));

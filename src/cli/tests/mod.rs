@@ -2,6 +2,7 @@
 
 mod agents;
 mod changes;
+mod deploys;
 mod reads;
 pub(super) mod stand;
 mod stores;

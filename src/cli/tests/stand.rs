@@ -81,6 +81,11 @@ impl Stand {
         self
     }
 
+    /// Where it listens.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// What was asked so far: `METHOD /path?query body`.
     pub fn asked(&self) -> Vec<String> {
         lock(&self.script).asked.clone()

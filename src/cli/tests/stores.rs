@@ -68,5 +68,5 @@ async fn what_is_no_store_or_no_backup_is_named() {
         fs::read_to_string(&file).expect("a backup").replacen("\"next_id\":9", "\"next_id\":8", 1);
     fs::write(&file, text).expect("a file");
     let outcome = store("restore", &[&file, &place.path().join("data")]).await;
-    assert_eq!(outcome.exit, Exit::Refused, "{outcome:?}");
+    assert_eq!(outcome.exit, Exit::Failed, "{outcome:?}");
 }

@@ -61,7 +61,7 @@ fn help_lists_the_exit_codes_everywhere() {
     for mut verb in all() {
         let help = verb.render_help().to_string();
         for line in
-            ["Exit codes:", "0  done", "3  the server cannot be reached", "6  the deployment"]
+            ["Exit codes:", "0  done", "2  rejected", "3  the deployment failed", "5  a human"]
         {
             assert!(help.contains(line), "{} lacks {line}:\n{help}", verb.get_name());
         }
@@ -79,7 +79,7 @@ async fn a_wrong_argument_is_a_usage_error() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_named() {
-    let nowhere = Nowhere::new();
+    let nowhere = Nowhere::hold();
     let address = nowhere.to_string();
     let outcome = run(&["ps", "--server", &address], "").await;
     assert_eq!(outcome.exit, Exit::Unreachable);

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::draft::Draft;
 use super::{check, constraint, container, network};
+use crate::contract::deploy;
 use crate::contract::fault::shortened;
 use crate::contract::read::{At, Fields, Reader};
 use crate::model::deployment::{FailurePolicy, OnFailure};
@@ -45,9 +46,16 @@ pub fn members(fields: &mut Fields<'_, '_, '_>) -> Draft {
     place(fields, &mut draft);
     network(fields, &mut draft);
     life(fields, &mut draft);
+    fields.opt(deploy::MEMBER, one_at_a_time);
     fields.skip(ANSWER_ONLY);
     fields.skip(REMOVED);
     draft
+}
+
+/// A deploy is of one app: where it may be asked for it is taken out before.
+fn one_at_a_time(reader: &mut Reader<'_>, at: &At<'_>) -> Option<()> {
+    reader.fault(&at.path, "a deploy is asked for with one app at a time");
+    None
 }
 
 /// `version`: a time that names a stored definition (contract 4.4).

@@ -44,7 +44,7 @@ impl Audience {
     /// Nobody yet.
     pub fn new() -> Audience {
         let clock = Clock::start(Timestamp::default());
-        let shared = Shared { clock, room: Mutex::new(Room::new()), changed: Notify::new() };
+        let shared = Shared { clock, room: Mutex::new(Room::default()), changed: Notify::new() };
         Audience(Arc::new(shared))
     }
 

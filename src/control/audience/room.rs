@@ -51,9 +51,9 @@ pub struct Draining {
 }
 
 /// Who looks at tasks, and who waits for them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Room {
-    /// Until when it is not known who balances.
+    /// Until when it is not known who balances; long ago, unless a server has just begun.
     unknown_until: Timestamp,
     readers: BTreeMap<Reader, Reading>,
     streams: BTreeMap<u64, Vec<AppPath>>,
@@ -111,17 +111,6 @@ impl Draining {
 // === impl Room ===
 
 impl Room {
-    /// An empty one.
-    pub fn new() -> Room {
-        Room {
-            unknown_until: Timestamp::default(),
-            readers: BTreeMap::new(),
-            streams: BTreeMap::new(),
-            next_stream: 0,
-            waiting: BTreeMap::new(),
-        }
-    }
-
     /// A server begins to lead over instances that others may have watched.
     pub fn begin(&mut self, now: Timestamp) {
         self.unknown_until = now + UNKNOWN;
@@ -274,7 +263,7 @@ mod tests {
 
     /// A balancer that asks for all tasks every second, last at `at(0)`.
     fn polled() -> Room {
-        let mut room = Room::new();
+        let mut room = Room::default();
         room.read(at(0), reader("lb", "/"), CommitNo(1));
         room.read(at(1_000), reader("lb", "/"), CommitNo(2));
         room
@@ -282,7 +271,7 @@ mod tests {
 
     #[test]
     fn with_nobody_nothing_waits() {
-        let mut room = Room::new();
+        let mut room = Room::default();
         assert!(!room.is_attended(at(0)));
         room.wait(vec![draining(1, 5)]);
         assert_eq!(room.release(at(0)), [(key(1), Incarnation(1))]);
@@ -291,7 +280,7 @@ mod tests {
 
     #[test]
     fn who_asked_once_does_not_balance() {
-        let mut room = Room::new();
+        let mut room = Room::default();
         room.read(at(0), reader("curl", "/"), CommitNo(1));
         assert!(!room.is_attended(at(1)));
         room.wait(vec![draining(1, 5)]);
@@ -332,7 +321,7 @@ mod tests {
 
     #[test]
     fn who_asks_seldom_or_no_more_is_not_waited_for() {
-        let mut room = Room::new();
+        let mut room = Room::default();
         room.read(at(0), reader("slow", "/"), CommitNo(1));
         room.read(at(10_000), reader("slow", "/"), CommitNo(2));
         room.wait(vec![draining(1, 5)]);
@@ -345,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_stream_counts_from_what_it_was_given() {
-        let mut room = Room::new();
+        let mut room = Room::default();
         let (all, other) = (room.follow(Vec::new()), room.follow(vec![path("/shop/other")]));
         room.wait(vec![draining(1, 5)]);
         room.told(at(0), all, CommitNo(4));
@@ -365,7 +354,7 @@ mod tests {
 
     #[test]
     fn after_a_start_everybody_may_have_watched() {
-        let mut room = Room::new();
+        let mut room = Room::default();
         room.begin(at(0));
         assert!(room.is_attended(at(0)));
         room.wait(vec![draining(1, 5)]);
@@ -376,7 +365,7 @@ mod tests {
 
     #[test]
     fn readers_are_bounded() {
-        let mut room = Room::new();
+        let mut room = Room::default();
         for number in 0..=MAX_READERS as u64 {
             room.read(at(number), reader(&number.to_string(), "/"), CommitNo(1));
         }

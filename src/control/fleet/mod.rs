@@ -258,6 +258,7 @@ impl Fleet {
                 }
                 Answer::Noted
                 | Answer::Deployed { .. }
+                | Answer::Deploying { .. }
                 | Answer::Killed { .. }
                 | Answer::Cancelled
                 | Answer::DelayReset
@@ -315,6 +316,7 @@ fn placed(published: &Published) -> BTreeMap<AgentKey, BTreeSet<InstanceKey>> {
         Answer::Attached(key) => Some((*key, BTreeSet::new())),
         Answer::Noted
         | Answer::Deployed { .. }
+        | Answer::Deploying { .. }
         | Answer::Killed { .. }
         | Answer::Cancelled
         | Answer::DelayReset

@@ -7,6 +7,7 @@ pub mod agent;
 pub mod cancel;
 pub mod delay;
 pub mod dependencies;
+pub mod deploy;
 pub mod fail;
 pub mod kill;
 pub mod plan;
@@ -27,6 +28,8 @@ pub fn apply(draft: &mut Draft<'_>, who: &Caller, change: Change, how: How) -> A
         Change::Kill { instances, how: follows } => kill::kill(draft, &instances, follows, how),
         Change::Cancel { deployment } => cancel::cancel(draft, deployment, how),
         Change::Resume { deployment } => fail::resume(draft, deployment),
+        Change::Deploy(proposal) => deploy::begin(draft, who, *proposal, how.force),
+        Change::Steer { deploy, how } => deploy::steer(draft, deploy, how),
         Change::ResetDelay { path } => delay::reset(draft, &path),
         Change::Drain { agent, deadline } => agent::drain(draft, agent, deadline),
         Change::Undrain { agent } => agent::undrain(draft, agent),

@@ -78,6 +78,14 @@ pub struct Capacity {
     pub ceiling: u32,
 }
 
+/// What may end for all that the rest of them serve.
+struct Spare {
+    /// So many more serve than must.
+    healthy: u32,
+    /// As many serve as must.
+    enough: bool,
+}
+
 // === impl Capacity ===
 
 impl Capacity {
@@ -104,6 +112,26 @@ impl<'a> Situation<'a> {
     fn overdue(&self) -> impl Iterator<Item = &'a Instance> + '_ {
         let due = |one: &&Instance| !self.held && self.leaving.overdue.contains(&one.key);
         self.instances.iter().copied().filter(due)
+    }
+}
+
+// === impl Spare ===
+
+impl Spare {
+    fn of(healthy: u32, floor: u32) -> Spare {
+        Spare { healthy: healthy.saturating_sub(floor), enough: healthy >= floor }
+    }
+
+    /// What serves may end only while more serve than must, what runs and does not serve while as many do; what does not
+    /// run may end at once.
+    fn may_end(&mut self, instance: &Instance) -> bool {
+        if !instance.is_healthy() {
+            let runs = instance.tasks.iter().any(|task| task.condition == Condition::Running);
+            return !runs || self.enough;
+        }
+        let may = self.healthy > 0;
+        self.healthy = self.healthy.saturating_sub(1);
+        may
     }
 }
 
@@ -156,14 +184,13 @@ pub fn roll(situation: &Situation<'_>) -> Moves {
     let fresh = count(new.len());
     let settling = |one: &&Instance| one.is_healthy() && settles_at(one) > situation.now;
     let unsettled = count(new.iter().copied().filter(settling).count());
-    let mut spare = healthy.saturating_sub(capacity.floor + unsettled);
+    let floor = capacity.floor + unsettled;
+    let mut spare = Spare::of(healthy, planted!("floor-ignored", floor, 0));
     let surplus = new.iter().take(fresh.saturating_sub(situation.wanted) as usize);
     let mut stop: Vec<InstanceKey> =
-        old.iter().filter(|one| may_stop(one, &mut spare)).map(|one| one.key).collect();
+        old.iter().filter(|one| spare.may_end(one)).map(|one| one.key).collect();
     // A smaller count is somebody's wish; the surplus of an upgrade goes only while enough others serve.
-    stop.extend(
-        surplus.filter(|one| !situation.rolling || may_stop(one, &mut spare)).map(|one| one.key),
-    );
+    stop.extend(surplus.filter(|one| !situation.rolling || spare.may_end(one)).map(|one| one.key));
     // What was given up on a lost agent must not come back with it as if it were still wanted.
     let is_old = |one: &Instance| situation.rolling && !kill_order::is_of(one, situation.config);
     let given_up = situation.instances.iter().filter(|one| one.is_wanted() && !one.is_counted());
@@ -181,12 +208,14 @@ pub fn roll(situation: &Situation<'_>) -> Moves {
     let stays = if situation.held { fresh + count(moving.len()) } else { fresh };
     let start = situation.wanted.saturating_sub(stays).min(room);
 
-    if start == 0 && stop.is_empty() && leaving == 0 && living >= capacity.ceiling {
-        // No room, and nothing serves that could make some: one of those that fail gives its place up.
-        let failing = old.iter().find(|one| one.fails() && one.is_live());
-        let quiet = new.iter().all(|one| one.is_healthy());
-        stop.extend(failing.filter(|_| quiet).map(|one| one.key));
-    }
+    let full = start == 0 && stop.is_empty() && leaving == 0 && living >= capacity.ceiling;
+    let quiet = new.iter().all(|one| one.is_healthy());
+    // No room, and nothing serves that could make some: one that does not serve either gives its place up, those that fail
+    // first.
+    let useless = |one: &&&Instance| full && quiet && !one.is_healthy() && one.is_live();
+    stop.extend(old.iter().find(useless).map(|one| one.key));
+    let failing = moving.iter().filter(useless).find(|one| one.fails());
+    let gives_way = failing.filter(|_| stop.is_empty()).map(|one| one.key);
     let begun = start > 0 || new.iter().any(|one| is_launching(one) || settling(one));
     let floor = if begun && capacity.ceiling > situation.wanted {
         // There may be more for a while and what takes their place is coming: no need to have fewer than wanted.
@@ -195,9 +224,10 @@ pub fn roll(situation: &Situation<'_>) -> Moves {
         capacity.floor
     };
     let stopped = stop.iter().filter(|key| is_serving(situation, **key)).count();
-    let spare = healthy.saturating_sub(count(stopped) + floor + unsettled);
-    let mut spare = planted!("drain-ignores-the-floor", spare, u32::MAX);
-    let moved = moving.iter().filter(|one| !situation.held && may_move(one, &mut spare));
+    let floor = count(stopped) + floor + unsettled;
+    let mut spare = Spare::of(healthy, planted!("drain-ignores-the-floor", floor, 0));
+    let may_move = |one: &&&Instance| spare.may_end(one) || gives_way == Some(one.key);
+    let moved = moving.iter().filter(|_| !situation.held).filter(may_move);
     let drain: Vec<InstanceKey> =
         moved.map(|one| one.key).chain(situation.overdue().map(|one| one.key)).collect();
     let served = healthy_of(&new) + healthy_of(&moving) >= situation.wanted;
@@ -210,30 +240,6 @@ pub fn roll(situation: &Situation<'_>) -> Moves {
 /// When a running instance counts as settled.
 fn settles_at(instance: &Instance) -> Timestamp {
     instance.started_at().unwrap_or(instance.since) + SETTLE
-}
-
-/// What serves may end only while enough others serve; what does not run may end at once.
-fn may_stop(instance: &Instance, spare: &mut u32) -> bool {
-    if !instance.is_healthy() {
-        let runs = instance.tasks.iter().any(|task| task.condition == Condition::Running);
-        return !runs || *spare > 0;
-    }
-    if planted!("floor-ignored", *spare == 0, false) {
-        return false;
-    }
-    *spare = spare.saturating_sub(1);
-    true
-}
-
-/// As [`may_stop`], for one that only has to be somewhere else.
-fn may_move(instance: &Instance, spare: &mut u32) -> bool {
-    if !instance.is_healthy() {
-        let runs = instance.tasks.iter().any(|task| task.condition == Condition::Running);
-        return !runs || *spare > 0;
-    }
-    let may = *spare > 0;
-    *spare = spare.saturating_sub(1);
-    may
 }
 
 /// Whether an instance serves now.

@@ -7,6 +7,7 @@ pub mod agents;
 pub mod apps;
 pub mod autopsies;
 pub mod census;
+pub mod deploys;
 pub mod fields;
 pub mod plans;
 pub mod pool;
@@ -16,6 +17,7 @@ pub mod timers;
 use crate::logic::index::agents::AgentUses;
 use crate::logic::index::apps::AppUses;
 use crate::logic::index::autopsies::Autopsies;
+use crate::logic::index::deploys::Deploys;
 use crate::logic::index::fields::Fields;
 use crate::logic::index::plans::Plans;
 use crate::logic::index::pool::Pool;
@@ -41,6 +43,8 @@ pub struct Index {
     pub apps: AppUses,
     /// Which apps each deployment changes.
     pub plans: Plans,
+    /// Which apps each deploy changes, and which deploys are over.
+    pub deploys: Deploys,
     /// When rows fall due.
     pub timers: Timers,
     /// Which lives failed.
@@ -91,6 +95,7 @@ impl Index {
                 self.roll.remove(agent);
             }
             Row::Autopsy(autopsy) => self.autopsies.remove(autopsy),
+            Row::Deploy(deploy) => self.deploys.remove(deploy),
             Row::Meta(_) | Row::AppVersion(_) | Row::Deployment(_) | Row::Outcome(_) => {}
         }
     }
@@ -114,6 +119,7 @@ impl Index {
                 self.roll.add(agent);
             }
             Row::Autopsy(autopsy) => self.autopsies.add(autopsy),
+            Row::Deploy(deploy) => self.deploys.add(deploy),
             Row::Meta(_) | Row::AppVersion(_) | Row::Deployment(_) | Row::Outcome(_) => {}
         }
     }

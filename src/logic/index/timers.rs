@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::condition::Condition;
+use crate::model::deploy::{Deploy, Phase, SETTLE, State, Undo};
 use crate::model::instance::{Goal, Instance, Task};
 use crate::model::row::{Key, Row};
 use crate::model::spec::UnreachableStrategy;
@@ -85,6 +86,11 @@ fn each_due(world: &World, row: &Row, mut due: impl FnMut(Timestamp)) {
                 due(ends);
             }
         }
+        Row::Deploy(deploy) => {
+            for at in deploy_due(deploy) {
+                due(at);
+            }
+        }
         Row::Deployment(deployment) => {
             if let Some(at) = deployment.due() {
                 due(at);
@@ -92,6 +98,30 @@ fn each_due(world: &World, row: &Row, mut due: impl FnMut(Timestamp)) {
         }
         Row::AppVersion(_) | Row::Outcome(_) | Row::Autopsy(_) => {}
     }
+}
+
+/// When a deploy that nothing happens to is to be looked at.
+fn deploy_due(deploy: &Deploy) -> impl Iterator<Item = Timestamp> {
+    let (first, second) = match &deploy.state {
+        State::Going(phase) => match *phase {
+            Phase::Growing { deadline, ready, .. } => {
+                (Some(deadline), ready.map(|ready| ready + SETTLE))
+            }
+            Phase::Holding { until, .. } => (Some(until), Some(until + deploy.plan.deadline)),
+            Phase::Shrinking { deadline, .. }
+            | Phase::Judging { deadline, .. }
+            | Phase::Passed { deadline, .. } => (Some(deadline), None),
+            Phase::Finishing => (None, None),
+        },
+        State::RollingBack { undo, .. } => match *undo {
+            Undo::Restoring { deadline, .. } | Undo::Reverting { deadline, .. } => {
+                (Some(deadline), None)
+            }
+            Undo::Begun | Undo::Removing => (None, None),
+        },
+        State::Paused { .. } | State::Over(_) => (None, None),
+    };
+    first.into_iter().chain(second)
 }
 
 /// How long a launch of this instance may go without progress: what its app says, else what its agent said when it was

@@ -1,10 +1,11 @@
 //! What waits for healthy and ready instances: upgrades, scaling, rollbacks (behaviour §2.4, §2.7).
 
 use crate::logic::tests::health::{check, checked};
-use crate::logic::tests::rig::{Rig, app, deployment, failing, proven, with_cmd};
+use crate::logic::tests::rig::{Rig, app, deployment, failing, path, proven, with_cmd};
 use crate::model::check::{HealthProtocol, ReadinessCheck};
+use crate::model::condition::Condition;
 use crate::model::fact::Change;
-use crate::model::id::InstanceId;
+use crate::model::id::{InstanceId, Version};
 use crate::model::instance::{Goal, Instance};
 use crate::model::network::PortDefinition;
 use crate::model::spec::{Spec, UpgradeStrategy};
@@ -171,6 +172,115 @@ fn a_rollback_keeps_the_last_one_that_serves() {
     rig.run();
     assert!(rig.instances("/web").iter().any(|one| one.id == last.id && one.is_healthy()));
     assert_eq!((rig.healthy("/web"), rig.deployments().len()), (2, 0));
+}
+
+/// The version that is wanted.
+fn newest(rig: &Rig) -> Version {
+    rig.brain.world().app(&path("/web")).expect("it is there").version
+}
+
+/// All that a definition has running and unproven are found well, as often as more come.
+fn those_of_prove(rig: &mut Rig, config: Version) {
+    for _ in 0..20 {
+        rig.run();
+        let running = |one: &Instance| one.condition() == Some(Condition::Running);
+        for one in rig.instances("/web") {
+            if one.config == config && running(&one) && !one.is_healthy() {
+                let (running, findings) = (rig.running(), proven(&one, rig.now));
+                rig.find(&one, running, Some(findings));
+            }
+        }
+    }
+}
+
+/// A way back, and another way on, at every step of an upgrade of which nothing is known yet: what was never healthy keeps
+/// no place for as long as its grace may be, and those that serve stay.
+#[test]
+fn what_was_never_healthy_is_not_waited_for() {
+    for (minimum, over) in [(100, 100), (100, 50), (100, 0), (50, 0), (0, 0)] {
+        for (first_proves, forced) in [(false, false), (false, true), (true, false), (true, true)] {
+            let context = format!("{minimum}/{over}, {first_proves}, {forced}");
+            let make = |cmd: &str| strategy(with_cmd(checked("/web", 2), cmd), minimum, over);
+            let mut rig = Rig::with_agents(1);
+            rig.put(make("one"));
+            rig.run();
+            let (old, config) = (ids(&rig), rig.instances("/web")[0].config);
+            rig.proves = |_| false;
+            let upgrade = deployment(&rig.put(make("two")));
+            rig.run();
+            let new = rig.instances("/web").into_iter().find(|one| !old.contains(&one.id));
+            if let Some(new) = new.filter(|_| first_proves) {
+                let (running, findings) = (rig.running(), proven(&new, rig.now));
+                rig.find(&new, running, Some(findings));
+                rig.run();
+            }
+            let least =
+                rig.healthy("/web").min(usize::from(minimum > 0) + usize::from(minimum > 50));
+            let stay = left(&rig, &old);
+            let config = if forced {
+                rig.put_forced(make("three"), true);
+                newest(&rig)
+            } else {
+                rig.ask(Change::Cancel { deployment: upgrade }, false);
+                config
+            };
+            rig.run();
+            assert!(rig.healthy("/web") >= least, "{context}: what serves goes on");
+            those_of_prove(&mut rig, config);
+            assert_eq!((rig.healthy("/web"), rig.deployments().len()), (2, 0), "{context}");
+            assert!(
+                forced || left(&rig, &old) == stay,
+                "{context}: what was left is not started again"
+            );
+        }
+    }
+}
+
+/// The same where the old ones have not proven themselves either, and there is no room but theirs.
+#[test]
+fn what_has_not_proven_itself_yet_gives_its_place_up() {
+    for (count, minimum) in [(1, 0), (1, 100), (3, 100), (3, 50)] {
+        let make = |cmd: &str| strategy(with_cmd(checked("/web", count), cmd), minimum, 0);
+        let mut rig = Rig::with_agents(1);
+        rig.proves = |_| false;
+        rig.put(make("one"));
+        rig.run();
+        rig.put_forced(make("two"), true);
+        let config = newest(&rig);
+        those_of_prove(&mut rig, config);
+        let all = (rig.healthy("/web"), rig.deployments().len());
+        assert_eq!(all, (count as usize, 0), "{count} at {minimum}");
+    }
+}
+
+/// U21: what does not serve on an agent that is emptied goes once as many serve elsewhere as must.
+#[test]
+fn what_does_not_serve_holds_up_no_drain() {
+    for over in [100, 0] {
+        let mut rig = Rig::with_agents(2);
+        rig.put(strategy(checked("/web", 2), 100, over));
+        rig.run();
+        let ill = rig.instances("/web").remove(0);
+        let agent = ill.place.as_ref().expect("it runs").agent;
+        let (running, findings) = (rig.running(), failing(&ill, rig.now, 1));
+        rig.find(&ill, running, Some(findings));
+        rig.proves = |_| false;
+        rig.ask(Change::Drain { agent, deadline: None }, false);
+        for _ in 0..5 {
+            rig.run();
+            let new = rig.instances("/web").into_iter().filter(|one| {
+                let there = one.place.as_ref().is_some_and(|place| place.agent != agent);
+                there && one.condition() == Some(Condition::Running) && !one.is_healthy()
+            });
+            for one in new.collect::<Vec<_>>() {
+                let (running, findings) = (rig.running(), proven(&one, rig.now));
+                rig.find(&one, running, Some(findings));
+            }
+        }
+        let on_it = |one: &Instance| one.place.as_ref().is_some_and(|at| at.agent == agent);
+        assert!(!rig.instances("/web").iter().any(on_it), "{over}");
+        assert_eq!(rig.healthy("/web"), 2, "{over}");
+    }
 }
 
 /// Forced over at every step: what failed goes before what worked (behaviour 2.3).

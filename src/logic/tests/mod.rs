@@ -12,5 +12,6 @@ mod health;
 mod launches;
 mod limits;
 mod losses;
+mod rehearsals;
 pub mod rig;
 mod upgrades;

@@ -46,6 +46,7 @@ const INSTANCE: &str = concat!(
     "01000a00000101043437313100010101018080f4f6905d018080f4f6905d000001077265667573656401010101",
     "c801017401620100c80100008080f4f6905d07",
 );
+const DEPLOY: &str = "";
 const AUTOPSY: &str = concat!(
     "01040210000000000000000000000000000000e0045f617070038080f4f6905d0110000000000000000000000000",
     "000000d001010110000000000000000000000000000000a104686f73748080f4f6905d018080f4f6905d0801072f",
@@ -100,7 +101,7 @@ fn packed<T: serde::Serialize>(value: &T) -> String {
 
 #[test]
 fn rows() {
-    let expected = [META, AGENT, APP_VERSION, APP, DEPLOYMENT, OUTCOME, INSTANCE, AUTOPSY];
+    let expected = [META, AGENT, APP_VERSION, APP, DEPLOYMENT, OUTCOME, INSTANCE, AUTOPSY, DEPLOY];
     for ((key, row), expected) in every_row().into_iter().zip(expected) {
         let bytes = row::encode(&row);
         let found = match key {
@@ -111,7 +112,8 @@ fn rows() {
             | Key::Deployment(_)
             | Key::Outcome(_)
             | Key::Instance(_)
-            | Key::Autopsy(_) => hex(&bytes),
+            | Key::Autopsy(_)
+            | Key::Deploy(_) => hex(&bytes),
         };
         assert_eq!(found, expected, "{key:?}");
         assert_eq!(row::decode(&key, &bytes).expect("it is read"), row);

@@ -22,6 +22,7 @@ pub fn to_json(row: &Row) -> Result<Value, Error> {
         Row::Outcome(row) => serde_json::to_value(row),
         Row::Instance(row) => serde_json::to_value(row),
         Row::Autopsy(row) => serde_json::to_value(row),
+        Row::Deploy(row) => serde_json::to_value(row),
     }
 }
 
@@ -39,6 +40,7 @@ pub fn from_json(key: &Key, value: Value) -> Result<Row, Unreadable> {
         Key::Outcome(_) => Row::Outcome(read(value)?),
         Key::Instance(_) => Row::Instance(read(value)?),
         Key::Autopsy(_) => Row::Autopsy(read(value)?),
+        Key::Deploy(_) => Row::Deploy(read(value)?),
     };
     if belongs(key, &row) { Ok(row) } else { Err(Unreadable::OtherKey) }
 }

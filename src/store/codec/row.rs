@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::model::agent::Agent;
 use crate::model::app::{App, AppVersion};
 use crate::model::autopsy::Autopsy;
+use crate::model::deploy::Deploy;
 use crate::model::deployment::Deployment;
 use crate::model::event::Event;
 use crate::model::instance::Instance;
@@ -48,6 +49,7 @@ pub fn encode(row: &Row) -> Vec<u8> {
         Row::Outcome(row) => postcard::to_stdvec(&**row),
         Row::Instance(row) => postcard::to_stdvec(&**row),
         Row::Autopsy(row) => postcard::to_stdvec(&**row),
+        Row::Deploy(row) => postcard::to_stdvec(&**row),
     };
     bytes.expect("a row knows its lengths")
 }
@@ -68,6 +70,7 @@ pub fn decode(key: &Key, bytes: &[u8]) -> Result<Row, Unreadable> {
         Key::Outcome(_) => Row::Outcome(Arc::new(machine::<Outcome>(bytes)?)),
         Key::Instance(_) => Row::Instance(Arc::new(machine::<Instance>(bytes)?)),
         Key::Autopsy(_) => Row::Autopsy(Arc::new(machine::<Autopsy>(bytes)?)),
+        Key::Deploy(_) => Row::Deploy(Arc::new(machine::<Deploy>(bytes)?)),
     };
     if belongs(key, &row) { Ok(row) } else { Err(Unreadable::OtherKey) }
 }
@@ -96,6 +99,7 @@ pub fn belongs(key: &Key, row: &Row) -> bool {
         (Key::Outcome(key), Row::Outcome(row)) => *key == row.key(),
         (Key::Instance(key), Row::Instance(row)) => *key == row.key,
         (Key::Autopsy(key), Row::Autopsy(row)) => *key == row.key,
+        (Key::Deploy(id), Row::Deploy(row)) => *id == row.id,
         (
             Key::Meta
             | Key::Agent(_)
@@ -104,7 +108,8 @@ pub fn belongs(key: &Key, row: &Row) -> bool {
             | Key::Deployment(_)
             | Key::Outcome(_)
             | Key::Instance(_)
-            | Key::Autopsy(_),
+            | Key::Autopsy(_)
+            | Key::Deploy(_),
             _,
         ) => false,
     }

@@ -61,7 +61,7 @@ async fn refusal(rig: &Rig, image: &str, force: bool) -> String {
 #[tokio::test]
 async fn a_registry_that_is_not_there_is_told_quickly_and_clearly() {
     let rig = Rig::new().await;
-    let nowhere = Nowhere::new();
+    let nowhere = Nowhere::hold();
     let detail = refusal(&rig, &format!("{nowhere}/app:1"), false).await;
     assert!(detail.contains("connection refused"), "{detail}");
     rig.clear().await;

@@ -200,6 +200,7 @@ impl Rig {
                 Fact::Synced { instances, .. } => self.synced = Some(instances),
                 Fact::Asked { .. }
                 | Fact::Lost { .. }
+                | Fact::Analysed { .. }
                 | Fact::Attended { .. }
                 | Fact::Released { .. } => {}
             }
