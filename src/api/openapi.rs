@@ -7,8 +7,8 @@ use utoipa::{Modify, OpenApi};
 
 use crate::api::path::{Route, Verb};
 use crate::api::{
-    agents, apps, batch, deployments, deploys, events, explain, exposition, failures, kill, logs, queue,
-    routes, system, tasks, versions, write,
+    agents, apps, batch, deployments, deploys, events, explain, exposition, failures, kill, logs,
+    queue, routes, system, tasks, versions, write,
 };
 
 /// Collects the handlers.

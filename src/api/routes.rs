@@ -15,8 +15,8 @@ use crate::api::reply::Outcome;
 use crate::api::scope::Scope;
 use crate::api::serve::Origin;
 use crate::api::{
-    accept, agents, apps, batch, deployments, deploys, events, explain, exposition, failures, guard, kill,
-    logs, queue, reply, system, tasks, versions, write,
+    accept, agents, apps, batch, deployments, deploys, events, explain, exposition, failures,
+    guard, kill, logs, queue, reply, system, tasks, versions, write,
 };
 use crate::contract::error::Reply;
 use crate::contract::query::Query;

@@ -227,7 +227,7 @@ async fn a_container_leaves_its_image_its_peak_and_its_last_words() {
     // What is removed with its app is still known.
     stayer.remove("/oom").await;
     assert_eq!(autopsy(&stayer, "/oom", "here").await["evidence"], failure["evidence"]);
-    let nowhere = Nowhere::new();
+    let nowhere = Nowhere::hold();
     let missing = format!("{nowhere}/missing:1");
     let mut app = patient("/image", 1);
     app["container"]["docker"]["image"] = json!(missing);

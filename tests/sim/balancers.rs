@@ -171,7 +171,8 @@ impl Sim {
         let last = self.balancers.all.iter().find(sends).map(|one| one.last);
         if let Some(ago) = last.map(|last| self.now.since(last)) {
             let id = short(id);
-            let text = format!("{id} is asked to end, and somebody who asked {ago:?} ago sends to it");
+            let text =
+                format!("{id} is asked to end, and somebody who asked {ago:?} ago sends to it");
             self.fail("I6", text);
         }
     }
