@@ -183,12 +183,11 @@ fn image(before: &World, after: &AppVersion) -> Option<Doubt> {
     let wanted = &after.spec.container().image()?.image;
     let keys = before.apps.iter().map(|(key, _)| *key);
     let of_app = |key: AppKey| before.instances_of(key).filter(|one| one.is_scheduled());
-    let ends =
+    let mut ends =
         keys.flat_map(of_app).flat_map(|one| &one.tasks).filter_map(|task| task.end.as_deref());
-    ends.filter_map(|end| match end {
+    let found = ends.find_map(|end| match end {
         End::Refused(Reason::Image { image, detail }) if image == wanted => Some(detail),
         End::Refused(_) | End::Gone(_) | End::Code(_) | End::Signal(_) | End::Oom { .. } => None,
-    })
-    .next()
-    .map(|detail| Doubt::Image { image: wanted.clone(), detail: detail.clone() })
+    });
+    found.map(|detail| Doubt::Image { image: wanted.clone(), detail: detail.clone() })
 }
