@@ -76,11 +76,11 @@ fn a_dump_has_a_line_for_each_record_row_and_event() {
     let text = String::from_utf8(out).expect("text");
     let lines: Vec<serde_json::Value> =
         text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
-    assert_eq!(lines.len(), 1 + 2 + 8 + 3 + 2);
+    assert_eq!(lines.len(), 1 + 2 + 9 + 3 + 2);
     assert_eq!(lines[0]["cluster"], cluster().to_string());
     assert_eq!(lines[1]["commit"], 1);
     assert_eq!(lines[4]["row"]["spec"]["containers"][0]["cmd"], "sleep 1");
-    assert_eq!(lines[10]["event"]["AppTerminated"]["path"], "/shop/app-1");
+    assert_eq!(lines[11]["event"]["AppTerminated"]["path"], "/shop/app-1");
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_whole_store_is_clean() {
     filled(dir.path(), &[commit_of(1, lawful.collect()), commit(2, 3)]);
     let report = check(&opened(dir.path()).expect("a stopped store"));
     assert!(report.is_clean(), "{report}");
-    assert_eq!((report.records, report.commit, report.rows), (2, CommitNo(2), 11));
+    assert_eq!((report.records, report.commit, report.rows), (2, CommitNo(2), 12));
     assert!(report.bytes.live > 0 && report.bytes.live < report.bytes.log);
 }
 
