@@ -277,6 +277,9 @@ fn condition_of(instance: &Instance, phase: &Phase) -> (Condition, String) {
     match phase {
         Phase::Preparing { .. } => (Condition::Staging, String::new()),
         Phase::Starting => (Condition::Starting, String::new()),
+        // What was told to end is never shown as running again, also when its agent comes back with it: nobody is to be
+        // sent there.
+        Phase::Running { .. } if asked_to_end => (Condition::Killing, String::new()),
         Phase::Running { .. } => (Condition::Running, String::new()),
         Phase::Stopping { .. } => (Condition::Killing, String::new()),
         Phase::Absent if asked_to_end => (Condition::Killed, String::new()),

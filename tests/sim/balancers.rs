@@ -152,6 +152,11 @@ impl Sim {
             return;
         };
         let Goal::Stop { why, since, .. } = row.goal else { return };
+        // One that fails is sent to by nobody, whatever it is stopped for in the end.
+        // And one whose agent was lost meanwhile has been out of reach.
+        if row.fails() || row.tasks.iter().any(|task| task.since != since) {
+            return;
+        }
         let version = self.history.world.versions.get(&(row.key.app, row.version));
         let served = version.is_some_and(|row| !row.spec.service_ports().is_empty());
         // The clocks of server and world differ; how long ago a row was written does not.

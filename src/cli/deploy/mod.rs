@@ -1,7 +1,7 @@
 //! `stayer deploy`: brings apps to what a file says, follows the deployment to its end and says truthfully what came of
 //! it, to people and to pipelines.
 //!
-//! - [`follow`]: looks until it is over, whatever becomes of the server meanwhile.
+//! - [`mod@follow`]: looks until it is over, whatever becomes of the server meanwhile.
 //! - [`seen`]: what one look shows, and what is news about it.
 //! - [`ending`]: what became of it, as data: from that follow the exit code and all words.
 //! - [`strategy`]: blue/green and canary, which the server drives.

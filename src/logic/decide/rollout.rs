@@ -233,7 +233,9 @@ pub fn roll(situation: &Situation<'_>) -> Moves {
     let served = healthy_of(&new) + healthy_of(&moving) >= situation.wanted;
     let done = stop.is_empty() && old.is_empty() && served && leaving == 0;
     let look_again = new.iter().copied().filter(settling).map(settles_at).min();
-    let look_again = look_again.filter(|_| !old.is_empty() || !moving.is_empty());
+    // Only what may end once they count is waited for.
+    let rests = old.is_empty() && moving.is_empty() && fresh <= situation.wanted;
+    let look_again = look_again.filter(|_| !rests);
     Moves { start, stop, drain, done, look_again }
 }
 

@@ -11,7 +11,7 @@ use crate::model::have::Phase;
 use crate::model::id::{AgentKey, InstanceKey};
 use crate::model::instance::{Goal, Instance, StopWhy};
 use crate::model::network::{PortDefinition, Protocol};
-use crate::model::spec::Spec;
+use crate::model::spec::{Spec, UnreachableStrategy};
 use crate::model::time::Span;
 
 /// An app that can be reached.
@@ -156,6 +156,21 @@ fn one_whose_agent_is_lost_leaves_when_it_is_back() {
     assert_eq!(drains(&rig), []);
     let row: Instance = rig.brain.world().instances.get(&going[0]).expect("it stays").clone();
     assert!(!row.is_wanted());
+}
+
+/// It was out of every answer, and does not get back into one with its agent.
+#[test]
+fn one_that_comes_back_with_its_agent_is_not_shown_as_running() {
+    let mut spec = served(2);
+    spec.unreachable = UnreachableStrategy::Disabled;
+    let mut rig = running(spec.clone(), true);
+    rig.put(Spec { instances: 1, ..spec });
+    let going = drains(&rig);
+    rig.tell(Fact::Lost { agent: AgentKey(1), why: Loss::Silence });
+    let row = rig.brain.world().instances.get(&going[0]).expect("it stays").clone();
+    rig.have(&row, rig.running());
+    let row = rig.brain.world().instances.get(&going[0]).expect("it stays").clone();
+    assert_eq!(row.condition(), Some(Condition::Killing));
 }
 
 /// A rolling upgrade keeps its floor while the old ones drain: what drains no longer counts.

@@ -2,12 +2,13 @@
 
 use proptest::prelude::*;
 
-use crate::logic::decide::rollout::{Capacity, SETTLE};
+use crate::logic::decide::drain::Leaving;
+use crate::logic::decide::rollout::{self, Capacity, SETTLE, Situation};
 use crate::logic::tests::rig::{Rig, app, deployment, with_cmd};
 use crate::model::end::End;
 use crate::model::have::Phase;
 use crate::model::instance::{Goal, Instance};
-use crate::model::spec::{Spec, UpgradeStrategy};
+use crate::model::spec::{KillSelection, Spec, UpgradeStrategy};
 use crate::model::time::Span;
 use crate::model::unit::Ratio;
 
@@ -144,4 +145,34 @@ fn a_version_that_ends_at_once_costs_nothing() {
     assert!(
         rig.instances("/web").iter().filter(|one| old.contains(&one.id)).all(Instance::is_healthy)
     );
+}
+
+/// One that is too many ends once the one beside it is relied on: that moment is looked for also when nothing older is
+/// left (I7).
+#[test]
+fn a_surplus_is_looked_at_again_when_the_other_has_settled() {
+    let mut rig = Rig::with_agents(1);
+    rig.put(app("/web", 2));
+    rig.run();
+    rig.pass(SETTLE);
+    let mut instances = rig.instances("/web");
+    instances[0].tasks[0].started_at = Some(rig.now);
+    let all: Vec<&Instance> = instances.iter().collect();
+    let leaving = Leaving::default();
+    let situation = |now| Situation {
+        wanted: 1,
+        config: instances[0].config,
+        rolling: true,
+        upgrade: strategy(app("/web", 1), 100, 100).upgrade,
+        resident: false,
+        now,
+        kill_selection: KillSelection::YoungestFirst,
+        instances: &all,
+        leaving: &leaving,
+        held: false,
+    };
+    let before = rollout::roll(&situation(rig.now));
+    assert_eq!((before.stop.len(), before.look_again), (0, Some(rig.now + SETTLE)));
+    let after = rollout::roll(&situation(rig.now + SETTLE));
+    assert_eq!((after.stop.len(), after.look_again), (1, None));
 }
