@@ -89,9 +89,20 @@ impl Sim {
                 }
                 trace!(self, "agent {agent} takes a session on wire {id}");
                 self.session_taken(id);
+                self.old_word_comes(agent);
                 self.old_leader_opens(agent, &open);
             }
             Err(refused) => self.refused(id, &refused),
+        }
+    }
+
+    /// What was said last in an earlier session comes once more, right after another has begun.
+    fn old_word_comes(&mut self, agent: usize) {
+        let word = self.agents[agent].up.as_mut().and_then(|up| up.last_word.take());
+        let (true, Some((wire, frame))) = (self.faulty, word) else { return };
+        if self.rng.chance(300) {
+            let late = self.rng.between(0, 40);
+            self.later(late, Event::Down(wire, frame, true));
         }
     }
 
@@ -243,6 +254,9 @@ impl Sim {
             self.seen.met(Kind::FrameDoubled);
         }
         up.sessions.insert(id, session);
+        if matches!(frame, Down::Ack(_) | Down::Synced) {
+            up.last_word = Some((id, frame.clone()));
+        }
         up.link.down(clock, session, frame);
     }
 

@@ -7,14 +7,13 @@ use crate::model::deployment::{Cause, FailurePolicy, OnFailure, State};
 use crate::model::fact::{Answer, How, Refusal};
 use crate::model::id::DeploymentId;
 use crate::model::outcome::Ending;
-use crate::planted::planted;
 
 /// Does what the deployment's policy says. One that takes another back is never taken back itself, nor given up: there is
 /// nothing else to go back to, so it is said to be stuck and goes on.
 pub fn fail(draft: &mut Draft<'_>, id: DeploymentId, cause: Cause) {
     let Some(deployment) = draft.world().deployments.get(&id) else { return };
     let policy = deployment.policy;
-    if planted!("rollback-of-a-rollback", deployment.reverts.is_some(), false) {
+    if deployment.reverts.is_some() {
         return running::hold(draft, id, State::Stuck(cause));
     }
     match policy.on_failure.unwrap_or(OnFailure::None) {

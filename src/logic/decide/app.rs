@@ -83,7 +83,7 @@ fn target(world: &World, app: &App) -> Target {
     if running.step < part.step {
         return definition(part.from, false);
     }
-    if planted!("pause-goes-on", running.is_paused(), false) {
+    if running.is_paused() {
         return held(world, app, part);
     }
     definition(part.to, part.action == Action::Restart)

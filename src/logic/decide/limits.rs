@@ -9,7 +9,6 @@ use crate::model::app::{Action, App};
 use crate::model::deployment::{Cause, CauseKind, Deployment, State};
 use crate::model::instance::Instance;
 use crate::model::time::Timestamp;
-use crate::planted::planted;
 
 /// The longest text of a failure within a cause.
 const MAX_QUOTED: usize = 1_000;
@@ -21,7 +20,7 @@ pub fn count_failure(draft: &mut Draft<'_>, instance: &Instance) {
     let brought = part.to.and_then(|to| draft.world().versions.get(&(app.key, to)));
     let brought = brought.is_some_and(|row| row.config == instance.config);
     let Some(running) = draft.world().deployments.get(&part.deployment) else { return };
-    if planted!("old-failures-count", brought, true) && running.step >= part.step {
+    if brought && running.step >= part.step {
         let failures = running.failures.saturating_add(1);
         draft.put_deployment(Deployment { failures, ..running.clone() });
     }
@@ -39,7 +38,7 @@ pub fn passed(draft: &Draft<'_>, running: &Deployment) -> Option<Cause> {
         Some(Cause { kind, at: now, message })
     };
     let most = running.policy.max_failures;
-    if most.is_some_and(|most| planted!("one-failure-too-many", running.failures > most, false)) {
+    if most.is_some_and(|most| running.failures > most) {
         let most = most.unwrap_or_default();
         let failures = running.failures;
         return cause(
@@ -47,7 +46,7 @@ pub fn passed(draft: &Draft<'_>, running: &Deployment) -> Option<Cause> {
             format!("{failures} of its instances failed, and {most} were to be borne"),
         );
     }
-    if running.deadline().is_some_and(|at| planted!("deadline-ignored", now >= at, false)) {
+    if running.deadline().is_some_and(|at| now >= at) {
         let seconds = running.policy.deadline_seconds.unwrap_or_default();
         return cause(CauseKind::Overdue, format!("it was not done within {seconds} s"));
     }

@@ -137,7 +137,7 @@ pub fn launch_overdue(world: &World, instance: &Instance) -> Span {
 /// When time alone changes something about an instance.
 pub(super) fn instance_due(world: &World, instance: &Instance) -> Option<Timestamp> {
     let tasks = instance.tasks.iter().filter_map(|task| task_due(world, instance, task));
-    tasks.chain(planted!("drain-without-end", instance.drains_until(), None)).min()
+    tasks.chain(instance.drains_until()).min()
 }
 
 fn task_due(world: &World, instance: &Instance, task: &Task) -> Option<Timestamp> {
