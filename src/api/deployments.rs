@@ -77,10 +77,12 @@ pub fn history(api: &Api, call: &Call) -> Outcome {
     params(
         ("id" = String, Path, description = "deployment id"),
         ("force" = Option<bool>, Query, description = "end it and leave everything as it is"),
+        crate::api::schema::FailurePolicy,
     ),
     responses(
         (status = 200, description = "the deployment that takes it back", body = crate::api::schema::DeploymentResult),
         (status = 202, description = "with force: it is over"),
+        (status = 400, description = "a limit of the deployment that takes it back is none", body = crate::api::schema::Message),
         (status = 404, description = "no such deployment runs", body = crate::api::schema::Message),
     ),
 )]

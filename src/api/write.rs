@@ -143,6 +143,7 @@ pub async fn patch(api: &Api, call: &Call, id: &AppId) -> Outcome {
     ),
     responses(
         (status = 200, description = "restarting", body = crate::api::schema::Changed),
+        (status = 400, description = "a limit of the deployment is none", body = crate::api::schema::Message),
         (status = 404, description = "no such app", body = crate::api::schema::Message),
         (status = 409, description = "a deployment holds the app", body = crate::api::schema::Locked),
     ),
@@ -173,6 +174,7 @@ pub async fn restart(api: &Api, call: &Call, id: &AppId) -> Outcome {
     ),
     responses(
         (status = 200, description = "being removed", body = crate::api::schema::Changed),
+        (status = 400, description = "a limit of the deployment is none", body = crate::api::schema::Message),
         (status = 404, description = "no such app", body = crate::api::schema::Message),
         (status = 409, description = "with `force=false`: a deployment holds the app", body = crate::api::schema::Locked),
     ),
