@@ -26,7 +26,7 @@
 //! | 2 | [`store`] | what is remembered, on disk or in etcd: a fenced log of commits |
 //! | 2 | [`wire`] | how server and agent talk: messages, both ends of a session as pure state machines, sockets |
 //! | 3 | [`agent`] | what runs things on a host: `Mind` (pure) and its hands: Docker, processes, fetch, logs |
-//! | 3 | [`control`] | what turns the crank: the brain's thread, the writer, the fleet, the view, the ring of events, deploys' questions |
+//! | 3 | [`control`] | what turns the crank: the brain's thread, the writer, the fleet, the view, the ring of events, those who balance, deploys' questions |
 //! | 4 | [`api`], [`cli`] | how programs and people ask: HTTP handlers, verbs |
 //!
 //! ## Architecture invariants
@@ -63,7 +63,9 @@
 //! 6. A have is a fact, a row, a commit, and then acknowledged to the agent.
 //! 7. The agent asks its checks; what they find, as far as it changes anything, is a have like any other. The rollout
 //!    finds as many healthy as wanted; the part, the step and the deployment are done.
-//! 8. Nothing arrives? `next_wake` (backoff, overdue launch, unreachable window) turns the crank.
+//! 8. One that is to end is out of every answer with that commit; its agent is told once those who balance have asked again
+//!    ([`control::audience`]), which comes as a fact, or when its time is over.
+//! 9. Nothing arrives? `next_wake` (backoff, overdue launch, unreachable window, deadline, drain) turns the crank.
 //!
 //! ## Processes
 //!
