@@ -1,13 +1,11 @@
-//! What agents find of an instance's checks, as rows and events; which instances that condemns.
+//! What agents find of an instance's checks, and which instances that condemns. Pure functions of rows: the index asks them
+//! too. What is told of it is [`status`](crate::logic::status)'s.
 
-use crate::logic::draft::Draft;
 use crate::model::check::HealthCheck;
 use crate::model::condition::Condition;
-use crate::model::event::Event;
 use crate::model::findings::{Findings, HealthRecord};
 use crate::model::have::TaskHave;
 use crate::model::instance::{Goal, Instance, Task};
-use crate::model::path::AppPath;
 use crate::model::time::Timestamp;
 use crate::model::world::World;
 use crate::planted::planted;
@@ -61,35 +59,4 @@ fn condemns(check: &HealthCheck, record: &HealthRecord) -> bool {
 pub fn turned(instance: &Instance) -> Option<Timestamp> {
     let runs = instance.goal == Goal::Run && instance.condition() == Some(Condition::Running);
     instance.turned().filter(|_| runs)
-}
-
-/// Tells what changed of a task's checks (HC-6, HC-12). An instance without results counts as not alive: a first success
-/// is told, a first failure is none of a status.
-pub fn publish(
-    draft: &mut Draft<'_>,
-    instance: &Instance,
-    path: &AppPath,
-    (old, new): (Option<&Findings>, Option<&Findings>),
-) {
-    let Some(new) = new else { return };
-    let row = draft.world().versions.get(&(instance.key.app, instance.version));
-    let checks: Vec<HealthCheck> =
-        row.into_iter().flat_map(|row| row.spec.health_checks.iter().cloned()).collect();
-    for (no, (check, record)) in checks.into_iter().zip(&new.health).enumerate() {
-        let before = old.and_then(|old| old.health.get(no)?.as_ref());
-        let Some(record) = record.as_ref().filter(|record| Some(*record) != before) else {
-            continue;
-        };
-        let (id, version) = (instance.id, instance.version);
-        if record.last_failure.is_some()
-            && record.last_failure != before.and_then(|it| it.last_failure)
-        {
-            let check = Box::new(check);
-            draft.event(Event::CheckFailed { instance: id, path: path.clone(), check });
-        }
-        let alive = record.is_alive();
-        if alive != before.is_some_and(HealthRecord::is_alive) {
-            draft.event(Event::AliveChanged { instance: id, path: path.clone(), version, alive });
-        }
-    }
 }

@@ -8,11 +8,12 @@ use std::net::IpAddr;
 use crate::logic::autopsy;
 use crate::logic::decide::{backoff, limits};
 use crate::logic::draft::Draft;
-use crate::logic::health;
 use crate::model::app::Failure;
 use crate::model::autopsy::Fault;
+use crate::model::check::HealthCheck;
 use crate::model::condition::Condition;
 use crate::model::event::{Event, StatusUpdate};
+use crate::model::findings::{Findings, HealthRecord};
 use crate::model::id::{AgentId, InstanceKey};
 use crate::model::instance::{Goal, Instance, StopWhy, Task, Then};
 use crate::model::path::AppPath;
@@ -71,7 +72,7 @@ pub fn update(draft: &mut Draft<'_>, mut instance: Instance, changes: Vec<Change
     }
     let path = path_of(draft, &instance);
     for (old, new) in &found {
-        health::publish(draft, &instance, &path, (old.as_deref(), new.as_deref()));
+        publish_findings(draft, &instance, &path, (old.as_deref(), new.as_deref()));
     }
     if health != instance.health() && instance.is_live() {
         publish_health(draft, &instance);
@@ -263,6 +264,37 @@ pub fn publish_instance(draft: &mut Draft<'_>, instance: &Instance) {
         agent: agent_of(draft, instance),
     };
     draft.event(event);
+}
+
+/// Tells what changed of a task's checks (HC-6, HC-12). An instance without results counts as not alive: a first success
+/// is told, a first failure is none of a status.
+fn publish_findings(
+    draft: &mut Draft<'_>,
+    instance: &Instance,
+    path: &AppPath,
+    (old, new): (Option<&Findings>, Option<&Findings>),
+) {
+    let Some(new) = new else { return };
+    let row = draft.world().versions.get(&(instance.key.app, instance.version));
+    let checks: Vec<HealthCheck> =
+        row.into_iter().flat_map(|row| row.spec.health_checks.iter().cloned()).collect();
+    for (no, (check, record)) in checks.into_iter().zip(&new.health).enumerate() {
+        let before = old.and_then(|old| old.health.get(no)?.as_ref());
+        let Some(record) = record.as_ref().filter(|record| Some(*record) != before) else {
+            continue;
+        };
+        let (id, version) = (instance.id, instance.version);
+        if record.last_failure.is_some()
+            && record.last_failure != before.and_then(|it| it.last_failure)
+        {
+            let check = Box::new(check);
+            draft.event(Event::CheckFailed { instance: id, path: path.clone(), check });
+        }
+        let alive = record.is_alive();
+        if alive != before.is_some_and(HealthRecord::is_alive) {
+            draft.event(Event::AliveChanged { instance: id, path: path.clone(), version, alive });
+        }
+    }
 }
 
 /// Tells that the health of an instance changed (HC-12).
