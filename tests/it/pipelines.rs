@@ -93,7 +93,8 @@ async fn a_failure_that_is_rolled_back_is_3_and_names_its_cause() {
     let told = report(&failed);
     assert_eq!(told["outcome"], "rolledBack", "{told}");
     assert!(told["rollback"].is_string() && told["cause"].is_string(), "{told}");
-    for said in ["FAILED", "status 3", "taken back by"] {
+    assert!(told["autopsy"]["taskId"].is_string(), "{told}");
+    for said in ["FAILED", "status 3", "taken back by", " failed at "] {
         assert!(failed.err.contains(said), "{said}: {failed:?}");
     }
     assert_eq!(ids(&stayer.tasks("/web", "TASK_RUNNING").await), before, "none was touched");

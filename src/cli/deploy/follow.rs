@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::agent::clock::Clock;
+use crate::cli::autopsy;
 use crate::cli::client::Ask;
 use crate::cli::deploy::ending::{Ending, Next, after, standing};
 use crate::cli::deploy::seen::{AppSeen, Seen};
@@ -59,6 +60,8 @@ pub struct Followed {
     pub rollback: Option<String>,
     /// Its apps in the end.
     pub apps: Vec<AppSeen>,
+    /// The newest failure while it was at work, with its evidence, where it did not go well.
+    pub autopsy: Option<Value>,
 }
 
 /// What one look shows.
@@ -223,13 +226,32 @@ impl<'a> Watch<'a> {
         for line in seen.news(self.last.as_ref().or(Some(&Seen::default()))) {
             self.say(talk, &line);
         }
+        let autopsy = self.autopsy(talk, ending).await;
         Ok(Followed {
+            autopsy,
             course: self.course,
             ending,
             cause: self.cause,
             rollback: self.taken_back_by,
             apps,
         })
+    }
+
+    /// The newest failure of its apps while it was at work. What cannot be had is left out: the end is told in any case.
+    async fn autopsy(&self, talk: &mut Talk<'_>, ending: Ending) -> Option<Value> {
+        if ending.code() == 0 || ending == Ending::Interrupted {
+            return None;
+        }
+        let during = match &self.course {
+            Course::Deployment(id) => Some(id.as_str()),
+            Course::Deploy(_) | Course::None => None,
+        };
+        for app in self.accepted.apps.iter().take(SHOWN_APPS) {
+            if let Ok(Some(found)) = autopsy::newest(talk, app, during).await {
+                return Some(found);
+            }
+        }
+        None
     }
 
     /// A deployment is done once its instances serve, which without health checks is once they run: one that ends right
@@ -282,7 +304,7 @@ impl Course {
 impl Followed {
     /// Nothing but the end.
     pub fn only(ending: Ending, course: Course) -> Followed {
-        Followed { course, ending, cause: None, rollback: None, apps: Vec::new() }
+        Followed { course, ending, cause: None, rollback: None, apps: Vec::new(), autopsy: None }
     }
 }
 

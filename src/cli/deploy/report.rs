@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use crate::cli::autopsy;
 use crate::cli::deploy::ending::Ending;
 use crate::cli::deploy::follow::{Course, Followed};
 use crate::cli::deploy::seen::AppSeen;
@@ -27,6 +28,8 @@ pub struct Report {
     pub apps: Vec<String>,
     /// Those of them that were seen in the end.
     pub seen: Vec<AppSeen>,
+    /// The newest failure while it was at work, with its evidence.
+    pub autopsy: Option<Value>,
     /// When it was asked for.
     pub at: String,
     /// How long it took.
@@ -38,7 +41,7 @@ pub struct Report {
 impl Report {
     /// Of a change that was accepted.
     pub fn of(accepted: &Accepted, followed: Followed) -> Report {
-        let Followed { course, ending, cause, rollback, apps } = followed;
+        let Followed { course, ending, cause, rollback, apps, autopsy } = followed;
         Report {
             ending,
             course,
@@ -47,6 +50,7 @@ impl Report {
             cause,
             apps: accepted.apps.clone(),
             seen: apps,
+            autopsy,
             at: String::new(),
             seconds: 0.0,
         }
@@ -63,6 +67,7 @@ impl Report {
             cause: Some(cause),
             apps,
             seen: Vec::new(),
+            autopsy: None,
             at: String::new(),
             seconds: 0.0,
         }
@@ -95,6 +100,8 @@ impl Report {
             Course::None => Vec::new(),
         };
         lines.extend(advice.into_iter().map(|line| format!("  {line}")));
+        let failure = self.autopsy.as_ref().map(autopsy::failure_text).unwrap_or_default();
+        lines.extend(failure.lines().map(|line| format!("  {line}")));
         lines.join("\n")
     }
 
@@ -128,6 +135,9 @@ impl Report {
             if let Some(value) = value {
                 object[key] = Value::String(value);
             }
+        }
+        if let Some(autopsy) = &self.autopsy {
+            object["autopsy"] = autopsy.clone();
         }
         object
     }
@@ -228,6 +238,7 @@ mod tests {
             cause: Some("<exit 3> & more".to_owned()).filter(|_| ending != Ending::Done),
             apps: vec!["/a".to_owned()],
             seen: vec![AppSeen::of(&app, "")],
+            autopsy: None,
             at: "2021-01-01T00:00:00.000Z".to_owned(),
             seconds: 1.25,
         }
