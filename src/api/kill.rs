@@ -1,5 +1,7 @@
 //! Ending tasks: to be launched again, for good with a smaller app, or with all that is kept of them (contract 3.3, 3.7).
 
+use std::sync::{Mutex, PoisonError};
+
 use axum::response::IntoResponse;
 
 use crate::api::call::{Api, Call};
@@ -76,6 +78,8 @@ pub async fn of_app(api: &Api, call: &Call, id: &AppId) -> Outcome {
 )]
 pub async fn one(api: &Api, call: &Call, id: &AppId, name: &str) -> Outcome {
     let manner = manner(call)?;
+    // One that ends at once is shown as it was.
+    let was = Mutex::new(None);
     let select = |view: &View| {
         let app = target(call, view, id, manner)?;
         let found = match TaskRef::parse(name) {
@@ -87,11 +91,16 @@ pub async fn one(api: &Api, call: &Call, id: &AppId, name: &str) -> Outcome {
             // A scale by nothing is a deployment without steps.
             None if manner.scales() => Ok(Vec::new()),
             None => Err(Reply::missing(&Missing::Task(name))),
-            Some(instance) => Ok(vec![instance.key]),
+            Some(instance) => {
+                let text = task::of_instance(&view.world, instance.key);
+                *was.lock().unwrap_or_else(PoisonError::into_inner) = text;
+                Ok(vec![instance.key])
+            }
         }
     };
     let show = |world: &_, keys: &[InstanceKey]| {
         let only = keys.first().and_then(|key| task::of_instance(world, *key));
+        let only = only.or_else(|| was.lock().unwrap_or_else(PoisonError::into_inner).take());
         only.unwrap_or_else(|| r#"{"task":null}"#.to_owned())
     };
     end(api, call, manner, select, show).await
