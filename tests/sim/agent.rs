@@ -13,7 +13,6 @@ use stayer::model::id::{AgentId, Epoch, RunId};
 use stayer::model::time::Timestamp;
 use stayer::wire::link::agent::{AgentLink, Identity, Session};
 use stayer::wire::link::liveness::RESTART_GRACE;
-use stayer::wire::message::Down;
 use stayer::wire::message::{Leaving, Up};
 
 use crate::sim::{Event, Sim};
@@ -64,8 +63,8 @@ pub struct Process {
     pub wire: Option<u64>,
     /// Every session that it has had, by wire.
     pub sessions: BTreeMap<u64, Session>,
-    /// The last word of a leader that ends something: an acknowledgement, or that all is said; and on which wire.
-    pub last_word: Option<(u64, Down)>,
+    /// The last session in which its leader has said that it said all, and on which wire.
+    pub told_all: Option<(u64, Session)>,
     /// Whether all that the host has was told.
     pub complete: bool,
     /// It is about to end.
@@ -137,7 +136,7 @@ impl Sim {
             link,
             wire: None,
             sessions: BTreeMap::new(),
-            last_word: None,
+            told_all: None,
             complete: false,
             leaving: None,
             watches: BTreeMap::new(),

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use stayer::agent::runtime::SandboxId;
-use stayer::control::audience::room::{Draining, Reader, Room, UNKNOWN};
+use stayer::logic::audience::{Draining, Reader, Room, UNKNOWN};
 use stayer::model::commit::Commit;
 use stayer::model::condition::Condition;
 use stayer::model::fact::Fact;
@@ -29,6 +29,8 @@ pub struct Balancers {
     room: Room,
     attended: bool,
     all: Vec<Balancer>,
+    /// Lives that failed when their end was decided.
+    sick: BTreeSet<SandboxId>,
 }
 
 /// One of them.
@@ -56,7 +58,7 @@ impl Balancers {
             table: BTreeSet::new(),
         };
         let all = (0..many).map(|_| one(&mut rng)).collect();
-        Balancers { rng, room: Room::default(), attended: false, all }
+        Balancers { rng, room: Room::default(), attended: false, all, sick: BTreeSet::new() }
     }
 
     /// How many there are.
@@ -87,6 +89,18 @@ impl Sim {
             balancer.since = None;
         }
         self.release();
+    }
+
+    /// An end is decided: of what fails then, whatever becomes of it, and whatever else it is stopped for in the end.
+    pub fn balancers_note(&mut self, before: &World, commit: &Commit) {
+        for write in &commit.writes {
+            let Some(Row::Instance(row)) = &write.row else { continue };
+            let ran = before.instances.get(&row.key).is_some_and(|row| row.goal == Goal::Run);
+            if ran && row.goal != Goal::Run && row.fails() {
+                let id = SandboxId { instance: row.id, incarnation: row.incarnation };
+                self.balancers.sick.insert(id);
+            }
+        }
     }
 
     /// A commit is durable.
@@ -152,9 +166,12 @@ impl Sim {
             return;
         };
         let Goal::Stop { why, since, .. } = row.goal else { return };
-        // One that fails is sent to by nobody, whatever it is stopped for in the end.
-        // And one whose agent was lost meanwhile has been out of reach.
-        if row.fails() || row.tasks.iter().any(|task| task.since != since) {
+        // Nobody need be sent to one that failed, and one whose agent is or was lost meanwhile has been out of reach.
+        let is_lost = row.condition().is_some_and(Condition::is_unreachable);
+        if self.balancers.sick.contains(&id)
+            || is_lost
+            || row.tasks.iter().any(|task| task.since != since)
+        {
             return;
         }
         let version = self.history.world.versions.get(&(row.key.app, row.version));

@@ -21,7 +21,12 @@ pub struct Fleet {
     /// Agents with a session.
     pub sessions: BTreeMap<AgentId, Session>,
     keys: BTreeMap<AgentKey, AgentId>,
+    /// Losses in a row of which nobody heard.
+    untold: u32,
 }
+
+/// As many losses in a row may find nobody who hears.
+const UNTOLD_IN_A_ROW: u32 = 3;
 
 /// A session of the leader.
 pub struct Session {
@@ -167,11 +172,14 @@ impl Sim {
             }
         }
         if clock >= up.fleet.absences.next_wake() {
-            let Fleet { absences, sessions, .. } = &mut up.fleet;
+            let Fleet { absences, sessions, untold: in_a_row, .. } = &mut up.fleet;
             let told = absences.tick(clock, &up.view.world, |agent| sessions.contains_key(&agent));
             // An inbox may be full, or its brain be gone.
             let heard = told.into_iter().filter(|_| {
                 let untold = self.faulty && self.rng.chance(self.plan.untold);
+                // An inbox that is full has room again at some time, and a loss is told again in vain only so often.
+                let untold = untold && *in_a_row < UNTOLD_IN_A_ROW;
+                *in_a_row = if untold { *in_a_row + 1 } else { 0 };
                 if untold {
                     self.seen.met(Kind::LossUntold);
                 }

@@ -252,6 +252,7 @@ impl Sim {
             self.check_decisions(&before, &commit);
             self.check_health(&before, &commit);
             self.check_operations(&before, &commit);
+            self.balancers_note(&before, &commit);
             let rows = commit.world.instances.len();
             if rows > ROWS {
                 return self.fail("I18", format!("there are {rows} instances"));

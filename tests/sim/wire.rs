@@ -96,13 +96,23 @@ impl Sim {
         }
     }
 
-    /// What was said last in an earlier session comes once more, right after another has begun.
+    /// That all is said, in an earlier session, comes once more right after another has begun.
     fn old_word_comes(&mut self, agent: usize) {
-        let word = self.agents[agent].up.as_mut().and_then(|up| up.last_word.take());
-        let (true, Some((wire, frame))) = (self.faulty, word) else { return };
+        let told = self.agents[agent].up.as_ref().and_then(|up| up.told_all);
+        let (true, Some((wire, _))) = (self.faulty, told) else { return };
         if self.rng.chance(300) {
             let late = self.rng.between(0, 40);
-            self.later(late, Event::Down(wire, frame, true));
+            self.later(late, Event::Down(wire, Down::Synced, true));
+        }
+    }
+
+    /// All counts as said only where the leader of that very session has said so.
+    fn check_told_all(&mut self, agent: usize) {
+        let Some(up) = &self.agents[agent].up else { return };
+        let told = up.told_all.map(|(_, session)| session);
+        if up.link.is_synced() && up.link.session() != told {
+            let text = format!("agent {agent} takes all as said, and its leader has not said so");
+            self.fail("I7", text);
         }
     }
 
@@ -254,10 +264,11 @@ impl Sim {
             self.seen.met(Kind::FrameDoubled);
         }
         up.sessions.insert(id, session);
-        if matches!(frame, Down::Ack(_) | Down::Synced) {
-            up.last_word = Some((id, frame.clone()));
+        if frame == Down::Synced && up.link.session() == Some(session) {
+            up.told_all = Some((id, session));
         }
         up.link.down(clock, session, frame);
+        self.check_told_all(agent);
     }
 
     /// A copy of a frame of a wire that is gone reaches the agent under its old session.
@@ -266,13 +277,13 @@ impl Sim {
         if !copy {
             return;
         }
-        for host in &mut self.agents {
+        for (agent, host) in self.agents.iter_mut().enumerate() {
             let clock = host.clock(now);
             let Some(up) = &mut host.up else { continue };
             if let Some(session) = up.sessions.get(&id).copied() {
                 up.link.down(clock, session, frame);
                 self.seen.met(Kind::FrameStale);
-                return;
+                return self.check_told_all(agent);
             }
         }
     }
