@@ -1,18 +1,16 @@
 //! Those who balance requests over tasks: an instance that serves is asked to end only once they know that it is going.
 //!
-//! [`room`] has the rules. Here is what connects them: the API and streams of events say what they have shown to whom, the
+//! [`logic::audience`](crate::logic::audience) has the rules. Here is what connects them: the API and streams of events say what they have shown to whom, the
 //! brain's thread says who is out of every answer, and what need not wait any longer goes back as a fact. What the brain
 //! is told is no more than that; how long an instance waits at most is in its row.
-
-pub mod room;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
-use crate::control::audience::room::{Draining, Reader, Room};
 use crate::control::clock::Clock;
+use crate::logic::audience::{Draining, Reader, Room};
 use crate::model::fact::Fact;
 use crate::model::id::CommitNo;
 use crate::model::path::AppPath;

@@ -10,7 +10,6 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::control::analysis::Analyst;
-use crate::control::audience::room::Draining;
 use crate::control::clock::Clock;
 use crate::control::events::{Events, Published};
 use crate::control::fleet::names::Names;
@@ -21,6 +20,7 @@ use crate::control::history::History;
 use crate::control::server::{MAX_WAITING_FACTS, Server};
 use crate::control::turn::Turn;
 use crate::control::writer::{Writer, WriterEnd};
+use crate::logic::audience::Draining;
 use crate::logic::brain::{Brain, MAX_PENDING};
 use crate::logic::draft::Limits;
 use crate::model::agent::GpuScheduling;

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::control::audience::room::Draining;
 use crate::control::clock::Clock;
 use crate::control::events;
 use crate::control::fleet::Published;
 use crate::control::gauges::Gauges;
 use crate::control::server::Server;
+use crate::logic::audience::Draining;
 use crate::logic::brain::{Answers, Brain, MAX_PENDING, sort_answers};
 use crate::model::commit::Commit;
 use crate::model::fact::{Answer, Fact, Ticket};

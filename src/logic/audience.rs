@@ -123,7 +123,9 @@ impl Room {
         let comes = reading.attends(now, FORGOTTEN)
             && before.is_none_or(|before| !before.attends(now, FORGOTTEN));
         self.readers.insert(reader.clone(), reading);
-        self.forget(now);
+        if before.is_none() {
+            self.forget(now);
+        }
         self.given(now, &Member::Reader(reader), seen);
         comes || self.is_waited_in()
     }

@@ -5,6 +5,7 @@
 //! and the words. No I/O, no clock, no randomness.
 
 pub mod absorb;
+pub mod audience;
 pub mod autopsy;
 pub mod brain;
 pub mod change;

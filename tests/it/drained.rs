@@ -4,49 +4,26 @@
 
 use std::time::Instant;
 
-use axum::Router;
-use axum::routing::get;
 use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::load::{Load, is_healthy};
+use crate::load::Load;
 use crate::rig::{Stayer, sleeper};
-
-/// A service that behaves well: asked to end, it takes no more connections and answers what it was asked.
-#[tokio::test]
-#[ignore = "a program that the other tests here start"]
-async fn service() {
-    let port = said("PORT0").expect("it is a task");
-    let listener = tokio::net::TcpListener::bind(format!("127.0.0.1:{port}")).await;
-    let mut asked = signal(SignalKind::terminate()).expect("it can be heard");
-    let answers = Router::new().route("/", get(|| async { "served\n" }));
-    axum::serve(listener.expect("its port is free"), answers)
-        .with_graceful_shutdown(async move {
-            asked.recv().await;
-        })
-        .await
-        .expect("it serves");
-}
+use crate::service;
+use crate::web::is_healthy;
 
 fn app(id: &str, instances: u32, version: &str) -> Value {
-    let program = std::env::current_exe().expect("it has a path");
-    let cmd = format!("exec {} --exact drained::service --ignored --nocapture", program.display());
     let check = json!({"protocol": "HTTP", "path": "/", "gracePeriodSeconds": 60,
         "intervalSeconds": 1, "timeoutSeconds": 20, "maxConsecutiveFailures": 10});
     sleeper(
         id,
-        json!({"cmd": cmd, "instances": instances, "healthChecks": [check], "env": {"VERSION": version},
+        json!({"cmd": service::cmd(), "instances": instances, "healthChecks": [check], "env": {"VERSION": version},
             "portDefinitions": [{"port": 0}], "upgradeStrategy": {"minimumHealthCapacity": 1, "maximumOverCapacity": 1}}),
     )
 }
 
 fn rounds() -> u32 {
-    said("STAYER_DRAIN_ROUNDS")
+    std::env::var("STAYER_DRAIN_ROUNDS")
         .map_or(2, |rounds| rounds.parse().expect("STAYER_DRAIN_ROUNDS is a number"))
-}
-
-fn said(name: &str) -> Option<String> {
-    std::env::var(name).ok()
 }
 
 /// So many tasks of the app are healthy, and nothing else of it is there.

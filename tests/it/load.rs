@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::rig::Stayer;
+use crate::web::is_healthy;
 
 /// Requests in a second.
 const RATE: u64 = 500;
@@ -144,11 +145,4 @@ async fn send(shared: Arc<Shared>) {
 fn client() -> Client {
     let timeout = *crate::rig::PATIENCE;
     Client::builder().pool_max_idle_per_host(0).timeout(timeout).build().expect("a client")
-}
-
-/// Whether a task runs and each of its checks has said that it is well.
-pub fn is_healthy(task: &Value) -> bool {
-    let results = task["healthCheckResults"].as_array().cloned().unwrap_or_default();
-    let alive = results.iter().all(|result| result["alive"] == true);
-    task["state"] == "TASK_RUNNING" && !results.is_empty() && alive
 }

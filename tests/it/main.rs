@@ -18,6 +18,7 @@ mod etcd_rig;
 mod nvml;
 mod proc;
 mod registry;
+mod service;
 mod web;
 
 mod agents;
