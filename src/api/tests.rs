@@ -10,4 +10,5 @@ mod front;
 mod plans;
 mod reads;
 mod rig;
+mod rows;
 mod tasks;

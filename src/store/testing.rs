@@ -1,5 +1,8 @@
 //! Rows and commits for the tests of this folder.
 
+mod events;
+mod plans;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -10,29 +13,19 @@ use crate::model::agent::{
     PortRange,
 };
 use crate::model::app::{Action, App, AppVersion, Backoff, Part};
-use crate::model::autopsy::{Autopsy, AutopsyKey, During, Exit, Fault, Locus};
 use crate::model::brake::{Brake, HealthBrake};
-use crate::model::check::{HealthCheck, HealthProtocol};
 use crate::model::commit::Commit;
 use crate::model::condition::Condition;
-use crate::model::constraint::{Constraint, Operator};
-use crate::model::deploy::{
-    self, Amount, Analysis, Deploy, Finding, Hand, Measure, New, Old, Phase,
-};
-use crate::model::deployment::{Cause, CauseKind, Deployment, FailurePolicy, OnFailure, State};
-use crate::model::end::End;
-use crate::model::event::{DeploymentStands, Event, Plan, PlanAction, PlanStep, StatusUpdate};
+use crate::model::deployment::FailurePolicy;
 use crate::model::findings::{CheckResult, Findings, HealthRecord, Readiness, Response};
 use crate::model::id::{
-    AgentId, AgentKey, AppKey, ClusterId, CommitNo, DeployId, DeploymentId, Incarnation,
-    InstanceId, InstanceKey, RunId, Version,
+    AgentId, AgentKey, AppKey, ClusterId, CommitNo, Incarnation, InstanceId, InstanceKey, RunId,
+    Version,
 };
 use crate::model::instance::{FieldValue, Goal, Instance, Place, Task};
 use crate::model::meta::Meta;
 use crate::model::network::Network;
-use crate::model::outcome::{Ending, Outcome};
 use crate::model::path::AppPath;
-use crate::model::reason::{PinTrouble, Reason};
 use crate::model::row::{Key, Row, Write};
 use crate::model::spec::{
     BackoffSpec, Container, KillSelection, Restart, Spec, UnreachableStrategy, UpgradeStrategy,
@@ -40,6 +33,9 @@ use crate::model::spec::{
 use crate::model::time::{Span, Timestamp};
 use crate::model::unit::{Cpus, Disk, Mem, Ratio};
 use crate::model::world::World;
+
+pub use events::{event, every_end, every_event};
+pub use plans::{autopsy, deploy, deployment, outcome};
 
 pub const AT: Timestamp = Timestamp::from_millis(1_600_000_000_000);
 
@@ -129,68 +125,6 @@ pub fn version(app: u32, note: &str) -> AppVersion {
     }
 }
 
-pub fn autopsy() -> Autopsy {
-    Autopsy {
-        key: AutopsyKey { app: AppKey(1), no: 4 },
-        slot: 2,
-        instance: InstanceId(Uuid::from_u128(0xE0)),
-        task: "_app".into(),
-        incarnation: Incarnation(3),
-        version: Version(AT),
-        during: Some(During { deployment: deployment().id, brings: true }),
-        agent: Some(Locus {
-            key: AgentKey(1),
-            id: AgentId(Uuid::from_u128(0xA1)),
-            host: "host".into(),
-        }),
-        at: AT,
-        started_at: Some(AT),
-        condition: Condition::Killed,
-        fault: Fault::Unhealthy { check: "/health".into(), failures: 3, cause: "no".into() },
-        message: "no".into(),
-        exit: Some(Exit::Oom { peak: Some(Mem::whole(16)) }),
-    }
-}
-
-pub fn deployment() -> Deployment {
-    Deployment {
-        id: DeploymentId(Uuid::from_u128(0xD0)),
-        version: Version(AT),
-        step: 1,
-        steps: 2,
-        start_step: Some(0),
-        announced: true,
-        since: AT,
-        reverts: None,
-        policy: FailurePolicy {
-            deadline_seconds: Some(600),
-            max_failures: Some(3),
-            on_failure: Some(OnFailure::Rollback),
-        },
-        counted_from: AT,
-        failures: 4,
-        state: State::Paused(cause()),
-    }
-}
-
-fn cause() -> Cause {
-    Cause { kind: CauseKind::TooManyFailures, at: AT, message: "4 failed".to_owned() }
-}
-
-pub fn outcome() -> Outcome {
-    Outcome {
-        id: deployment().id,
-        version: Version(AT),
-        since: AT,
-        at: AT,
-        reverts: None,
-        failures: 4,
-        ending: Ending::RolledBack { cause: Some(cause()), by: deployment().id },
-        apps: vec![(PlanAction::Restart, app(1).path)],
-        more_apps: 0,
-    }
-}
-
 pub fn instance(app: u32, no: u32) -> Instance {
     Instance {
         key: InstanceKey { app: AppKey(app), no },
@@ -246,147 +180,6 @@ pub fn instance(app: u32, no: u32) -> Instance {
     }
 }
 
-pub fn event(app: u32) -> Event {
-    Event::AppTerminated { path: path(app) }
-}
-
-/// An event of each kind.
-pub fn every_event() -> Vec<Event> {
-    let (instance, version, path) = (instance(1, 2).id, Version(AT), path(1));
-    let (client, uri, reason) = ("10.0.0.9".into(), "/v2/apps".into(), "no".to_owned());
-    let id = agent(1).id;
-    let agent = Some((id, "host".to_owned()));
-    let steps = vec![vec![(PlanAction::Stop, path.clone())]];
-    let plan = Plan { id: deployment().id, version, steps };
-    let step = PlanStep { plan: plan.clone(), step: 1 };
-    vec![
-        Event::ApiPost {
-            client,
-            uri,
-            app: AppKey(1),
-            path: path.clone(),
-            version,
-            submitted: Some(vec![0, 10_001]),
-        },
-        Event::GroupChanged { group: path.clone(), version },
-        Event::GroupChangeFailed { group: path.clone(), version, reason: reason.clone() },
-        Event::StepBegan(step.clone()),
-        Event::StepDone(step),
-        Event::DeploymentDone(plan.clone()),
-        Event::DeploymentFailed { plan: plan.clone(), reason },
-        Event::DeploymentStands(DeploymentStands { plan, state: State::Going }),
-        Event::AppTerminated { path: path.clone() },
-        Event::Status(StatusUpdate {
-            instance,
-            task: "_app".into(),
-            incarnation: Incarnation(1),
-            path: path.clone(),
-            version,
-            condition: Condition::Failed,
-            message: "ended".into(),
-            agent: agent.clone(),
-            ips: vec!["fe80::1".parse().expect("an address")],
-            ports: vec![31_000],
-        }),
-        Event::InstanceChanged {
-            instance,
-            path: path.clone(),
-            version,
-            condition: Some(Condition::Running),
-            agent: agent.clone(),
-        },
-        Event::HealthChanged { instance, path: path.clone(), version, healthy: Some(false) },
-        Event::CheckFailed { instance, path: path.clone(), check: Box::new(health_check()) },
-        Event::AliveChanged { instance, path: path.clone(), version, alive: true },
-        Event::UnhealthyKill {
-            instance,
-            task: "_app".into(),
-            incarnation: Incarnation(1),
-            path: path.clone(),
-            version,
-            reason: "no".into(),
-            agent,
-        },
-        Event::HealthBrake { path: path.clone(), held: true, unhealthy: 4, instances: 10 },
-        Event::UnknownTerminated { instance, path, condition: Condition::Gone },
-        Event::AgentLost { agent: id, host: "host".into(), instances: 2 },
-        Event::AgentReturned { agent: id, host: "host".into() },
-        Event::BrakeHeld { lost: 3, agents: 8 },
-        Event::BrakeReleased { by_operator: true },
-    ]
-}
-
-fn health_check() -> HealthCheck {
-    HealthCheck {
-        protocol: HealthProtocol::Http,
-        path: Some("/".into()),
-        port: None,
-        port_index: Some(0),
-        command: None,
-        grace_period_seconds: 300,
-        interval_seconds: 60,
-        timeout_seconds: 20,
-        max_consecutive_failures: 3,
-        ignore_http_1xx: false,
-        ipv6: false,
-        delay_seconds: 15,
-    }
-}
-
-/// Every way in which a task ends, and with it every reason.
-pub fn every_end() -> Vec<End> {
-    let text = || "t".to_owned();
-    let (wanted, free, total) = (1, 2, 3);
-    let (cpus, mem, disk) = (Cpus::micro, Mem::micro, Disk::micro);
-    let reasons = vec![
-        Reason::AgentLost,
-        Reason::AgentDraining,
-        Reason::Role { has: text(), accepts: vec![text()] },
-        Reason::Constraint {
-            constraint: Constraint {
-                field: text(),
-                operator: Operator::Unique,
-                value: Some(text()),
-            },
-            has: Some(text()),
-            detail: text(),
-        },
-        Reason::Cpus { wanted: cpus(1), free: cpus(2), total: cpus(3) },
-        Reason::Mem { wanted: mem(1), free: mem(2), total: mem(3) },
-        Reason::Disk { wanted: disk(1), free: disk(2), total: disk(3) },
-        Reason::Gpus { wanted, free, total, holders: vec![text()], unhealthy: vec![text()] },
-        Reason::Ports { wanted, free },
-        Reason::PortTaken { port: 1, holder: text() },
-        Reason::PortForeign { port: 1, holder: text() },
-        Reason::Policy { what: text() },
-        Reason::NoEngine { detail: text() },
-        Reason::Image { image: text(), detail: text() },
-        Reason::Fetch { uri: text(), detail: text() },
-        Reason::Start { detail: text() },
-        Reason::Vanished { detail: text() },
-        Reason::Overdue { condition: Condition::Starting, after: Span::secs(1) },
-        Reason::Other { detail: text() },
-        Reason::GpuHost { devices: 1 },
-        Reason::GpuPin { wanted: text(), trouble: PinTrouble::Absent { devices: vec![text()] } },
-        Reason::GpuPin { wanted: text(), trouble: PinTrouble::Ambiguous { devices: vec![text()] } },
-        Reason::GpuPin { wanted: text(), trouble: PinTrouble::Twice { device: text() } },
-        Reason::GpuPin {
-            wanted: text(),
-            trouble: PinTrouble::Held { device: text(), holder: text() },
-        },
-        Reason::GpuPin {
-            wanted: text(),
-            trouble: PinTrouble::Unhealthy { device: text(), trouble: text() },
-        },
-        Reason::GpuEngine { detail: text() },
-        Reason::GpuMissing { allocated: vec![text()], found: vec![text()] },
-    ];
-    let mut ends = vec![End::Code(-1), End::Signal(9), End::Oom { peak: Some(Mem::whole(1)) }];
-    ends.extend(reasons.into_iter().map(End::Refused));
-    ends.push(End::Gone(Reason::AgentLost));
-    ends
-}
-
 /// A row of each kind, under its key.
 pub fn every_row() -> Vec<(Key, Row)> {
     vec![
@@ -400,49 +193,6 @@ pub fn every_row() -> Vec<(Key, Row)> {
         (Key::Autopsy(autopsy().key), Row::Autopsy(Arc::new(autopsy()))),
         (Key::Deploy(deploy().id), Row::Deploy(Arc::new(deploy()))),
     ]
-}
-
-fn deploy() -> Deploy {
-    let hand = |app: u32| Hand {
-        app: AppKey(app),
-        path: path(app),
-        version: Version(AT),
-        deployment: Some(deployment().id),
-    };
-    let analysis = Analysis {
-        prometheus: "http://p".into(),
-        query: "up".into(),
-        min: None,
-        max: Some(Measure(-10)),
-        interval: Span::secs(5),
-    };
-    Deploy {
-        id: DeployId(Uuid::from_u128(0xF0)),
-        app: path(1),
-        plan: deploy::Plan {
-            strategy: deploy::Strategy::Canary,
-            steps: vec![Amount::Count(1), Amount::Share(Ratio::ONE)],
-            hold: Span::secs(60),
-            analysis: Some(analysis),
-            deadline: Span::secs(600),
-            max_failures: 0,
-            on_failure: OnFailure::Pause,
-        },
-        target: 2,
-        counts: vec![1, 2],
-        old: Some(Old { hand: hand(1), whole: 2, serving: 1 }),
-        new: New { hand: hand(2), born: Version(AT), before: None },
-        promoted: false,
-        failures: 1,
-        failed_at: Some(AT),
-        last: Some(Finding::Measured { least: Measure(1), most: Measure(2) }),
-        state: deploy::State::Paused {
-            cause: deploy::Cause::Failures("no".into()),
-            phase: Phase::Judging { step: 1, asking: 2, due: AT, deadline: AT },
-        },
-        since: AT,
-        at: AT,
-    }
 }
 
 pub fn instance_row(app: u32, no: u32) -> Write {

@@ -3,7 +3,8 @@
 use axum::http::{Method, StatusCode};
 use serde_json::json;
 
-use super::rig::{Rig, START, put_app, put_deployment, spec};
+use super::rig::{Rig, START};
+use super::rows::{put_app, put_deployment, spec};
 use crate::model::fact::{Announce, Change, Expect, Refusal};
 use crate::model::id::Version;
 use crate::model::path::AppPath;

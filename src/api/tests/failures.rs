@@ -2,7 +2,8 @@
 
 use axum::http::StatusCode;
 
-use super::rig::{Rig, put_autopsy};
+use super::rig::Rig;
+use super::rows::put_autopsy;
 use crate::model::path::AppPath;
 use crate::model::row::{Key, Row, Write};
 use crate::model::time::Timestamp;

@@ -4,7 +4,8 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::rig::{Rig, put_deployment};
+use super::rig::Rig;
+use super::rows::put_deployment;
 use crate::model::agent::GpuScheduling;
 use crate::model::brake::Brake;
 use crate::model::condition::Condition;

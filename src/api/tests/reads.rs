@@ -3,7 +3,8 @@
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::rig::{Rig, START, put_deployment};
+use super::rig::{Rig, START};
+use super::rows::put_deployment;
 use crate::model::condition::Condition;
 use crate::model::time::Timestamp;
 

@@ -1,12 +1,12 @@
 //! What goes wrong with a real etcd, and what becomes of the log then.
 
+mod operator;
+
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use etcd_client::{
-    AlarmAction, AlarmOptions, AlarmType, Client, DeleteOptions, GetOptions, WatchOptions,
-};
+use etcd_client::{AlarmAction, AlarmOptions, AlarmType, DeleteOptions, WatchOptions};
 use futures::{Stream, StreamExt};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -24,6 +24,7 @@ use crate::store::log::{
 };
 use crate::store::record::Record;
 use crate::store::testing::{cluster, commit};
+use operator::Operator;
 
 /// Only a test that fails waits for so long.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -38,44 +39,6 @@ fn tree_in(server: &EtcdServer) -> EtcdAddress {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!("tree-{}", NEXT.fetch_add(1, Ordering::Relaxed));
     EtcdAddress { endpoints: vec![server.endpoint()], name, secure: false }
-}
-
-/// What an operator does to an etcd.
-struct Operator(Client);
-
-// === impl Operator ===
-
-impl Operator {
-    async fn of(server: &EtcdServer) -> Operator {
-        Operator(Client::connect([server.endpoint()], None).await.expect("a client"))
-    }
-
-    async fn keys(&mut self, prefix: &str) -> Vec<String> {
-        let options = GetOptions::new().with_prefix().with_keys_only();
-        let answer = self.0.get(prefix, Some(options)).await.expect("it answers");
-        answer.kvs().iter().map(|kv| kv.key_str().expect("text").to_owned()).collect()
-    }
-
-    /// The lease of the first key with this prefix, if there is one.
-    async fn lease_of(&mut self, prefix: &str) -> Option<i64> {
-        let options = GetOptions::new().with_prefix().with_keys_only();
-        let answer = self.0.get(prefix, Some(options)).await.expect("it answers");
-        answer.kvs().first().map(etcd_client::KeyValue::lease)
-    }
-
-    async fn put(&mut self, key: &str, value: &str) {
-        self.0.put(key, value, None).await.expect("room");
-    }
-
-    async fn delete(&mut self, key: &str) {
-        self.0.delete(key, None).await.expect("it answers");
-    }
-
-    async fn compact(&mut self) {
-        let revision = self.0.get("/", None).await.expect("it answers");
-        let revision = revision.header().expect("a header").revision();
-        self.0.compact(revision, None).await.expect("it answers");
-    }
 }
 
 /// A server on a host of its own.
