@@ -45,6 +45,32 @@ pub struct HttpAsk<'a> {
     pub body: Glimpse,
 }
 
+/// The answer that a status alone is, for when the time is over before the rest of it has come.
+#[derive(Default)]
+struct Early(Mutex<Option<Reply>>);
+
+// === impl Early ===
+
+impl Early {
+    /// A status came in time. Where its body is wanted too, it is no answer without.
+    fn note(&self, body: Glimpse, status: StatusCode, content_type: &str) {
+        if !body.wanted {
+            let reply = answer(status, content_type.to_owned(), Vec::new(), body.bytes);
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reply);
+        }
+    }
+
+    /// What came of the probe: a status that came is no failure, whatever became of the rest.
+    fn or(self, reply: Reply) -> Reply {
+        match reply {
+            Reply::Failed { .. } => {
+                self.0.into_inner().unwrap_or_else(PoisonError::into_inner).unwrap_or(reply)
+            }
+            other => other,
+        }
+    }
+}
+
 // === impl Prober ===
 
 impl Prober {
@@ -62,19 +88,26 @@ impl Prober {
 
     /// What a `GET` is answered with.
     pub async fn http(&self, ask: HttpAsk<'_>, limit: Span) -> Reply {
-        let address = self.address(ask.target);
-        if ask.tls {
-            within(limit, self.https(address, &ask)).await
+        let (address, early) = (self.address(ask.target), Early::default());
+        let reply = if ask.tls {
+            within(limit, self.https(address, &ask, &early)).await
         } else {
-            within(limit, plain(address, &ask)).await
-        }
+            within(limit, plain(address, &ask, &early)).await
+        };
+        early.or(reply)
     }
 
-    async fn https(&self, address: SocketAddr, ask: &HttpAsk<'_>) -> Result<Reply, String> {
+    async fn https(
+        &self,
+        address: SocketAddr,
+        ask: &HttpAsk<'_>,
+        early: &Early,
+    ) -> Result<Reply, String> {
         let client = self.tls.get_or_init(client).as_ref().ok_or("there is no TLS here")?;
         let url = format!("https://{address}{}", ask.path);
         let response = client.get(url).send().await.map_err(|error| chain(&error))?;
         let (status, content_type) = (response.status(), content_type(response.headers()));
+        early.note(ask.body, status, &content_type);
         let (mut body, mut response) = (Vec::new(), response);
         let reading = async {
             while body.len() < ask.body.bytes
@@ -115,7 +148,7 @@ async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
 }
 
 /// A final answer counts; where only an informational one came, that is the answer.
-async fn plain(address: SocketAddr, ask: &HttpAsk<'_>) -> Result<Reply, String> {
+async fn plain(address: SocketAddr, ask: &HttpAsk<'_>, early: &Early) -> Result<Reply, String> {
     let stream = connect(address).await?;
     let shaken = http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = shaken.map_err(|error| chain(&error))?;
@@ -133,6 +166,7 @@ async fn plain(address: SocketAddr, ask: &HttpAsk<'_>) -> Result<Reply, String> 
     match sender.send_request(request).await {
         Ok(response) => {
             let (status, content_type) = (response.status(), content_type(response.headers()));
+            early.note(ask.body, status, &content_type);
             let mut body = Vec::new();
             patiently(ask.body, begin_of(response.into_body(), ask.body.bytes, &mut body)).await;
             Ok(answer(status, content_type, body, ask.body.bytes))

@@ -16,9 +16,10 @@ use tokio::time::MissedTickBehavior;
 use crate::contract::deploy;
 use crate::control::clock::Clock;
 use crate::control::server::Server;
-use crate::model::deploy::{Analysis, Deploy, Finding, Phase, State, cut};
+use crate::model::deploy::{Analysis, Deploy, Finding, MAX_TEXT, Phase, State};
 use crate::model::fact::Fact;
 use crate::model::id::DeployId;
+use crate::model::text::cut;
 use crate::model::time::Timestamp;
 
 /// Between two looks at what is to be asked.
@@ -108,9 +109,9 @@ pub async fn finding(client: &Client, analysis: &Analysis) -> Finding {
                 (Some(least), Some(most)) => Finding::Measured { least: *least, most: *most },
                 (None, _) | (_, None) => Finding::NoTraffic,
             },
-            Err(text) => Finding::Unanswered(cut(&text)),
+            Err(text) => Finding::Unanswered(cut(&text, MAX_TEXT).to_owned()),
         },
-        Err(text) => Finding::Unanswered(cut(&text)),
+        Err(text) => Finding::Unanswered(cut(&text, MAX_TEXT).to_owned()),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::model::autopsy::{Autopsy, AutopsyKey, During, Exit, Fault, Locus, MAX
 use crate::model::id::AppKey;
 use crate::model::instance::{Instance, Task};
 use crate::model::row::Key;
+use crate::model::text::cut;
 use crate::model::world::World;
 
 /// So many go at most with one that comes: after a quiet day no commit gets large.
@@ -81,9 +82,11 @@ pub fn unhealthy(draft: &Draft<'_>, instance: &Instance, cause: &str) -> Fault {
     let row = draft.world().versions.get(&(instance.key.app, instance.version));
     let check = condemned.and_then(|it| row?.spec.health_checks.iter().nth(it.check));
     Fault::Unhealthy {
-        check: check.map_or_else(String::new, |check| word(&check.label())).into(),
+        check: check
+            .map_or_else(String::new, |check| cut(&check.label(), MAX_WORD).to_owned())
+            .into(),
         failures: condemned.map_or(0, |it| it.record.failures),
-        cause: word(cause).into(),
+        cause: cut(cause, MAX_WORD).into(),
     }
 }
 
@@ -102,17 +105,5 @@ fn make_room(draft: &mut Draft<'_>, app: AppKey) {
     for _ in 0..AT_ONCE {
         let Some(key) = draft.index().autopsies.surplus(app, draft.now()) else { return };
         draft.remove(Key::Autopsy(key));
-    }
-}
-
-fn word(text: &str) -> String {
-    cut(text, MAX_WORD)
-}
-
-/// The first `most` characters of a text.
-fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => text[..end].to_owned(),
-        None => text.to_owned(),
     }
 }

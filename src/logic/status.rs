@@ -19,6 +19,7 @@ use crate::model::instance::{Goal, Instance, StopWhy, Task, Then};
 use crate::model::path::AppPath;
 use crate::model::reason::Reason;
 use crate::model::row::Key;
+use crate::model::text::cut;
 use crate::model::time::{Span, Timestamp};
 use crate::planted::planted;
 
@@ -230,7 +231,7 @@ fn publish_status(draft: &mut Draft<'_>, instance: &Instance, change: &Change) {
         path: path_of(draft, instance),
         version: instance.version,
         condition: change.task.condition,
-        message: cut(&change.message),
+        message: cut(&change.message, MAX_MESSAGE).to_owned(),
         agent: agent_of(draft, instance),
         ips,
         ports,
@@ -348,7 +349,7 @@ fn keep_failure(draft: &mut Draft<'_>, instance: &Instance, change: &Change) {
         task: change.task.name.as_str().to_owned(),
         incarnation: instance.incarnation,
         condition: change.task.condition,
-        message: cut(&change.message),
+        message: cut(&change.message, MAX_MESSAGE).to_owned(),
         agent: agent.as_ref().map(|(id, _)| *id),
         host: agent.map(|(_, host)| host).unwrap_or_default(),
         at: draft.now(),
@@ -373,12 +374,5 @@ fn fault_of(task: &Task) -> Fault {
         | Condition::UnreachableInactive
         | Condition::Finished
         | Condition::Killed => Fault::Ended,
-    }
-}
-
-fn cut(message: &str) -> String {
-    match message.char_indices().nth(MAX_MESSAGE) {
-        Some((end, _)) => message[..end].to_owned(),
-        None => message.to_owned(),
     }
 }

@@ -169,7 +169,7 @@ impl Exit {
     pub const fn code(self) -> Option<i32> {
         match self {
             Exit::Code(code) => Some(code),
-            Exit::Signal(signal) => Some(128 + signal),
+            Exit::Signal(signal) => Some(signal.saturating_add(128)),
             Exit::Oom { .. } => Some(128 + SIGKILL),
             Exit::Never | Exit::Unknown => None,
         }

@@ -384,11 +384,6 @@ impl Analysis {
     }
 }
 
-/// A text that others wrote, cut to what a row keeps.
-pub fn cut(text: &str) -> String {
-    text.chars().take(MAX_TEXT).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -32,6 +32,7 @@ pub mod reason;
 pub mod row;
 pub mod spec;
 pub mod table;
+pub mod text;
 pub mod time;
 pub mod unit;
 pub mod view;

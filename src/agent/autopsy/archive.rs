@@ -45,7 +45,11 @@ impl Archive {
             match name.to_str().and_then(parse) {
                 Some((app, id)) => files.extend(filed(app, &entry).map(|filed| (id, filed))),
                 // Begun, and not ended before the agent did.
-                None if name.to_string_lossy().ends_with(PART) => remove(&entry.path())?,
+                None if name.to_string_lossy().ends_with(PART) => {
+                    if let Err(error) = remove(&entry.path()) {
+                        tracing::warn!(?name, %error, "what was begun of an autopsy stays");
+                    }
+                }
                 None => {}
             }
         }
@@ -66,10 +70,11 @@ impl Archive {
     pub fn file(&self, id: SandboxId, filed: Filed, json: &[u8], now: Timestamp) -> io::Result<()> {
         let path = self.path(filed.app, id);
         let part = path.with_extension(&PART[1..]);
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&part)?;
-        file.write_all(json)?;
-        fs::rename(part, path)?;
+        if let Err(error) = write(&part, json).and_then(|()| fs::rename(&part, path)) {
+            // Nothing that is half there stays and takes room.
+            let _gone = remove(&part);
+            return Err(error);
+        }
         self.files().insert(id, Filed { bytes: json.len() as u64, ..filed });
         self.tidy(now);
         Ok(())
@@ -136,6 +141,14 @@ fn filed(app: AppKey, entry: &fs::DirEntry) -> Option<Filed> {
     let written = data.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
     let at = Timestamp::from_millis(i64::try_from(written.as_millis()).ok()?);
     Some(Filed { app, at, bytes: data.len() })
+}
+
+/// On disk when this returns: a name never stands for what was torn by a crash of the host.
+fn write(path: &Path, json: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(json)?;
+    file.sync_all()
 }
 
 fn remove(path: &Path) -> io::Result<()> {

@@ -19,6 +19,7 @@ mod tests;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::TryStreamExt;
 use tokio::sync::{Semaphore, watch};
@@ -36,6 +37,9 @@ use crate::model::evidence::{Evidence, MAX_BYTES, Output};
 
 /// When many die at once, so many are looked at at a time.
 const AT_ONCE: usize = 8;
+
+/// What is left of a life is waited for so long, its turn included; less than a mind waits for evidence.
+const REMAINS: Duration = Duration::from_secs(20);
 
 /// Takes evidence.
 pub struct Coroner {
@@ -66,6 +70,28 @@ impl Coroner {
         if self.archive.has(id) {
             return;
         }
+        // What the mind knows is kept in any case, also where a host or an engine does not answer.
+        let remains = self.add_remains(hand, id, &mut evidence);
+        if tokio::time::timeout(REMAINS, remains).await.is_err() {
+            let late = Some(format!("no answer within {} s", REMAINS.as_secs()));
+            for output in [&mut evidence.stdout, &mut evidence.stderr] {
+                if output.lines.is_empty() && output.unread.is_none() {
+                    output.unread.clone_from(&late);
+                }
+            }
+        }
+        let filed = Filed { app: evidence.app, at: evidence.at, bytes: 0 };
+        let (archive, now) = (Arc::clone(&self.archive), self.clock.now());
+        let done = tokio::task::spawn_blocking(move || {
+            archive.file(id, filed, &fit::encode(evidence), now)
+        });
+        if let Err(error) = done.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            tracing::warn!(sandbox = %id, %error, "the evidence of a failure cannot be kept");
+        }
+    }
+
+    /// Adds what the host or the engine still has of a life.
+    async fn add_remains(&self, hand: Hand, id: SandboxId, evidence: &mut Evidence) {
         let Ok(_turn) = self.room.acquire().await else { return };
         match (hand, &self.docker) {
             (Hand::Process, _) => {
@@ -85,14 +111,6 @@ impl Coroner {
                 }
             },
             (Hand::Docker, None) => {}
-        }
-        let filed = Filed { app: evidence.app, at: evidence.at, bytes: 0 };
-        let (archive, now) = (Arc::clone(&self.archive), self.clock.now());
-        let done = tokio::task::spawn_blocking(move || {
-            archive.file(id, filed, &fit::encode(evidence), now)
-        });
-        if let Err(error) = done.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
-            tracing::warn!(sandbox = %id, %error, "the evidence of a failure cannot be kept");
         }
     }
 }

@@ -73,6 +73,11 @@ fn a_flood_is_not_held() {
     assert!(flood.lines[0].starts_with("994 "), "whole lines alone");
     let one_line = self::window(&[&vec![b'y'; 200_000]]);
     assert_eq!((one_line.lines.len(), one_line.more), (1, true));
+    let ended = self::window(&[&vec![b'y'; 200_000], b"\n"]);
+    assert_eq!((ended.lines.len(), ended.more), (1, true), "its end is no line of its own");
+    // Cut to the limit exactly by what came before, it is torn all the same.
+    let torn = self::window(&[&vec![b'y'; 3 * MAX_BYTES], b"\nnext\n"]);
+    assert_eq!((torn.lines.as_slice(), torn.more), (["next".to_owned()].as_slice(), true));
 }
 
 fn decoded(evidence: Evidence) -> Evidence {

@@ -8,6 +8,8 @@ pub struct Window {
     bytes: Vec<u8>,
     /// Something went by before these.
     passed: bool,
+    /// The first of them may be in the middle of a line.
+    torn: bool,
 }
 
 // === impl Window ===
@@ -28,14 +30,14 @@ impl Window {
 
     /// Its last lines. Bytes that are no text are shown as such.
     pub fn output(mut self) -> Output {
-        let whole = self.bytes.len() <= MAX_BYTES;
         self.cut();
-        let mut bytes = self.bytes.as_slice();
+        let mut bytes = self.bytes.strip_suffix(b"\n").unwrap_or(&self.bytes);
         // Without its begin a line is none, unless there is no other.
-        if !whole && let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+        if self.torn
+            && let Some(end) = bytes.iter().position(|byte| *byte == b'\n')
+        {
             bytes = &bytes[end + 1..];
         }
-        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
         if bytes.is_empty() {
             return Output { more: self.passed, ..Output::default() };
         }
@@ -53,7 +55,7 @@ impl Window {
         let surplus = self.bytes.len().saturating_sub(MAX_BYTES);
         if surplus > 0 {
             self.bytes.drain(..surplus);
-            self.passed = true;
+            (self.passed, self.torn) = (true, true);
         }
     }
 }

@@ -109,7 +109,10 @@ fn end(life: &Life, grace: Span, forget: bool, now: Timestamp) -> Next {
     match life.host {
         Host::Running(_) => stop(life, grace, now),
         // It never ran: there is no end to keep, and nobody to acknowledge one.
-        Host::Partial | Host::Prepared if life.end.is_none() => Next::Do(Act::Remove),
+        Host::Partial | Host::Prepared if life.end.is_none() => match life.exam {
+            Exam::Going => Next::Rest,
+            Exam::None | Exam::Done => Next::Do(Act::Remove),
+        },
         Host::Nothing | Host::Partial | Host::Prepared | Host::Exited => end_of(life, forget),
     }
 }

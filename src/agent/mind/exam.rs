@@ -66,7 +66,7 @@ impl Life {
             (Some(_), None) => intent == Intent::Run,
             (Some(_), Some(why)) => matches!(why, StopWhy::Unhealthy | StopWhy::Overdue),
             // One that is given up before it ran leaves no end.
-            (None, Some(why)) => why == StopWhy::Overdue && !self.has_run(),
+            (None, Some(why)) => why == StopWhy::Overdue && (self.is_idle() || self.is_nothing()),
         }
     }
 

@@ -96,3 +96,20 @@ async fn tcp_asks_for_a_connection_alone() {
     };
     assert_eq!(why, format!("{nowhere} refuses connections"));
 }
+
+/// A status that came in time is an answer, also when the time is over before its body; where the body is wanted too it is
+/// none.
+#[tokio::test]
+async fn a_status_in_time_is_an_answer_whatever_becomes_of_its_body() {
+    let late = || Reply::Failed { why: "no answer within 1 s".to_owned() };
+    for (wanted, expected) in [(false, Some(200)), (true, None)] {
+        let early = Early::default();
+        early.note(Glimpse { bytes: 10, wanted }, StatusCode::OK, "text/plain");
+        assert_eq!(status(&early.or(late())), expected, "{wanted}");
+    }
+    assert_eq!(status(&Early::default().or(late())), None);
+    let early = Early::default();
+    early.note(Glimpse { bytes: 10, wanted: false }, StatusCode::OK, "text/plain");
+    let whole = answer(StatusCode::OK, String::new(), b"body".to_vec(), 10);
+    assert_eq!(early.or(whole.clone()), whole, "the whole answer goes before its begin");
+}

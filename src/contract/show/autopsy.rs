@@ -1,7 +1,7 @@
 //! Lives that failed, with what led to it. Our own; Marathon knows the last failure of an app alone.
 
 use crate::contract::show::text::{self, Object};
-use crate::model::autopsy::{Autopsy, During, Exit, Fault};
+use crate::model::autopsy::{Autopsy, During, Exit, Fault, SIGKILL};
 use crate::model::deployment::State;
 use crate::model::evidence::{Answer, Evidence, Output, Reply};
 use crate::model::id::DeploymentId;
@@ -85,14 +85,14 @@ pub fn one(world: &World, path: &AppPath, autopsy: &Autopsy, found: Found<'_>) -
 }
 
 /// What led to the end of a life, the first cause first. With its evidence it is known who killed it.
-pub fn chain(
+fn chain(
     world: &World,
-    path: &AppPath,
+    during: Option<(During, Fate<'_>)>,
     autopsy: &Autopsy,
     evidence: Option<&Evidence>,
 ) -> Vec<String> {
     let mut chain = Vec::new();
-    if let Some((During { deployment: id, brings }, fate)) = deployment(world, path, autopsy) {
+    if let Some((During { deployment: id, brings }, fate)) = during {
         let fate = fate.words();
         chain.push(if brings {
             format!("deployment {id}{fate}")
@@ -170,7 +170,7 @@ fn stop(world: &World, autopsy: &Autopsy, evidence: Option<&Evidence>) -> Option
         Some(exit) => exit,
     };
     let stop = evidence.and_then(|evidence| evidence.stop);
-    let killed = stop.map_or(exit == Exit::Signal(9), |stop| stop.killed.is_some());
+    let killed = stop.map_or(exit == Exit::Signal(SIGKILL), |stop| stop.killed.is_some());
     if !killed {
         return Some("asked to end".to_owned());
     }
@@ -184,7 +184,9 @@ fn stop(world: &World, autopsy: &Autopsy, evidence: Option<&Evidence>) -> Option
 fn end(autopsy: &Autopsy, exit: Exit) -> String {
     match exit {
         Exit::Code(code) => format!("exit {code}"),
-        Exit::Signal(signal) => format!("exit {} (signal {signal})", 128 + signal),
+        Exit::Signal(signal) => {
+            format!("exit {} (signal {signal})", exit.code().unwrap_or_default())
+        }
         Exit::Oom { peak: Some(peak) } => {
             format!("killed by the kernel for its memory, peak {peak} MiB: exit 137")
         }
@@ -249,7 +251,8 @@ fn members(
             object.text("cause", cause);
         });
     }
-    if let Some((during, fate)) = deployment(world, path, autopsy) {
+    let during = deployment(world, path, autopsy);
+    if let Some((during, fate)) = during {
         out.object("deployment", |object| {
             object.plain("id", during.deployment);
             object.raw("brings", during.brings);
@@ -259,7 +262,7 @@ fn members(
             }
         });
     }
-    out.texts("chain", chain(world, path, autopsy, evidence));
+    out.texts("chain", chain(world, during, autopsy, evidence));
 }
 
 fn evidence_members(out: &mut Object<'_>, autopsy: &Autopsy, found: Found<'_>) {

@@ -8,6 +8,7 @@ use crate::logic::draft::Draft;
 use crate::model::app::{Action, App};
 use crate::model::deployment::{Cause, CauseKind, Deployment, State};
 use crate::model::instance::Instance;
+use crate::model::text::cut;
 use crate::model::time::Timestamp;
 
 /// The longest text of a failure within a cause.
@@ -89,6 +90,8 @@ fn healthy_of_current(draft: &Draft<'_>, app: &App) -> usize {
 /// What an app's last task to fail since then said.
 fn last_failure(app: &App, since: Timestamp) -> Option<String> {
     let failure = app.last_failure.as_ref().filter(|failure| failure.at >= since)?;
-    let text: String = failure.message.chars().take(MAX_QUOTED).collect();
-    Some(if text.is_empty() { format!("it ended as {:?}", failure.condition) } else { text })
+    Some(match cut(&failure.message, MAX_QUOTED) {
+        "" => format!("it ended as {}", failure.condition.as_str()),
+        text => text.to_owned(),
+    })
 }

@@ -19,9 +19,12 @@ use crate::logic::deploy::look::Sight;
 use crate::logic::deploy::moves::Refused;
 use crate::logic::deploy::next::Next;
 use crate::logic::draft::Draft;
-use crate::model::deploy::{Cause, Deploy, Ending, Finding, MAX_OVER, Phase, State, Undo, cut};
+use crate::model::deploy::{
+    Cause, Deploy, Ending, Finding, MAX_OVER, MAX_TEXT, Phase, State, Undo,
+};
 use crate::model::id::DeployId;
 use crate::model::row::Key;
+use crate::model::text::cut;
 
 /// Goes on with a deploy as far as the rows allow now.
 pub fn decide(draft: &mut Draft<'_>, id: DeployId) {
@@ -44,7 +47,7 @@ pub fn decide(draft: &mut Draft<'_>, id: DeployId) {
                     Ok(()) => put(draft, deploy, state),
                     Err(Refused::Later) => return,
                     Err(Refused::Never(why)) => {
-                        let cause = Cause::Refused(cut(&why));
+                        let cause = Cause::Refused(cut(&why, MAX_TEXT).to_owned());
                         put(draft, deploy, State::Over(Ending::Failed(cause)));
                     }
                 }

@@ -2,10 +2,11 @@
 
 use crate::logic::deploy::look::{Seen, Sight, Standing};
 use crate::model::deploy::{
-    Analysis, Cause, Deploy, Ending, Finding, Phase, SETTLE, State, Strategy, Undo, cut,
+    Analysis, Cause, Deploy, Ending, Finding, MAX_TEXT, Phase, SETTLE, State, Strategy, Undo,
 };
 use crate::model::deployment::OnFailure;
 use crate::model::path::AppPath;
+use crate::model::text::cut;
 use crate::model::time::Timestamp;
 
 /// What follows.
@@ -129,7 +130,7 @@ const fn own_removal(deploy: &Deploy) -> Option<Act> {
 fn go_on(deploy: &Deploy, phase: Phase, sight: &Sight, now: Timestamp) -> Next {
     if phase != Phase::Finishing && deploy.failures > deploy.plan.max_failures {
         let said = sight.failure.as_ref().map_or("", |(_, text)| text.as_str());
-        return Next::Be(fail(deploy, phase, Cause::Failures(cut(said))));
+        return Next::Be(fail(deploy, phase, Cause::Failures(cut(said, MAX_TEXT).to_owned())));
     }
     let new = sight.new_standing();
     let overdue = |deadline: Timestamp| late(deploy, phase, sight, now >= deadline);
@@ -300,7 +301,7 @@ fn missing(deploy: &Deploy, phase: Phase, sight: &Sight) -> String {
     let wanted = phase.step().map_or(deploy.target, |step| deploy.count(step));
     let said = sight.failure.as_ref().map(|(_, text)| format!(", the last failure: {text}"));
     let text = format!("{} of {wanted} new instances are healthy", new.healthy.min(wanted));
-    cut(&(text + &said.unwrap_or_default()))
+    cut(&(text + &said.unwrap_or_default()), MAX_TEXT).to_owned()
 }
 
 /// Why there is no verdict at the deadline.

@@ -4,6 +4,7 @@ use crate::agent::mind::checks::BODY;
 use crate::agent::mind::checks::probe::Reply;
 use crate::model::check::{HealthCheck, HealthProtocol, ReadinessCheck};
 use crate::model::findings::{CheckResult, HealthRecord, Readiness, Response};
+use crate::model::text::cut;
 use crate::model::time::{Span, Timestamp};
 use crate::planted::planted;
 
@@ -28,7 +29,7 @@ pub(super) fn health(
             if planted!("grace-ignored", fresh && now < grace, false) {
                 return false;
             }
-            record.get_or_insert_default().failed(now, &cut(&cause, MAX_CAUSE));
+            record.get_or_insert_default().failed(now, cut(&cause, MAX_CAUSE));
             true
         }
     }
@@ -56,7 +57,7 @@ pub(super) fn readiness(
 ) -> bool {
     let response = match reply {
         Reply::Http { status, content_type, body } => {
-            Response { status, content_type, body: cut(&body, BODY) }
+            Response { status, content_type, body: cut(&body, BODY).to_owned() }
         }
         Reply::Failed { why } => unanswered(url, &why),
         Reply::Connected | Reply::Exit(_) => unanswered(url, "no answer over HTTP"),
@@ -71,7 +72,8 @@ pub(super) fn readiness(
 
 /// HC-16: what could not be asked is told as an answer.
 fn unanswered(url: &str, why: &str) -> Response {
-    let body = cut(&format!("Marathon could not query {url}: {why}"), MAX_CAUSE);
+    let body = format!("Marathon could not query {url}: {why}");
+    let body = cut(&body, MAX_CAUSE).to_owned();
     Response { status: 504, content_type: "text/plain".to_owned(), body }
 }
 
@@ -83,13 +85,6 @@ pub(super) fn plain(reply: &Reply, tcp: bool) -> Option<CheckResult> {
         Reply::Failed { .. } if tcp => Some(CheckResult::Tcp(false)),
         Reply::Exit(code) => Some(CheckResult::Command(*code)),
         Reply::Failed { .. } | Reply::Unknown => None,
-    }
-}
-
-fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => text[..end].to_owned(),
-        None => text.to_owned(),
     }
 }
 

@@ -120,6 +120,20 @@ fn a_launch_that_is_given_up_is_evidence() {
     assert_eq!((&one.ended, one.pulled), (&None, 4_096));
 }
 
+/// One that was made and never ran is evidence too before it goes.
+#[test]
+fn what_was_only_made_is_not_removed_before_its_evidence_is_taken() {
+    let mut rig = Rig::ready(1);
+    rig.slow_exams = true;
+    rig.mind.want(run(key(1, 0), 1, 1));
+    rig.run(Span::ZERO);
+    let stop = WantGoal::Stop { grace: GRACE, why: StopWhy::Overdue };
+    rig.mind.want(want(key(1, 0), 1, 2, stop));
+    rig.run(Span::secs(10));
+    let at = |word: &str| rig.log.iter().position(|step| step.starts_with(word));
+    assert!(at("examine").is_some() && at("remove").is_none(), "{:?}", rig.log);
+}
+
 /// Invariant 7: what is left of a life is not removed while it is evidence.
 #[test]
 fn nothing_is_removed_before_its_evidence_is_taken() {

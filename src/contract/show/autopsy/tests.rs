@@ -45,7 +45,8 @@ fn autopsy(rig: &Rig, fault: Fault, exit: Option<Exit>) -> Autopsy {
 }
 
 fn tail(rig: &Rig, autopsy: &Autopsy, evidence: Option<&Evidence>) -> Vec<String> {
-    let chain = chain(&rig.world, &rig.app().path, autopsy, evidence);
+    let chain =
+        chain(&rig.world, deployment(&rig.world, &rig.app().path, autopsy), autopsy, evidence);
     let version = format!("version {}", autopsy.version);
     assert_eq!(chain[0], format!("deployment {DEPLOYMENT}"));
     assert_eq!(chain[1], version);
@@ -128,10 +129,15 @@ fn an_older_configuration_is_not_blamed_on_the_deployment() {
     let mut rig = Rig::new();
     let mut autopsy = autopsy(&rig, Fault::Ended, Some(Exit::Code(1)));
     autopsy.during.iter_mut().for_each(|during| during.brings = false);
-    let first = chain(&rig.world, &rig.app().path, &autopsy, None).remove(0);
+    let first =
+        chain(&rig.world, deployment(&rig.world, &rig.app().path, &autopsy), &autopsy, None)
+            .remove(0);
     assert_eq!(first, format!("while deployment {DEPLOYMENT} was at work"));
     autopsy.during = None;
-    assert!(chain(&rig.world, &rig.app().path, &autopsy, None)[0].starts_with("version"));
+    assert!(
+        chain(&rig.world, deployment(&rig.world, &rig.app().path, &autopsy), &autopsy, None)[0]
+            .starts_with("version")
+    );
     // One that failed later is told with the deployment that had brought it, and what became of that.
     let path = rig.app().path.clone();
     let by = DeploymentId(uuid::Uuid::from_u128(0xD1));
@@ -148,7 +154,8 @@ fn an_older_configuration_is_not_blamed_on_the_deployment() {
     };
     let (key, row) = (Key::Outcome(outcome.key()), Some(Row::Outcome(outcome.into())));
     rig.world.apply(&Write { key, row });
-    let first = chain(&rig.world, &path, &autopsy, None).remove(0);
+    let first =
+        chain(&rig.world, deployment(&rig.world, &path, &autopsy), &autopsy, None).remove(0);
     assert_eq!(first, format!("deployment {DEPLOYMENT} (rolled back by {by})"));
     let shown = one(&rig.world, &path, &autopsy, Found::None);
     assert!(shown.contains(r#""brings":true,"state":"rolledBack","by":""#), "{shown}");
